@@ -1,0 +1,98 @@
+#include "sys/task.h"
+
+#include "base/assert.h"
+#include "base/id.h"
+
+#include <array>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdio>
+
+namespace godwit::sys {
+namespace asio = boost::asio;
+
+std::string Random::id(std::string_view prefix) {
+  std::array<std::byte, 9> bytes{};
+  fill(bytes);
+  return make_id(prefix, bytes);
+}
+
+struct Gate::State {
+  explicit State(const Executor& executor) : drained(executor) {}
+  std::list<asio::cancellation_signal> running;
+  Signal drained;
+  bool closed{false};
+};
+
+namespace {
+
+// True when the task ended in order or was cancelled; anything else is a bug.
+void expect_no_bug(const std::exception_ptr& thrown) {
+  if (!thrown) return;
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == asio::error::operation_aborted) return;
+    std::fprintf(stderr, "godwit: bug: a coroutine let an exception out: %s\n", error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "godwit: bug: a coroutine let an exception out: %s\n", error.what());
+  }
+  GODWIT_ASSERT(!"a coroutine let an exception out");
+}
+
+}  // namespace
+
+Gate::Gate(Executor executor) : executor_(std::move(executor)), state_(std::make_shared<State>(executor_)) {}
+Gate::~Gate() = default;
+
+void Gate::spawn(Task<void> task) {
+  if (state_->closed) return;
+  const auto self = state_->running.emplace(state_->running.end());
+  auto ended = [state = state_, self](const std::exception_ptr& thrown) {
+    state->running.erase(self);
+    expect_no_bug(thrown);
+    if (state->running.empty()) state->drained.notify();
+  };
+  asio::co_spawn(executor_, std::move(task), asio::bind_cancellation_slot(self->slot(), std::move(ended)));
+}
+
+Task<void> Gate::close() {
+  const auto state = state_;
+  state->closed = true;
+  // A cancelled task may end at once and take itself off the list.
+  for (auto each = state->running.begin(); each != state->running.end();)
+    (each++)->emit(asio::cancellation_type::terminal);
+  while (!state->running.empty()) co_await state->drained.wait();
+}
+
+std::size_t Gate::running() const { return state_->running.size(); }
+
+// A timer that never fires on its own: cancelling it wakes those who wait.
+struct Signal::Impl {
+  explicit Impl(const Executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
+  asio::steady_timer timer;
+};
+
+Signal::Signal(const Executor& executor) : impl_(std::make_unique<Impl>(executor)) {}
+Signal::~Signal() = default;
+
+void Signal::notify() { impl_->timer.cancel(); }
+
+Task<void> Signal::wait() {
+  boost::system::error_code woken;  // always operation_aborted
+  co_await impl_->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+  const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
+  if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
+Task<void> Signal::wait_until(Clock& clock, TimePoint deadline) {
+  using namespace asio::experimental::awaitable_operators;
+  auto race = wait() || clock.sleep_until(deadline);
+  co_await std::move(race);
+}
+
+}  // namespace godwit::sys
