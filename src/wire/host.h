@@ -1,0 +1,100 @@
+// The level-triggered conversation of an agent with its cloud: POST /v1/agent/sync carries a HostReport and is answered
+// with the DesiredState of that host, at once when the generation has changed, else after wait_ms.
+#pragma once
+
+#include "wire/migration.h"
+#include "wire/network.h"
+
+namespace godwit::wire {
+
+struct HostCapacity {
+  std::uint32_t vcpus{0};
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+};
+BOOST_DESCRIBE_STRUCT(HostCapacity, (), (vcpus, memory_mib, disk_gib))
+
+struct ImageReport {
+  std::string name;
+  std::string sha256;
+};
+BOOST_DESCRIBE_STRUCT(ImageReport, (), (name, sha256))
+
+struct InstanceReport {
+  std::string id;
+  InstanceState state{InstanceState::pending};
+  bool ready{false};                  // the guest phoned home
+  std::uint64_t location_version{0};  // of this host's claim; 0 while it has none
+  std::string problem;                // what is wrong with it now, for people; empty when nothing is
+};
+BOOST_DESCRIBE_STRUCT(InstanceReport, (), (id, state, ready, location_version, problem))
+
+struct HostReport {
+  std::string host;
+  HostCapacity capacity;
+  std::string accelerator;
+  std::string qemu_version;
+  std::vector<std::string> machine_types;
+  std::vector<std::string> cpu_models;
+  PeerPoint migration_point;  // where its agent listens for migrations
+  std::string overlay_ip;
+  std::uint16_t overlay_port{0};
+  std::vector<ImageReport> images;
+  std::vector<InstanceReport> instances;
+  std::vector<MigrationReport> migrations;
+  std::uint64_t seen_generation{0};
+  std::uint32_t wait_ms{0};
+};
+BOOST_DESCRIBE_STRUCT(HostReport, (),
+                      (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
+                       overlay_ip, overlay_port, images, instances, migrations, seen_generation, wait_ms))
+
+BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
+
+struct DesiredInstance {
+  InstanceSpec spec;
+  DesiredInstanceState state{DesiredInstanceState::running};
+  std::string incoming_migration;  // it arrives by this migration: never start it before it is owned
+};
+BOOST_DESCRIBE_STRUCT(DesiredInstance, (), (spec, state, incoming_migration))
+
+struct DesiredImage {
+  std::string name;
+  std::string sha256;
+  std::string path;  // on the host: a directory with manifest.json, as images/ builds it
+};
+BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path))
+
+struct CloudCa {
+  std::string cloud;
+  std::string pem;
+};
+BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
+
+struct DesiredState {
+  std::uint64_t generation{0};
+  std::string cloud;
+  std::string api_url;  // of this cloud, as hosts of other clouds reach it
+  std::vector<CloudCa> trusted;
+  std::vector<DesiredInstance> instances;
+  std::vector<Network> networks;
+  std::vector<MigrationOrder> migrations;
+  std::vector<DesiredImage> images;
+};
+BOOST_DESCRIBE_STRUCT(DesiredState, (), (generation, cloud, api_url, trusted, instances, networks, migrations, images))
+
+// POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
+struct JoinRequest {
+  std::string host;  // a DNS label
+  std::string csr_pem;
+};
+BOOST_DESCRIBE_STRUCT(JoinRequest, (), (host, csr_pem))
+
+struct JoinAnswer {
+  std::string cloud;
+  std::string certificate_pem;
+  std::string ca_pem;
+};
+BOOST_DESCRIBE_STRUCT(JoinAnswer, (), (cloud, certificate_pem, ca_pem))
+
+}  // namespace godwit::wire

@@ -1,0 +1,168 @@
+// A migration as its callers see it, and the messages between agents and clouds about one. The protocol that decides
+// who owns the instance is in migrate/handover.h; docs/protocols/migration.md has the whole.
+#pragma once
+
+#include "wire/instance.h"
+
+namespace godwit::wire {
+
+BOOST_DEFINE_ENUM_CLASS(MigrationRole, source, destination)
+
+// In order. Both sides go through the same names; what each does in them is in docs/protocols/migration.md.
+BOOST_DEFINE_ENUM_CLASS(MigrationPhase, ordered, connecting, preparing, disk, memory, paused, draining, prepared,
+                        released, owned, completed, aborted, in_doubt)
+
+// The answer to "who has it": none while it is open.
+BOOST_DEFINE_ENUM_CLASS(Decision, none, released, aborted)
+
+struct MigrationOptions {
+  std::uint32_t downtime_limit_ms{100};  // QEMU's own part of the pause; the hand-over comes on top
+  bool auto_converge{true};
+  bool post_copy{false};                // as the last resort, where the destination can
+  std::uint64_t max_bytes_per_s{0};     // 0: as fast as the link
+  std::uint32_t give_up_after_s{1800};  // without convergence
+};
+BOOST_DESCRIBE_STRUCT(MigrationOptions, (),
+                      (downtime_limit_ms, auto_converge, post_copy, max_bytes_per_s, give_up_after_s))
+
+struct MigrationProgress {
+  std::uint64_t memory_total_bytes{0};
+  std::uint64_t memory_remaining_bytes{0};
+  std::uint64_t memory_sent_bytes{0};  // what QEMU has put out
+  std::uint64_t disk_total_bytes{0};   // allocated in the overlay
+  std::uint64_t disk_sent_bytes{0};
+  std::uint64_t dirty_bytes_per_s{0};
+  std::uint32_t rounds{0};
+};
+BOOST_DESCRIBE_STRUCT(MigrationProgress, (),
+                      (memory_total_bytes, memory_remaining_bytes, memory_sent_bytes, disk_total_bytes, disk_sent_bytes,
+                       dirty_bytes_per_s, rounds))
+
+struct WanBytes {
+  std::uint64_t memory{0};  // on the wire after encoding, TLS apart
+  std::uint64_t disk{0};
+};
+BOOST_DESCRIBE_STRUCT(WanBytes, (), (memory, disk))
+
+struct MigrationCost {
+  double total_s{0};
+  double downtime_ms{
+      0};  // vCPUs stood still: from the source's pause to the destination's start, by the source's clock
+  WanBytes wan_bytes;
+  std::uint32_t rounds{0};
+  std::vector<std::string> tried;  // against slow convergence: "auto-converge", "post-copy"
+};
+BOOST_DESCRIBE_STRUCT(MigrationCost, (), (total_s, downtime_ms, wan_bytes, rounds, tried))
+
+struct PeerPoint {
+  std::string cloud;
+  std::string host;  // its name in that cloud
+  std::string ip;
+  std::uint16_t port{0};
+  std::string certificate_name;  // "b1.cloud-b.godwit"
+};
+BOOST_DESCRIBE_STRUCT(PeerPoint, (), (cloud, host, ip, port, certificate_name))
+
+// What a destination cloud signs. Binds everything that it checked at admission; redeemed once, within 120 s of its own
+// clock.
+struct TicketClaims {
+  std::string id;  // "tkt-…"
+  std::string issuer;
+  std::string migration;  // "mig-…", drawn by whoever asks for the ticket
+  std::string tenant;
+  std::string instance;
+  std::string source_cloud;
+  std::string source_host_key;  // SHA-256 of the SubjectPublicKeyInfo, hex
+  std::string
+      spec_sha256;  // of the canonical JSON of the InstanceSpec: shape, image, machine, CPU, accelerator, addresses
+  PeerPoint destination;
+  std::int64_t expires_ms{0};  // Unix time, issuer's clock
+};
+BOOST_DESCRIBE_STRUCT(TicketClaims, (),
+                      (id, issuer, migration, tenant, instance, source_cloud, source_host_key, spec_sha256, destination,
+                       expires_ms))
+
+struct TicketRequest {
+  std::string migration;
+  InstanceSpec spec;
+  std::string source_cloud;
+  std::string source_host_key;
+  std::string destination_host;  // empty: the cloud's scheduler chooses
+};
+BOOST_DESCRIBE_STRUCT(TicketRequest, (), (migration, spec, source_cloud, source_host_key, destination_host))
+
+struct TicketGrant {
+  std::string ticket;  // opaque to all but the issuer
+  PeerPoint destination;
+  std::int64_t expires_ms{0};
+};
+BOOST_DESCRIBE_STRUCT(TicketGrant, (), (ticket, destination, expires_ms))
+
+// POST /v1/instances/ID/migrate at the source cloud.
+struct MigrateRequest {
+  std::string migration;
+  TicketGrant grant;
+  std::string destination_cloud;
+  MigrationOptions options;
+};
+BOOST_DESCRIBE_STRUCT(MigrateRequest, (), (migration, grant, destination_cloud, options))
+
+// One side's view of a migration; `GET /v1/migrations/ID` and the agents' reports.
+struct MigrationReport {
+  std::string id;
+  std::string instance;
+  MigrationRole role{MigrationRole::source};
+  MigrationPhase phase{MigrationPhase::ordered};
+  std::string from_cloud;
+  std::string from_host;
+  std::string to_cloud;
+  std::string to_host;
+  MigrationProgress progress;
+  MigrationCost cost;
+  std::string error;  // why it was aborted, or is in doubt; for people
+  std::int64_t started_ms{0};
+};
+BOOST_DESCRIBE_STRUCT(MigrationReport, (),
+                      (id, instance, role, phase, from_cloud, from_host, to_cloud, to_host, progress, cost, error,
+                       started_ms))
+
+// A phase that no longer changes.
+[[nodiscard]] constexpr bool is_final(MigrationPhase phase) {
+  return phase == MigrationPhase::completed || phase == MigrationPhase::aborted;
+}
+
+// What a cloud wants of the source's agent.
+struct MigrationOrder {
+  std::string id;
+  std::string instance;
+  TicketGrant grant;
+  MigrationOptions options;
+  bool cancel{false};
+  Decision decision{Decision::none};  // the cloud's own durable vote; see migrate/handover.h
+  Decision fence{Decision::none};     // a person decided: `godwit instance resolve --fence`
+};
+BOOST_DESCRIBE_STRUCT(MigrationOrder, (), (id, instance, grant, options, cancel, decision, fence))
+
+// Destination agent to its cloud: POST /v1/agent/tickets/redeem.
+struct RedeemRequest {
+  std::string ticket;
+  std::string source_cloud;     // as the source's certificate says
+  std::string source_host_key;  // likewise
+  InstanceSpec spec;
+};
+BOOST_DESCRIBE_STRUCT(RedeemRequest, (), (ticket, source_cloud, source_host_key, spec))
+
+struct RedeemAnswer {
+  TicketClaims claims;
+  std::uint64_t location_version{0};  // not known to the destination cloud before: taken from the source, one more
+};
+BOOST_DESCRIBE_STRUCT(RedeemAnswer, (), (claims, location_version))
+
+// POST /v1/agent/migrations/ID/release (source agent to its cloud) and POST /v1/peer/migrations/ID/resolve (destination
+// agent to the source's cloud): both answer with the cloud's durable vote.
+struct DecisionAnswer {
+  Decision decision{Decision::none};
+};
+BOOST_DESCRIBE_STRUCT(DecisionAnswer, (), (decision))
+
+}  // namespace godwit::wire

@@ -1,0 +1,42 @@
+#include "wire/network.h"
+
+#include "base/id.h"
+
+#include <algorithm>
+#include <map>
+
+namespace godwit::wire {
+
+Result<> validate(const Network& network) {
+  const auto bad = [&](std::string_view field, std::string_view rule) {
+    return fail(Errc::invalid_argument, "network {}: {} {}", is_id("net", network.id) ? network.id : "?", field, rule);
+  };
+  if (!is_id("net", network.id)) return bad("id", "must be net- and 17 hex digits");
+  if (!is_label(network.name)) return bad("name", "must be a DNS label");
+  if (network.vni == 0 || network.vni >= (1U << 24U)) return bad("vni", "must be 1 to 16777215");
+  if (network.mtu < 576 || network.mtu > 9000) return bad("mtu", "must be 576 to 9000");
+  if (network.key.size() != 64 || !from_hex(network.key)) return bad("key", "must be 32 bytes in hex");
+  if (network.members.size() > 4096) return bad("members", "must be at most 4096");
+  for (const auto& member : network.members) {
+    if (!is_id("i", member.instance)) return bad("members", "must name instances by their ids");
+    if (!is_label(member.name)) return bad("members", "must have DNS labels as names");
+  }
+  return {};
+}
+
+Network merge_locations(Network newer, const Network& older) {
+  std::map<std::string, const Member*> known;
+  for (const auto& member : older.members) known[member.instance] = &member;
+  for (auto& member : newer.members) {
+    const auto found = known.find(member.instance);
+    if (found == known.end()) continue;
+    if (found->second->location.version > member.location.version) member.location = found->second->location;
+    known.erase(found);
+  }
+  for (const auto& member : older.members) {
+    if (known.contains(member.instance)) newer.members.push_back(member);
+  }
+  return newer;
+}
+
+}  // namespace godwit::wire

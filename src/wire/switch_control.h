@@ -1,0 +1,80 @@
+// The control socket of `godwit switch`: one JSON object a line each way, in order, at most 4 MiB a line.
+//
+// Level-triggered: `config` is always the whole of what this host's switch shall be, and is applied as a difference.
+// The switch keeps the last one in its state directory, so that it carries on by itself through restarts of the agent.
+#pragma once
+
+#include "wire/network.h"
+
+namespace godwit::wire {
+
+BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, locations, stats)
+
+// An instance of this host. The switch makes a TAP of its own and joins it to `guest_tap` by tc redirect, both ways, as
+// soon as that device exists.
+struct SwitchPort {
+  std::string instance;
+  std::string mac;
+  std::string ip;
+  std::string guest_tap;
+  // Frames pass only while this host has the member's location; a port may be made before (an incoming migration).
+  std::uint64_t version{0};
+};
+BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version))
+
+struct SwitchNetwork {
+  Network network;
+  std::vector<SwitchPort> ports;
+  // A network namespace for this host's end of the network: device "gw0" with network.gateway and 169.254.169.254.
+  std::string gateway_namespace;
+};
+BOOST_DESCRIBE_STRUCT(SwitchNetwork, (), (network, ports, gateway_namespace))
+
+struct SwitchConfig {
+  std::string cloud;
+  std::string host;
+  std::vector<SwitchNetwork> networks;
+};
+BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks))
+
+// Says that `instance` is on this host from now on, with `version`; answered when every peer host has acknowledged, or
+// when min(1 RTT + 10 ms, 100 ms) has passed, whichever is first.
+struct SwitchAnnounce {
+  std::string network;
+  std::string instance;
+  std::uint64_t version{0};
+};
+BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version))
+
+struct SwitchRequest {
+  std::uint64_t id{0};  // echoed
+  SwitchOp op{SwitchOp::config};
+  SwitchConfig config;
+  SwitchAnnounce announce;
+};
+BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce))
+
+struct PairCount {
+  std::string network;
+  std::string source_mac;
+  std::string destination_mac;
+  std::uint64_t frames{0};
+  std::uint64_t bytes{0};
+};
+BOOST_DESCRIBE_STRUCT(PairCount, (), (network, source_mac, destination_mac, frames, bytes))
+
+struct SwitchReply {
+  std::uint64_t id{0};
+  std::string error;  // empty: done
+  std::string overlay_ip;
+  std::uint16_t overlay_port{0};
+  double waited_ms{0};            // announce: until the last acknowledgement, or the limit
+  std::uint32_t acknowledged{0};  // announce: by so many
+  std::uint32_t peers{0};         //   of so many
+  std::vector<Network> networks;  // locations: as the switch believes them now
+  std::vector<PairCount> pairs;   // stats: since the switch started
+};
+BOOST_DESCRIBE_STRUCT(SwitchReply, (),
+                      (id, error, overlay_ip, overlay_port, waited_ms, acknowledged, peers, networks, pairs))
+
+}  // namespace godwit::wire
