@@ -1,0 +1,161 @@
+#include "agent/switch_link.h"
+
+namespace godwit::agent {
+namespace {
+
+constexpr Millis kRedial{100};
+constexpr Millis kConfigLimit{10'000};
+constexpr Millis kAnnounceLimit{250};  // the switch itself stops at 100 ms
+constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
+constexpr std::size_t kReadBytes = 64 * 1024;
+
+}  // namespace
+
+// A request that is under way; lives in the frame of ask().
+struct SwitchLink::Waiting {
+  explicit Waiting(const sys::Executor& executor) : answered(executor) {}
+  sys::Signal answered;
+  std::optional<wire::SwitchReply> reply;
+  bool lost{false};
+};
+
+SwitchLink::SwitchLink(sys::Runtime& runtime, std::string socket_path)
+    : runtime_(runtime),
+      socket_path_(std::move(socket_path)),
+      gate_(runtime.executor),
+      changed_(runtime.executor),
+      written_(runtime.executor) {}
+
+SwitchLink::~SwitchLink() = default;
+
+void SwitchLink::start() {
+  gate_.spawn(run());
+  gate_.spawn(send_changes());
+}
+
+sys::Task<void> SwitchLink::stop() { co_await gate_.close(); }
+
+void SwitchLink::configure(wire::SwitchConfig config) {
+  auto text = wire::encode(config);
+  if (text == wanted_text_) return;
+  wanted_ = std::move(config);
+  wanted_text_ = std::move(text);
+  changed_.notify();
+}
+
+sys::Task<void> SwitchLink::run() {
+  for (;;) {
+    auto stream = co_await runtime_.local.dial(socket_path_);
+    if (stream) {
+      stream_ = std::move(*stream);
+      applied_text_.clear();
+      changed_.notify();
+      const auto ended = co_await read_replies(*stream_);
+      runtime_.log.warn("switch at {}: {}", socket_path_, ended.error().message);
+      stream_->close();
+      // A writer may still be inside the stream: it ends with an error before the stream goes.
+      while (writing_) co_await written_.wait();
+      stream_.reset();
+      for (auto& [id, waiting] : waiting_) {
+        waiting->lost = true;
+        waiting->answered.notify();
+      }
+    }
+    co_await runtime_.clock.sleep_for(kRedial);
+  }
+}
+
+sys::Task<Result<>> SwitchLink::read_replies(sys::Stream& stream) {
+  std::string buffer;
+  ByteVector chunk(kReadBytes);
+  for (;;) {
+    const auto count = co_await stream.read_some(chunk);
+    if (!count) co_return pass(count);
+    buffer += as_text(ByteView(chunk).first(*count));
+    std::size_t start = 0;
+    for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n', start)) {
+      auto reply = wire::decode<wire::SwitchReply>(std::string_view(buffer).substr(start, end - start));
+      if (!reply) co_return pass(reply);
+      take(std::move(*reply));
+      start = end + 1;
+    }
+    buffer.erase(0, start);
+    if (buffer.size() > kLineLimit) co_return fail(Errc::protocol, "a line of more than {} bytes", kLineLimit);
+  }
+}
+
+void SwitchLink::take(wire::SwitchReply reply) {
+  if (!reply.overlay_ip.empty()) {
+    overlay_ip_ = reply.overlay_ip;
+    overlay_port_ = reply.overlay_port;
+  }
+  const auto found = waiting_.find(reply.id);
+  if (found == waiting_.end()) return;
+  found->second->reply = std::move(reply);
+  found->second->answered.notify();
+}
+
+// Writes one request at a time, then waits for its reply.
+sys::Task<Result<wire::SwitchReply>> SwitchLink::ask(wire::SwitchRequest request) {
+  Waiting waiting(runtime_.executor);
+  request.id = next_id_++;
+  struct Registered {
+    std::map<std::uint64_t, Waiting*>& map;
+    std::uint64_t id;
+    ~Registered() { map.erase(id); }
+  } const registered{waiting_, request.id};
+  waiting_[request.id] = &waiting;
+
+  while (writing_) co_await written_.wait();
+  if (!stream_) co_return fail(Errc::unavailable, "switch at {}: not connected", socket_path_);
+  const auto line = wire::encode(request) + "\n";
+  {
+    // A line that was cut, by a timeout say, would garble the next one: then the connection starts anew.
+    struct Writing {
+      SwitchLink& link;
+      bool whole{false};
+      explicit Writing(SwitchLink& l) : link(l) { link.writing_ = true; }
+      ~Writing() {
+        if (!whole && link.stream_) link.stream_->close();
+        link.writing_ = false;
+        link.written_.notify();
+      }
+    } writing(*this);
+    const auto sent = co_await stream_->write(as_bytes(line));
+    if (!sent) co_return fail(sent, "switch at " + socket_path_);
+    writing.whole = true;
+  }
+  while (!waiting.reply && !waiting.lost) co_await waiting.answered.wait();
+  if (!waiting.reply) co_return fail(Errc::unavailable, "switch at {}: ended before it answered", socket_path_);
+  if (!waiting.reply->error.empty()) co_return fail(Errc::internal, "switch: {}", waiting.reply->error);
+  co_return std::move(*waiting.reply);
+}
+
+sys::Task<void> SwitchLink::send_changes() {
+  for (;;) {
+    if (!stream_ || wanted_text_.empty() || applied_text_ == wanted_text_) {
+      co_await changed_.wait();
+      continue;
+    }
+    wire::SwitchRequest request;
+    request.op = wire::SwitchOp::config;
+    request.config = wanted_;
+    const auto sending = wanted_text_;
+    const auto reply = co_await sys::within(runtime_.clock, kConfigLimit, "switch: config", ask(std::move(request)));
+    if (reply) {
+      applied_text_ = sending;
+    } else {
+      runtime_.log.warn("configure the switch: {}", reply.error().message);
+      co_await runtime_.clock.sleep_for(kRedial);
+    }
+  }
+}
+
+sys::Task<Result<wire::SwitchReply>> SwitchLink::announce(wire::SwitchAnnounce announce) {
+  wire::SwitchRequest request;
+  request.op = wire::SwitchOp::announce;
+  request.announce = std::move(announce);
+  co_return co_await sys::within(runtime_.clock, kAnnounceLimit, "switch: announce", ask(std::move(request)));
+}
+
+}  // namespace godwit::agent

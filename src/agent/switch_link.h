@@ -1,0 +1,60 @@
+// The agent's end of the switch's control socket: keeps the switch's configuration what it shall be, and announces
+// moves.
+#pragma once
+
+#include "sys/runtime.h"
+#include "wire/switch_control.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace godwit::agent {
+
+// One connection, re-dialled for as long as it lives; the switch may restart at any time and gets the whole
+// configuration again. One strand.
+class SwitchLink {
+ public:
+  SwitchLink(sys::Runtime& runtime, std::string socket_path);
+  ~SwitchLink();
+
+  void start();
+  [[nodiscard]] sys::Task<void> stop();
+
+  // The whole of what the switch shall be from now on. Does nothing when it is that already.
+  void configure(wire::SwitchConfig config);
+
+  // Tells all peers that the instance is here; returns when they know, or when the switch stops waiting (100 ms at
+  // most). Errors: unavailable when the switch does not answer within 250 ms: the caller goes on.
+  [[nodiscard]] sys::Task<Result<wire::SwitchReply>> announce(wire::SwitchAnnounce announce);
+
+  // Where the switch's UDP socket is; empty until it has answered once.
+  [[nodiscard]] const std::string& overlay_ip() const { return overlay_ip_; }
+  [[nodiscard]] std::uint16_t overlay_port() const { return overlay_port_; }
+
+ private:
+  struct Waiting;
+  [[nodiscard]] sys::Task<void> run();
+  [[nodiscard]] sys::Task<void> send_changes();
+  [[nodiscard]] sys::Task<Result<>> read_replies(sys::Stream& stream);
+  [[nodiscard]] sys::Task<Result<wire::SwitchReply>> ask(wire::SwitchRequest request);
+  void take(wire::SwitchReply reply);
+
+  sys::Runtime& runtime_;
+  std::string socket_path_;
+  sys::Gate gate_;
+  sys::Signal changed_;
+  std::unique_ptr<sys::Stream> stream_;  // while connected
+  bool writing_{false};
+  sys::Signal written_;
+  wire::SwitchConfig wanted_;
+  std::string wanted_text_;   // as JSON, to see a change
+  std::string applied_text_;  // what the connected switch has acknowledged
+  std::map<std::uint64_t, Waiting*> waiting_;
+  std::uint64_t next_id_{1};
+  std::string overlay_ip_;
+  std::uint16_t overlay_port_{0};
+};
+
+}  // namespace godwit::agent
