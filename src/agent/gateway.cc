@@ -61,7 +61,7 @@ Gateway::Gateway(sys::Runtime& runtime, std::string directory, std::string netwo
       directory_(std::move(directory)),
       namespace_(std::move(network_namespace)),
       dnsmasq_(std::move(dnsmasq)),
-      metadata_(runtime, std::move(on_ready)),
+      metadata_(runtime.clock, runtime.random, std::move(on_ready)),
       gate_(runtime.executor) {}
 
 void Gateway::update(const wire::Network& network, const std::vector<Guest>& guests) {

@@ -105,8 +105,8 @@ std::optional<std::string> look_up(const std::map<std::string, std::string>& tre
   return fmt::format("{}", fmt::join(names, "\n"));
 }
 
-Metadata::Metadata(sys::Runtime& runtime, std::function<void(const std::string&)> on_ready)
-    : runtime_(runtime), on_ready_(std::move(on_ready)) {}
+Metadata::Metadata(sys::Clock& clock, sys::Random& random, std::function<void(const std::string&)> on_ready)
+    : clock_(clock), random_(random), on_ready_(std::move(on_ready)) {}
 
 void Metadata::set_guests(const std::vector<Guest>& guests) {
   std::map<std::string, Entry> next;
@@ -128,14 +128,14 @@ sys::HttpResponse Metadata::issue_token(Entry& entry, const sys::HttpRequest& re
       life_s < 1 || life_s > kTokenLifeLimit_s) {
     return status(400, "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600");
   }
-  const auto now = runtime_.clock.now();
+  const auto now = clock_.now();
   std::erase_if(entry.tokens, [&](const auto& each) { return each.second <= now; });
   if (entry.tokens.size() >= kTokensPerGuest) {
     entry.tokens.erase(std::min_element(entry.tokens.begin(), entry.tokens.end(),
                                         [](const auto& a, const auto& b) { return a.second < b.second; }));
   }
   std::array<std::byte, 24> random{};
-  runtime_.random.fill(random);
+  random_.fill(random);
   auto token = to_base64url(random);
   entry.tokens[token] = now + Seconds{life_s};
   auto response = text(std::move(token));
@@ -147,7 +147,7 @@ bool Metadata::holds_token(Entry& entry, const sys::HttpRequest& request) {
   const auto shown = request.headers.find("x-aws-ec2-metadata-token");
   if (shown == request.headers.end()) return false;
   const auto known = entry.tokens.find(shown->second);
-  return known != entry.tokens.end() && known->second > runtime_.clock.now();
+  return known != entry.tokens.end() && known->second > clock_.now();
 }
 
 sys::HttpResponse Metadata::answer(const sys::HttpRequest& request) {

@@ -3,11 +3,13 @@
 // user guide, "Instance metadata categories", and what cloud-init asks.
 #pragma once
 
-#include "sys/runtime.h"
+#include "sys/clock.h"
+#include "sys/http.h"
 #include "wire/instance.h"
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +27,7 @@ struct Guest {
 class Metadata {
  public:
   // `on_ready` is called with the instance's id each time its guest phones home.
-  Metadata(sys::Runtime& runtime, std::function<void(const std::string&)> on_ready);
+  Metadata(sys::Clock& clock, sys::Random& random, std::function<void(const std::string&)> on_ready);
 
   // Who is on this network and host now. Guests are told apart by their IP: the switch drops frames that lie about it.
   void set_guests(const std::vector<Guest>& guests);
@@ -42,7 +44,8 @@ class Metadata {
   [[nodiscard]] sys::HttpResponse issue_token(Entry& entry, const sys::HttpRequest& request);
   [[nodiscard]] bool holds_token(Entry& entry, const sys::HttpRequest& request);
 
-  sys::Runtime& runtime_;
+  sys::Clock& clock_;
+  sys::Random& random_;
   std::function<void(const std::string&)> on_ready_;
   std::map<std::string, Entry> by_ip_;
 };
