@@ -1,0 +1,156 @@
+// One QEMU of ours: started, or adopted from an earlier agent, and driven over QMP. It outlives the object: no
+// destructor touches it.
+//
+// A machine's directory (absolute, mode 0700, owned by the machine's own unprivileged uid) holds all that QEMU may
+// touch: disk.qcow2, console.log, qmp.sock, nbd.sock and memory.sock; and machine.json beside it, as DIRECTORY.json,
+// which QEMU may not: what was started and as which process, for adoption.
+#pragma once
+
+#include "hypervisor/qmp.h"
+#include "sys/runtime.h"
+#include "wire/json.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace godwit::hypervisor {
+
+// Everything of the command line that is not the same for all. Values were validated (wire::validate(InstanceSpec)).
+struct MachineSpec {
+  std::string id;  // the instance's
+  std::string directory;
+  unsigned uid{0};
+  std::uint32_t vcpus{1};
+  std::uint32_t memory_mib{512};
+  std::string machine_type;  // versioned: "pc-q35-7.2"
+  std::string cpu_model;
+  std::string accelerator;  // "kvm" or "tcg"
+  std::string disk_path;    // the overlay
+  std::string kernel_path;  // direct kernel boot; empty: the disk's boot loader
+  std::string initrd_path;
+  std::string cmdline;
+  std::string mac;
+  std::uint32_t mtu{1400};
+  std::string serial;  // SMBIOS serial and uuid, as cloud-init's Ec2 wants them; see serial_of()
+};
+BOOST_DESCRIBE_STRUCT(MachineSpec, (),
+                      (id, directory, uid, vcpus, memory_mib, machine_type, cpu_model, accelerator, disk_path,
+                       kernel_path, initrd_path, cmdline, mac, mtu, serial))
+
+// A uuid that starts with "ec2", the same for the same instance wherever it runs.
+[[nodiscard]] std::string serial_of(const std::string& instance_id);
+
+enum class Launch : std::uint8_t {
+  cold = 1,  // boots
+  incoming,  // paused, with an NBD server on nbd.sock that exports "disk0" and a migration listener on memory.sock
+};
+
+struct QemuProgram {
+  std::string path{"/usr/bin/qemu-system-x86_64"};
+};
+
+// The whole command line; pure. `tap_descriptor`: number in QEMU, -1 for a machine without network.
+[[nodiscard]] std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec& spec, Launch launch,
+                                                    int tap_descriptor);
+
+enum class MachineState : std::uint8_t {
+  starting = 1,
+  running,
+  paused,     // by us, by a migration, or by an I/O error
+  incoming,   // waits for a migration, or has loaded one
+  hung,       // alive, but its monitor has not answered for 10 s
+  shut_down,  // the guest has ended itself
+  dead,       // the process is gone
+};
+
+struct MigrationStatus {
+  std::string status;  // QEMU's: "active", "pre-switchover", "completed", "failed", …
+  std::uint64_t total_bytes{0};
+  std::uint64_t remaining_bytes{0};
+  std::uint64_t transferred_bytes{0};
+  std::uint64_t dirty_bytes_per_s{0};
+  std::uint32_t rounds{0};            // dirty-sync-count
+  std::uint64_t disk_total_bytes{0};  // of the mirror job
+  std::uint64_t disk_done_bytes{0};
+};
+
+struct MemoryOptions {
+  std::uint32_t downtime_limit_ms{100};
+  std::uint64_t max_bytes_per_s{0};  // 0: no limit
+  bool auto_converge{false};
+};
+
+class Machine {
+ public:
+  // Starts QEMU and returns when its monitor answers. Takes over `tap_descriptor` (closed here; -1: none).
+  // Errors: not_found (no QEMU), timed_out, io with the last line that QEMU said. Leaves no process behind when it
+  // fails.
+  [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> launch(sys::Runtime& runtime, QemuProgram qemu,
+                                                                          MachineSpec spec, Launch launch,
+                                                                          int tap_descriptor);
+  // The one that DIRECTORY.json tells of. Errors: not_found (nothing recorded), unavailable (its process is gone; the
+  // record is removed), timed_out (alive, but hung).
+  [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> adopt(sys::Runtime& runtime, std::string directory);
+  virtual ~Machine() = default;
+
+  [[nodiscard]] virtual const MachineSpec& spec() const = 0;
+  // As events and the last poll say; on_changed is called when it has become another.
+  [[nodiscard]] virtual MachineState state() const = 0;
+  virtual void on_changed(std::function<void()> changed) = 0;
+  // What is wrong, for people: "block I/O error on disk0: No space left on device". Empty when nothing is.
+  [[nodiscard]] virtual std::string problem() const = 0;
+  [[nodiscard]] virtual sys::Task<void> wait_dead() = 0;
+
+  // ACPI power button; killed after `grace`. Returns when the process is gone.
+  [[nodiscard]] virtual sys::Task<void> stop(Nanos grace) = 0;
+  // SIGKILL; returns when the process is gone, and removes DIRECTORY.json.
+  [[nodiscard]] virtual sys::Task<void> kill() = 0;
+  // Lets go of the monitor; QEMU goes on. Call before destruction.
+  [[nodiscard]] virtual sys::Task<void> detach() = 0;
+
+  // As the source of a migration, in this order. Contracts as in migrate/guest.h, SourceGuest.
+  [[nodiscard]] virtual sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> wait_disk_ready() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> start_memory(std::string socket, MemoryOptions options) = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> wait_paused() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> end_disk() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> continue_switchover() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
+  [[nodiscard]] virtual sys::Task<Result<MigrationStatus>> migration_status() = 0;
+  // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent.
+  [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
+
+  // As the destination: contracts as in migrate/guest.h, DestinationGuest.
+  [[nodiscard]] virtual sys::Task<Result<>> wait_loaded() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> finish_disk() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> start() = 0;
+
+ protected:
+  Machine() = default;
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+};
+
+// The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
+[[nodiscard]] std::string nbd_socket_of(const std::string& directory);
+[[nodiscard]] std::string memory_socket_of(const std::string& directory);
+
+// What this host's QEMU can do. KVM is believed only when a tiny guest has really booted with it; the answer is kept in
+// `cache_path` for this kernel, boot and QEMU.
+struct Capabilities {
+  std::string qemu_version;
+  std::string accelerator;
+  std::vector<std::string> machine_types;  // versioned ones that can migrate, newest first
+  std::vector<std::string> cpu_models;
+  bool post_copy{false};
+  std::string post_copy_problem;  // QEMU's words, and the remedy
+};
+BOOST_DESCRIBE_STRUCT(Capabilities, (),
+                      (qemu_version, accelerator, machine_types, cpu_models, post_copy, post_copy_problem))
+[[nodiscard]] sys::Task<Result<Capabilities>> probe_capabilities(sys::Runtime& runtime, QemuProgram qemu,
+                                                                 std::string scratch_directory, unsigned uid,
+                                                                 std::string cache_path);
+
+}  // namespace godwit::hypervisor
