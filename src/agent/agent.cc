@@ -1,0 +1,302 @@
+#include "agent/agent.h"
+
+#include <algorithm>
+#include <set>
+
+namespace godwit::agent {
+namespace {
+
+constexpr Millis kPollWait{10'000};     // a long poll's; a change of ours cuts it short
+constexpr Millis kChangeInterval{100};  // so many reports of changes at the most
+constexpr Millis kFirstRetry{200};
+constexpr Millis kLastRetry{5'000};
+
+std::vector<sys::TrustedCa> trusted_of(const wire::DesiredState& desired) {
+  std::vector<sys::TrustedCa> trusted;
+  for (const auto& each : desired.trusted) trusted.push_back({each.cloud, each.pem});
+  return trusted;
+}
+
+}  // namespace
+
+Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
+    : runtime_(std::move(runtime)),
+      config_(std::move(config)),
+      facts_(std::move(facts)),
+      records_(runtime_.files, config_.state_directory),
+      images_(runtime_),
+      context_{runtime_,
+               records_,
+               images_,
+               hypervisor::QemuProgram{config_.qemu},
+               config_.state_directory + "/instances",
+               [this](const std::string& sha256) { return find_image(sha256); },
+               [this](const std::string& network) {
+                 const auto* found = find_network(network);
+                 return found ? found->mtu : wire::Network{}.mtu;
+               },
+               [this] { changed(); }},
+      instances_(context_, config_.uid_base),
+      switch_(runtime_, config_.switch_socket),
+      cloud_(runtime_,
+             sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit").value_or(sys::HttpEndpoint{})),
+      migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
+                  config_.state_directory + "/migrations", instances_, *this, *this, [this] { changed(); }),
+      gate_(runtime_.executor),
+      changed_(runtime_.executor) {}
+
+Agent::~Agent() = default;
+
+Result<> Agent::start() {
+  const auto endpoint = sys::parse_endpoint(config_.cloud_url, "");
+  if (!endpoint) return fail(endpoint, "cloud_url");
+  for (const auto& made :
+       {runtime_.files.make_directories(context_.instances_directory, 0711, 0), records_.prepare()}) {
+    if (!made) return made;
+  }
+  auto records = records_.load();
+  if (!records) return pass(records);
+  const auto restored = migrations_.restore();
+  if (!restored) return restored;
+  auto listener = runtime_.peers.listen(config_.listen_ip, config_.migration_port);
+  if (!listener) return fail(listener, "listen for migrations");
+  config_.migration_port = (*listener)->port();
+
+  instances_.restore(std::move(*records));
+  desired_ = records_.load_desired();
+  switch_.start();
+  migrations_.start(std::move(*listener));
+  if (!desired_.cloud.empty()) apply();
+  gate_.spawn(converse());
+  gate_.spawn(watch_changes());
+  return {};
+}
+
+sys::Task<void> Agent::stop() {
+  co_await gate_.close();
+  co_await migrations_.stop();
+  for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
+  co_await switch_.stop();
+  co_await instances_.stop();
+}
+
+void Agent::changed() {
+  dirty_ = true;
+  changed_.notify();
+}
+
+// What changes here is applied here at once, whether the cloud can be reached or not.
+sys::Task<void> Agent::watch_changes() {
+  for (;;) {
+    co_await changed_.wait();
+    instances_.drop_gone();
+    apply();
+  }
+}
+
+// Asks and answers. A long poll that is under way when something changes is cut short, so that the cloud hears of it.
+sys::Task<void> Agent::converse() {
+  Millis retry = kFirstRetry;
+  for (;;) {
+    const auto done = co_await sync_once();
+    if (done) {
+      retry = kFirstRetry;
+      co_await runtime_.clock.sleep_for(kChangeInterval);
+      continue;
+    }
+    runtime_.log.warn("cloud {}: {}", config_.cloud, done.error().message);
+    co_await runtime_.clock.sleep_for(retry);
+    retry = std::min(retry * 2, kLastRetry);
+  }
+}
+
+sys::Task<Result<>> Agent::sync_once() {
+  auto said = report();
+  const bool news = std::exchange(dirty_, false);
+  said.wait_ms = news ? 0 : static_cast<std::uint32_t>(kPollWait.count());
+  const auto phases = said.migrations;
+
+  Result<wire::DesiredState> answer = wire::DesiredState{};
+  if (news) {
+    answer = co_await cloud_.sync(std::move(said));
+  } else {
+    using namespace boost::asio::experimental::awaitable_operators;
+    auto race = cloud_.sync(std::move(said)) || changed_.wait();
+    auto outcome = co_await std::move(race);
+    if (outcome.index() == 1) co_return Result<>{};
+    answer = std::move(std::get<0>(outcome));
+  }
+  if (!answer) {
+    dirty_ = dirty_ || news;
+    co_return pass(answer);
+  }
+  for (const auto& each : phases) told_[each.id] = each.phase;
+  if (answer->generation != desired_.generation || desired_.cloud.empty()) {
+    desired_ = std::move(*answer);
+    const auto saved = records_.save_desired(desired_);
+    if (!saved) runtime_.log.error("{}", saved.error().message);
+  }
+  apply();
+  co_return Result<>{};
+}
+
+wire::HostReport Agent::report() const {
+  wire::HostReport report;
+  report.host = config_.host;
+  report.capacity = facts_.capacity;
+  report.accelerator = facts_.capabilities.accelerator;
+  report.qemu_version = facts_.capabilities.qemu_version;
+  report.machine_types = facts_.capabilities.machine_types;
+  report.cpu_models = facts_.capabilities.cpu_models;
+  report.migration_point = {config_.cloud, config_.host, config_.listen_ip, config_.migration_port,
+                            config_.host + "." + config_.cloud + ".godwit"};
+  report.overlay_ip = switch_.overlay_ip();
+  report.overlay_port = switch_.overlay_port();
+  for (const auto& image : desired_.images) {
+    if (runtime_.files.exists(image.path + "/manifest.json")) report.images.push_back({image.name, image.sha256});
+  }
+  for (const auto& [id, instance] : instances_.all()) {
+    if (!instance->gone()) report.instances.push_back(instance->report());
+  }
+  report.migrations = migrations_.reports();
+  report.seen_generation = desired_.generation;
+  return report;
+}
+
+void Agent::apply() {
+  if (desired_.cloud.empty()) return;  // nothing was ever heard
+  apply_trust();
+  for (const auto& order : desired_.migrations) {
+    auto* instance = instances_.find(order.instance);
+    migrations_.order({order, instance ? instance->record().spec : wire::InstanceSpec{},
+                       instance ? instance->record().location_version : 0});
+  }
+  apply_arrivals();
+  apply_instances();
+  apply_networks();
+  apply_gateways();
+}
+
+void Agent::apply_trust() {
+  const auto trusted = trusted_of(desired_);
+  runtime_.peers.trust(trusted);
+  runtime_.http.trust(trusted);
+  migrations_.set_self({config_.cloud, config_.host, desired_.api_url.empty() ? config_.cloud_url : desired_.api_url});
+}
+
+void Agent::apply_arrivals() {
+  for (const auto& arrival : migrations_.arrivals()) {
+    if (auto* instance = instances_.find(arrival.spec.id)) instance->set_arrived(arrival.location_version);
+  }
+  for (const auto& report : migrations_.reports()) {
+    const auto told = told_.find(report.id);
+    if (!wire::is_final(report.phase) || told == told_.end() || told->second != report.phase) continue;
+    migrations_.forget(report.id);
+    told_.erase(told);
+  }
+}
+
+void Agent::apply_instances() {
+  for (const auto& wanted : desired_.instances) {
+    auto* instance = instances_.find(wanted.spec.id);
+    const auto standing = migrations_.standing(wanted.spec.id);
+    // One that arrives is made by its migration, with the source's word on what it is.
+    const bool ours_to_make = wanted.incoming_migration.empty() && standing == migrate::Standing::may_run &&
+                              wanted.state != wire::DesiredInstanceState::absent;
+    if (!instance && ours_to_make && !instances_.all().contains(wanted.spec.id)) {
+      const auto created = instances_.create(wanted.spec, 1);
+      if (!created) runtime_.log.error("{}", created.error().message);
+      instance = created ? *created : nullptr;
+    }
+    if (!instance) continue;
+    // Until a migration has made it ours, an arriving instance has no claim and is not to be started.
+    const bool only_arrives = instance->record().location_version == 0;
+    instance->set_desired(wanted.state, only_arrives ? migrate::Standing::must_not_run : standing);
+  }
+}
+
+void Agent::apply_networks() {
+  wire::SwitchConfig config;
+  config.cloud = config_.cloud;
+  config.host = config_.host;
+  for (const auto& network : desired_.networks) {
+    wire::SwitchNetwork part;
+    part.network = network;
+    part.gateway_namespace = fmt::format("{}{}", config_.namespace_prefix, network.vni);
+    for (const auto& [id, instance] : instances_.all()) {
+      const auto& interface = instance->record().spec.interface;
+      if (instance->gone() || interface.network != network.id) continue;
+      part.ports.push_back({id, interface.mac, interface.ip, tap_name_of(id), instance->claim()});
+    }
+    config.networks.push_back(std::move(part));
+  }
+  switch_.configure(std::move(config));
+}
+
+void Agent::apply_gateways() {
+  std::set<std::string> wanted;
+  for (const auto& network : desired_.networks) {
+    wanted.insert(network.id);
+    auto& gateway = gateways_[network.id];
+    const bool fresh = !gateway;
+    if (fresh) {
+      gateway = std::make_unique<Gateway>(runtime_, config_.state_directory + "/networks/" + network.id,
+                                          fmt::format("{}{}", config_.namespace_prefix, network.vni), config_.dnsmasq,
+                                          [this](const std::string& id) {
+                                            if (auto* instance = instances_.find(id)) instance->set_ready();
+                                          });
+    }
+    std::vector<Guest> guests;
+    for (const auto& [id, instance] : instances_.all()) {
+      if (instance->gone() || instance->record().spec.interface.network != network.id) continue;
+      guests.push_back({instance->record().spec, config_.cloud, network.domain, network.cidr});
+    }
+    gateway->update(network, guests);
+    if (fresh) gateway->start();
+  }
+  for (auto each = gateways_.begin(); each != gateways_.end();) {
+    if (wanted.contains(each->first)) {
+      ++each;
+      continue;
+    }
+    // The gateway's own coroutines end before it does.
+    auto ended = [](std::unique_ptr<Gateway> gateway) -> sys::Task<void> {
+      co_await gateway->stop();
+      gateway->remove();
+    };
+    gate_.spawn(ended(std::move(each->second)));
+    each = gateways_.erase(each);
+  }
+}
+
+Result<image::Image> Agent::find_image(const std::string& sha256) {
+  for (const auto& image : desired_.images) {
+    if (image.sha256 == sha256) return images_.open(image.path, sha256);
+  }
+  return fail(Errc::not_found, "image {:.12}…: this cloud has no image of that content", sha256);
+}
+
+const wire::Network* Agent::find_network(const std::string& id) const {
+  const auto found = std::find_if(desired_.networks.begin(), desired_.networks.end(),
+                                  [&](const wire::Network& network) { return network.id == id; });
+  return found == desired_.networks.end() ? nullptr : &*found;
+}
+
+sys::Task<void> Agent::announce(wire::InstanceSpec spec, std::uint64_t version) {
+  const auto reply = co_await switch_.announce({spec.interface.network, spec.id, version});
+  if (!reply) runtime_.log.warn("announce {}: {}", spec.id, reply.error().message);
+  // From here on the configuration says it too.
+  if (auto* instance = instances_.find(spec.id)) instance->set_claim(version);
+}
+
+sys::Task<Result<wire::RedeemAnswer>> Agent::redeem(wire::RedeemRequest request) {
+  return cloud_.redeem(std::move(request));
+}
+
+sys::Task<Result<wire::Decision>> Agent::release(std::string migration) { return cloud_.release(std::move(migration)); }
+
+sys::Task<Result<wire::Decision>> Agent::resolve(std::string cloud, std::string api_url, std::string migration) {
+  return cloud_.resolve(std::move(api_url), std::move(cloud), std::move(migration));
+}
+
+}  // namespace godwit::agent

@@ -1,0 +1,80 @@
+// The agent of one host: asks its cloud what shall be, says what is, and makes the two meet.
+//
+//   cloud ──DesiredState──▶ Agent::apply ──▶ Instance (QEMU), Gateway (DHCP, DNS, metadata), SwitchLink,
+//   migrate::Service cloud ◀──HostReport─── Agent::report ◀── whatever of those has changed
+#pragma once
+
+#include "agent/cloud_link.h"
+#include "agent/config.h"
+#include "agent/gateway.h"
+#include "agent/instances.h"
+#include "agent/switch_link.h"
+#include "hypervisor/machine.h"
+#include "migrate/service.h"
+#include "sys/runtime.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace godwit::agent {
+
+// What this host can do, found out before the agent starts.
+struct HostFacts {
+  hypervisor::Capabilities capabilities;
+  wire::HostCapacity capacity;
+};
+
+// One an process. It may be destroyed at any moment (a crash): QEMUs, dnsmasqs and the switch go on, and the next agent
+// takes them up from what is on disk.
+class Agent final : private migrate::Locations, private migrate::Clouds {
+ public:
+  Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts);
+  ~Agent() override;
+
+  // Takes up what an earlier agent left, then works until stop(). Errors: what keeps it from starting at all (a record
+  // that can't be read, a port that is taken).
+  [[nodiscard]] Result<> start();
+  [[nodiscard]] sys::Task<void> stop();
+
+ private:
+  [[nodiscard]] sys::Task<void> converse();
+  [[nodiscard]] sys::Task<void> watch_changes();
+  [[nodiscard]] sys::Task<Result<>> sync_once();
+  [[nodiscard]] wire::HostReport report() const;
+  void apply();
+  void apply_trust();
+  void apply_arrivals();
+  void apply_instances();
+  void apply_networks();
+  void apply_gateways();
+  [[nodiscard]] Result<image::Image> find_image(const std::string& sha256);
+  [[nodiscard]] const wire::Network* find_network(const std::string& id) const;
+  void changed();
+
+  // migrate::Locations
+  sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  // migrate::Clouds
+  sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
+  sys::Task<Result<wire::Decision>> release(std::string migration) override;
+  sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url, std::string migration) override;
+
+  sys::Runtime runtime_;
+  AgentConfig config_;
+  HostFacts facts_;
+  Records records_;
+  image::Store images_;
+  InstanceContext context_;
+  Instances instances_;
+  SwitchLink switch_;
+  CloudLink cloud_;
+  migrate::Service migrations_;
+  std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
+  std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
+  wire::DesiredState desired_;
+  sys::Gate gate_;
+  sys::Signal changed_;
+  bool dirty_{true};
+};
+
+}  // namespace godwit::agent

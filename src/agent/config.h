@@ -1,0 +1,32 @@
+// What an agent is told once, by `godwit agent join`: STATE/agent.json.
+#pragma once
+
+#include "wire/json.h"
+
+#include <cstdint>
+#include <string>
+
+namespace godwit::agent {
+
+struct AgentConfig {
+  std::string cloud;
+  std::string host;
+  std::string cloud_url;  // "https://10.0.0.1:7443"
+  std::string listen_ip;  // where other hosts reach this one: migrations
+  std::uint16_t migration_port{7402};
+  std::string state_directory;
+  std::string switch_socket;
+  std::string qemu{"/usr/bin/qemu-system-x86_64"};
+  std::string dnsmasq{"/usr/sbin/dnsmasq"};
+  std::uint32_t uid_base{200'000};  // each instance has a uid of its own from here on; hosts that share a kernel differ
+  std::string namespace_prefix{"godwit-"};
+  // What may be given to instances; 0: what the machine has, less 1 GiB for itself. vCPUs may be oversubscribed.
+  std::uint32_t vcpus{0};
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+};
+BOOST_DESCRIBE_STRUCT(AgentConfig, (),
+                      (cloud, host, cloud_url, listen_ip, migration_port, state_directory, switch_socket, qemu, dnsmasq,
+                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib))
+
+}  // namespace godwit::agent
