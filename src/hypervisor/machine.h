@@ -44,6 +44,7 @@ BOOST_DESCRIBE_STRUCT(MachineSpec, (),
 
 enum class Launch : std::uint8_t {
   cold = 1,  // boots
+  deferred,  // paused, to be told what to do: for probes
   incoming,  // paused, with an NBD server on nbd.sock that exports "disk0" and a migration listener on memory.sock
 };
 
@@ -126,6 +127,8 @@ class Machine {
   [[nodiscard]] virtual sys::Task<Result<>> wait_loaded() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> finish_disk() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> start() = 0;
+  // Whether this QEMU, deferred or incoming, could load a migration by post-copy. Errors: unsupported, in QEMU's words.
+  [[nodiscard]] virtual sys::Task<Result<>> check_post_copy() = 0;
 
  protected:
   Machine() = default;

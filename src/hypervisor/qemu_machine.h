@@ -1,0 +1,79 @@
+// The Machine that is a QEMU process: its life in qemu_machine.cc, its part in migrations in qemu_migration.cc.
+#pragma once
+
+#include "hypervisor/machine.h"
+
+namespace godwit::hypervisor {
+
+// DIRECTORY.json: what was started, and as which process.
+struct MachineRecord {
+  MachineSpec spec;
+  std::int32_t pid{0};
+  std::uint64_t start_ticks{0};
+};
+BOOST_DESCRIBE_STRUCT(MachineRecord, (), (spec, pid, start_ticks))
+
+class QemuMachine final : public Machine {
+ public:
+  QemuMachine(sys::Runtime& runtime, MachineSpec spec, sys::ProcessId process, std::shared_ptr<Qmp> qmp);
+  ~QemuMachine() override;
+
+  // Reads the state once, then keeps it true until detach().
+  [[nodiscard]] sys::Task<Result<>> begin();
+
+  const MachineSpec& spec() const override { return spec_; }
+  MachineState state() const override { return state_; }
+  void on_changed(std::function<void()> changed) override { changed_ = std::move(changed); }
+  std::string problem() const override { return problem_; }
+  sys::Task<void> wait_dead() override;
+  sys::Task<void> stop(Nanos grace) override;
+  sys::Task<void> kill() override;
+  sys::Task<void> detach() override;
+
+  sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) override;
+  sys::Task<Result<>> wait_disk_ready() override;
+  sys::Task<Result<>> start_memory(std::string socket, MemoryOptions options) override;
+  sys::Task<Result<>> wait_paused() override;
+  sys::Task<Result<>> end_disk() override;
+  sys::Task<Result<>> continue_switchover() override;
+  sys::Task<Result<>> allow_auto_converge() override;
+  sys::Task<Result<MigrationStatus>> migration_status() override;
+  sys::Task<Result<>> resume() override;
+
+  // Opens the NBD export and the migration listener of a QEMU that was launched as incoming.
+  [[nodiscard]] sys::Task<Result<>> open_incoming();
+  sys::Task<Result<>> wait_loaded() override;
+  sys::Task<Result<>> finish_disk() override;
+  sys::Task<Result<>> start() override;
+  sys::Task<Result<>> check_post_copy() override;
+
+ private:
+  [[nodiscard]] sys::Task<void> watch_process();
+  [[nodiscard]] sys::Task<void> watch_monitor();
+  [[nodiscard]] sys::Task<Result<>> refresh();
+  [[nodiscard]] sys::Task<void> reconnect();
+  [[nodiscard]] sys::Task<Result<wire::json::value>> execute(std::string command, wire::json::object arguments = {},
+                                                             Nanos limit = Seconds{10});
+  // Until QEMU's migration has the wanted status. Errors: io with QEMU's reason where it failed or was cancelled.
+  [[nodiscard]] sys::Task<Result<>> wait_migration(std::string wanted);
+  [[nodiscard]] sys::Task<Result<>> cancel_migration();
+  [[nodiscard]] sys::Task<Result<>> cancel_mirror();
+  [[nodiscard]] sys::Task<Result<std::string>> migration_word();
+  void set_state(MachineState state, std::string problem);
+
+  sys::Runtime& runtime_;
+  MachineSpec spec_;
+  sys::ProcessId process_;
+  std::shared_ptr<Qmp> qmp_;  // replaced when the connection is lost; an operation keeps the one that it began with
+  Log log_;
+  MachineState state_{MachineState::starting};
+  std::string problem_;
+  std::function<void()> changed_;
+  std::uint64_t mirror_mark_{1};
+  bool throttle_allowed_{false};
+  sys::Signal news_;   // an event that may mean another state
+  sys::Signal ended_;  // the process is gone
+  sys::Gate gate_;
+};
+
+}  // namespace godwit::hypervisor
