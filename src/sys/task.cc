@@ -64,12 +64,17 @@ void Gate::spawn(Task<void> task) {
   asio::co_spawn(executor_, std::move(task), asio::bind_cancellation_slot(self->slot(), std::move(ended)));
 }
 
-Task<void> Gate::close() {
+void Gate::cancel() {
   const auto state = state_;
   state->closed = true;
   // A cancelled task may end at once and take itself off the list.
   for (auto each = state->running.begin(); each != state->running.end();)
     (each++)->emit(asio::cancellation_type::terminal);
+}
+
+Task<void> Gate::close() {
+  const auto state = state_;
+  cancel();
   while (!state->running.empty()) co_await state->drained.wait();
 }
 
