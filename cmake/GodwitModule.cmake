@@ -5,7 +5,8 @@
 # on modules of lower layers:
 #   0 base   1 sys, wire   2 crypto, os, sim   3 hypervisor, overlay, placement   4 image, migrate   5 agent, cloud, sky
 #   6 api   7 apps
-# TEST_DEPS are modules that only its tests include (tests may name os and sim).
+# TEST_DEPS are modules that only its tests include (tests may name os and sim). Tests also see tests/: "support/…" and the
+# suites "conformance/…", which run on the real and on the fake.
 include(GoogleTest)
 
 add_library(godwit_options INTERFACE)
@@ -45,6 +46,7 @@ function(godwit_module name)
   endif()
   if(tests)
     add_executable(${name}_test ${tests})
+    target_include_directories(${name}_test PRIVATE "${CMAKE_SOURCE_DIR}/tests")
     target_link_libraries(${name}_test PRIVATE godwit_${name} ${arg_TEST_DEPS} GTest::gmock_main)
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS unit)
   endif()

@@ -7,6 +7,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -38,6 +39,9 @@ void expect_no_bug(const std::exception_ptr& thrown) {
   } catch (const boost::system::system_error& error) {
     if (error.code() == asio::error::operation_aborted) return;
     std::fprintf(stderr, "godwit: bug: a coroutine let an exception out: %s\n", error.what());
+  } catch (const asio::multiple_exceptions& both) {  // `a || b` and `a && b`, when both were cancelled
+    expect_no_bug(both.first_exception());
+    return;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "godwit: bug: a coroutine let an exception out: %s\n", error.what());
   }
@@ -60,12 +64,17 @@ void Gate::spawn(Task<void> task) {
   asio::co_spawn(executor_, std::move(task), asio::bind_cancellation_slot(self->slot(), std::move(ended)));
 }
 
-Task<void> Gate::close() {
+void Gate::cancel() {
   const auto state = state_;
   state->closed = true;
   // A cancelled task may end at once and take itself off the list.
   for (auto each = state->running.begin(); each != state->running.end();)
     (each++)->emit(asio::cancellation_type::terminal);
+}
+
+Task<void> Gate::close() {
+  const auto state = state_;
+  cancel();
   while (!state->running.empty()) co_await state->drained.wait();
 }
 

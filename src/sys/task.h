@@ -29,6 +29,10 @@ class Gate {
   // An exception other than cancellation is a bug and ends the process.
   void spawn(Task<void> task);
   [[nodiscard]] Task<void> close();
+  // What close() does first, for destructors, which cannot wait: from now on nothing starts and all that runs is
+  // cancelled. The gate may then be destroyed; the tasks unwind when the executor next runs, and must own what they
+  // touch.
+  void cancel();
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] const Executor& executor() const { return executor_; }
 

@@ -1,0 +1,49 @@
+#include "sys/task.h"
+
+#include "support/event_loop.h"
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace godwit::sys {
+namespace {
+
+class IdleClock final : public Clock {
+ public:
+  [[nodiscard]] TimePoint now() const override { return {}; }
+  [[nodiscard]] WallTime wall_now() const override { return {}; }
+  [[nodiscard]] Task<void> sleep_until(TimePoint) override { return forever(); }
+
+ private:
+  static Task<void> forever() {
+    const auto executor = co_await boost::asio::this_coro::executor;
+    boost::asio::steady_timer timer(executor, boost::asio::steady_timer::time_point::max());
+    co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+};
+
+TEST(Gate, ClosesOverATaskThatWaitsWithALimit) {
+  testing::EventLoop loop;
+  auto story = [](Executor executor) -> Task<void> {
+    IdleClock clock;
+    Signal never(executor);
+    Gate gate(executor);
+    auto job = [](Clock& time, Signal& signal) -> Task<void> {
+      auto wait = [](Signal& on) -> Task<Result<>> {
+        co_await on.wait();
+        co_return Result<>{};
+      };
+      const auto result = co_await within(time, Seconds(1), "wait", wait(signal));
+      ADD_FAILURE() << "both sides of the race were cancelled, yet it gave a result";
+    };
+    gate.spawn(job(clock, never));
+    EXPECT_EQ(gate.running(), 1U);
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    co_await gate.close();
+    EXPECT_EQ(gate.running(), 0U);
+  };
+  loop.run(story(loop.executor()));
+}
+
+}  // namespace
+}  // namespace godwit::sys
