@@ -45,11 +45,20 @@ std::string key_of(sys::Runtime& runtime, const std::string& version) {
   return fmt::format("{}|{}|{}|{}", version, boot.value_or(""), kernel.value_or(""), userfaultfd.value_or(""));
 }
 
-sys::Task<Result<std::string>> ask(sys::Runtime& runtime, const QemuProgram& qemu, std::vector<std::string> arguments) {
+// Plain functions: g++ 12 stumbles over initializer lists inside coroutines.
+sys::ProcessSpec program(const QemuProgram& qemu, std::initializer_list<std::string> arguments) {
   sys::ProcessSpec spec;
   spec.argv = {qemu.path};
-  spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
-  return runtime.processes.run(std::move(spec), kAskLimit);
+  spec.argv.insert(spec.argv.end(), arguments);
+  return spec;
+}
+sys::ProcessSpec ask_version(const QemuProgram& qemu) { return program(qemu, {"--version"}); }
+sys::ProcessSpec ask_help(const QemuProgram& qemu, const std::string& about) { return program(qemu, {about, "help"}); }
+sys::ProcessSpec boot_probe(const QemuProgram& qemu, const std::string& accelerator, const std::string& sector,
+                            const std::string& output) {
+  return program(
+      qemu, {"-accel", accelerator, "-machine", "pc", "-nodefaults", "-no-user-config", "-display", "none", "-m", "32",
+             "-no-reboot", "-serial", "file:" + output, "-drive", "file=" + sector + ",format=raw,if=ide,snapshot=on"});
 }
 
 // "pc-q35-7.2" -> {7, 2}; nothing for an alias or another family.
@@ -97,16 +106,7 @@ sys::Task<bool> boots_with(sys::Runtime& runtime, QemuProgram qemu, std::string 
   const auto sector = directory + "/boot-sector";
   const auto said = directory + "/boot-said";
   if (!runtime.files.write_atomic(sector, boot_sector(), 0644) || !runtime.files.remove(said)) co_return false;
-  std::vector<std::string> arguments{
-      "-accel",       accelerator,   "-machine",
-      "pc",           "-nodefaults", "-no-user-config",
-      "-display",     "none",        "-m",
-      "32",           "-no-reboot",  "-serial",
-      "file:" + said, "-drive",      "file=" + sector + ",format=raw,if=ide,readonly=off,snapshot=on"};
-  sys::ProcessSpec spec;
-  spec.argv = {qemu.path};
-  spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
-  const auto ran = co_await runtime.processes.run(std::move(spec), kBootLimit);
+  const auto ran = co_await runtime.processes.run(boot_probe(qemu, accelerator, sector, said), kBootLimit);
   const auto output = runtime.files.read(said, kProbeAnswerLimit);
   co_return ran&& output && output->find(kProbeWord) != std::string::npos;
 }
@@ -151,7 +151,7 @@ sys::Task<void> probe_post_copy(sys::Runtime& runtime, QemuProgram qemu, std::st
 sys::Task<Result<Capabilities>> probe_capabilities(sys::Runtime& runtime, QemuProgram qemu,
                                                    std::string scratch_directory, unsigned uid,
                                                    std::string cache_path) {
-  const auto version = co_await ask(runtime, qemu, {"--version"});
+  const auto version = co_await runtime.processes.run(ask_version(qemu), kAskLimit);
   if (!version) co_return fail(version, "QEMU (install qemu-system-x86)");
   const auto key = key_of(runtime, *version);
   if (const auto text = runtime.files.read(cache_path, kProbeAnswerLimit)) {
@@ -162,18 +162,21 @@ sys::Task<Result<Capabilities>> probe_capabilities(sys::Runtime& runtime, QemuPr
   found.key = key;
   auto& capabilities = found.capabilities;
   capabilities.qemu_version = version->substr(0, version->find('\n'));
-  const auto machines = co_await ask(runtime, qemu, {"-machine", "help"});
+  const auto machines = co_await runtime.processes.run(ask_help(qemu, "-machine"), kAskLimit);
   if (!machines) co_return fail(machines, "ask QEMU for its machine types");
   capabilities.machine_types = machine_types_in(*machines);
   if (capabilities.machine_types.empty()) co_return fail(Errc::unsupported, "{}: no pc machine type", qemu.path);
-  const auto models = co_await ask(runtime, qemu, {"-cpu", "help"});
+  const auto models = co_await runtime.processes.run(ask_help(qemu, "-cpu"), kAskLimit);
   if (!models) co_return fail(models, "ask QEMU for its CPU models");
   capabilities.cpu_models = cpu_models_in(*models);
 
   const auto made = runtime.files.make_directories(scratch_directory, 0711, 0);
   if (!made) co_return pass(made);
-  const bool kvm = runtime.files.exists("/dev/kvm") && co_await boots_with(runtime, qemu, "kvm", scratch_directory);
-  capabilities.accelerator = kvm ? "kvm" : "tcg";
+  capabilities.accelerator = "tcg";
+  if (runtime.files.exists("/dev/kvm")) {
+    const bool boots = co_await boots_with(runtime, qemu, "kvm", scratch_directory);
+    if (boots) capabilities.accelerator = "kvm";
+  }
   co_await probe_post_copy(runtime, qemu, scratch_directory, uid, &capabilities);
   const auto removed = runtime.files.remove_tree(scratch_directory);
   if (!removed) runtime.log.warn("{}", removed.error().message);
