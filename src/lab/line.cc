@@ -23,7 +23,7 @@ namespace godwit::lab {
 namespace {
 
 // While packets flow the line wakes once a tick and moves all that came and all that is due, instead of once a packet.
-constexpr Nanos kTick{100'000};
+constexpr Nanos kTick{250'000};
 constexpr int kMostReads = 512;  // of one device before the next gets its turn: more than 1 Gbit/s brings in a tick
 constexpr Seconds kControlLimit{2};
 constexpr int kPriority = -10;  // late packets would make the WAN look worse than it is set
