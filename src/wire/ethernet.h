@@ -50,7 +50,14 @@ struct Ipv4Prefix {
 
 constexpr std::size_t kEthernetHeader = 14;
 
-enum class EtherType : std::uint16_t { ipv4 = 0x0800, arp = 0x0806, rarp = 0x8035, vlan = 0x8100, ipv6 = 0x86dd };
+enum class EtherType : std::uint16_t {
+  ipv4 = 0x0800,
+  arp = 0x0806,
+  rarp = 0x8035,
+  vlan = 0x8100,
+  ipv6 = 0x86dd,
+  service_vlan = 0x88a8,
+};
 
 // The header of a frame that holds at least kEthernetHeader bytes.
 struct EthernetHeader {
