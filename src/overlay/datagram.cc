@@ -143,23 +143,23 @@ std::optional<Header> read_header(ByteView datagram) {
   return out;
 }
 
-ByteVector encode_control(std::uint32_t vni, const Control& control, ControlKey& key) {
+ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::MacKey& key) {
   ByteVector out(kHeaderBytes);
   write_header(out, {DatagramType::control, 1, 0, vni});
   out.push_back(static_cast<std::byte>(control.body.index() + 1));  // the kinds, in the variant's order
   append_be64(out, control.nonce);
   std::visit([&](const auto& body) { append_body(out, body); }, control.body);
-  append(out, key.mac(out));
+  append(out, key.compute(out));
   GODWIT_ASSERT(out.size() <= kControlLimit);
   return out;
 }
 
-std::expected<Control, Drop> decode_control(ByteView datagram, ControlKey& key) {
+std::expected<Control, Drop> decode_control(ByteView datagram, crypto::MacKey& key) {
   if (datagram.size() < kHeaderBytes + kControlMacBytes || datagram.size() > kControlLimit) {
     return std::unexpected(Drop::malformed);
   }
   const auto message = datagram.first(datagram.size() - kControlMacBytes);
-  if (!key.holds(message, datagram.last(kControlMacBytes))) return std::unexpected(Drop::not_authentic);
+  if (!key.verify(message, datagram.last(kControlMacBytes))) return std::unexpected(Drop::not_authentic);
   return read_control(message.subspan(kHeaderBytes));
 }
 

@@ -1,7 +1,7 @@
 // What switches say to each other by UDP, byte by byte: docs/protocols/overlay.md. Pure.
 #pragma once
 
-#include "overlay/control_key.h"
+#include "crypto/mac.h"
 #include "overlay/counters.h"
 #include "wire/network.h"
 
@@ -14,6 +14,7 @@ namespace godwit::overlay {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 8;
+constexpr std::size_t kControlMacBytes = std::tuple_size_v<crypto::Mac>;
 constexpr std::uint8_t kMostHops = 3;  // a frame that chases an instance gives up after as many hosts
 
 enum class DatagramType : std::uint8_t { data = 1, control = 2 };
@@ -60,8 +61,8 @@ struct Control {
 constexpr std::size_t kControlLimit = 512;
 
 // Cloud and host of an announced location are DNS labels, its address numeric, the instance an id: a caller's bug else.
-[[nodiscard]] ByteVector encode_control(std::uint32_t vni, const Control& control, ControlKey& key);
+[[nodiscard]] ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::MacKey& key);
 // `datagram` has a header that read_header() took. Errors: not_authentic, malformed.
-[[nodiscard]] std::expected<Control, Drop> decode_control(ByteView datagram, ControlKey& key);
+[[nodiscard]] std::expected<Control, Drop> decode_control(ByteView datagram, crypto::MacKey& key);
 
 }  // namespace godwit::overlay

@@ -7,7 +7,7 @@
 namespace godwit::overlay {
 namespace {
 
-ControlKey test_key() { return ControlKey(ByteVector(32, std::byte{0xaa})); }
+crypto::MacKey test_key() { return crypto::MacKey(ByteVector(32, std::byte{0xaa})); }
 
 // These bytes are docs/protocols/overlay.md: a change of them is a new version of the protocol.
 TEST(Datagram, TheHeaderIsTheseBytes) {
@@ -74,7 +74,7 @@ TEST(Datagram, RefusesHeadersThatCannotBe) {
 
 TEST(Datagram, AnotherKeyOrAFlippedBitIsNotAuthentic) {
   auto key = test_key();
-  ControlKey other(ByteVector(32, std::byte{0xab}));
+  crypto::MacKey other(ByteVector(32, std::byte{0xab}));
   const auto good = encode_control(7, {1, Ack{testing::instance_id(1), 7}}, key);
   EXPECT_EQ(decode_control(good, other).error(), Drop::not_authentic);
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -90,7 +90,7 @@ TEST(Datagram, EveryTruncationOfAnAuthenticBodyIsMalformed) {
   const auto message = ByteView(good).first(good.size() - kControlMacBytes);
   for (std::size_t size = kHeaderBytes; size < message.size(); ++size) {
     ByteVector cut(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size));
-    append(cut, key.mac(cut));
+    append(cut, key.compute(cut));
     const auto read = decode_control(cut, key);
     ASSERT_FALSE(read) << size;
     EXPECT_EQ(read.error(), Drop::malformed);

@@ -104,7 +104,7 @@ Segment::Segment(Self self, const wire::SwitchNetwork& config)
 
 std::vector<std::string> Segment::configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config) {
   self_ = self;
-  if (config.network.key != network_.key) key_ = ControlKey(key_of(config.network));
+  if (config.network.key != network_.key) key_ = crypto::MacKey(key_of(config.network));
   network_ = config.network;
   network_.members.clear();
   gateway_namespace_ = config.gateway_namespace;

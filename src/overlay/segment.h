@@ -1,7 +1,7 @@
 // One network as this host's switch sees it: its members, where each of them is, and the ports of this host. Pure.
 #pragma once
 
-#include "overlay/control_key.h"
+#include "crypto/mac.h"
 #include "sys/packet.h"
 #include "wire/ethernet.h"
 #include "wire/switch_control.h"
@@ -97,7 +97,7 @@ class Segment {
   [[nodiscard]] wire::Mac gateway() const { return gateway_mac_; }
   [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;
   [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
-  [[nodiscard]] ControlKey& key() { return key_; }
+  [[nodiscard]] crypto::MacKey& key() { return key_; }
   // With locations as we believe them. The key is left out where `with_key` is false.
   [[nodiscard]] wire::SwitchNetwork describe(bool with_key) const;
 
@@ -120,7 +120,7 @@ class Segment {
   std::string gateway_namespace_;
   wire::Ipv4 gateway_ip_;
   wire::Mac gateway_mac_;
-  ControlKey key_;
+  crypto::MacKey key_;
   std::map<std::string, Member> members_;  // by instance
   std::map<std::string, Port> ports_;      // by instance
   std::unordered_map<wire::Mac, Member*> by_mac_;

@@ -208,7 +208,7 @@ TEST_F(MoveTest, ALocationThatComesBeforeItsMemberIsKept) {
 }
 
 TEST_F(MoveTest, AForgedAnnouncementMovesNothing) {
-  ControlKey wrong(ByteVector(32, std::byte{1}));
+  crypto::MacKey wrong(ByteVector(32, std::byte{1}));
   const auto forged = encode_control(kVni, {1, Announce{instance_id(0), location_at(2, 99)}}, wrong);
   host(1).from_underlay(now, host_address(2), forged);
   EXPECT_EQ(believed(1, 0).version, 1U);
