@@ -55,8 +55,9 @@ struct Traffic {
 
 class Counters {
  public:
-  // Pairs beyond it share the all-zero key: a guest can't make the switch grow.
-  static constexpr std::size_t kMostPairs = 65'536;
+  // Pairs beyond it share the all-zero key: a guest can't make the switch grow, and all fit one
+  // line of the control socket.
+  static constexpr std::size_t kMostPairs = 16'384;
 
   void drop(Drop why) { ++drops_[static_cast<std::size_t>(why)]; }
   [[nodiscard]] std::uint64_t drops(Drop why) const { return drops_[static_cast<std::size_t>(why)]; }

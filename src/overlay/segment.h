@@ -93,6 +93,11 @@ class Segment {
 
   [[nodiscard]] const std::string& id() const { return network_.id; }
   [[nodiscard]] std::uint32_t vni() const { return network_.vni; }
+  [[nodiscard]] std::uint32_t mtu() const { return network_.mtu; }
+  // "10.77.0.1/24".
+  [[nodiscard]] std::string gateway_address() const {
+    return network_.gateway + network_.cidr.substr(network_.cidr.find('/'));
+  }
   [[nodiscard]] std::size_t frame_limit() const { return network_.mtu + wire::kEthernetHeader; }
   [[nodiscard]] wire::Mac gateway() const { return gateway_mac_; }
   [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;

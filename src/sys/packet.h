@@ -93,6 +93,8 @@ struct GatewaySpec {
   std::uint64_t mac{0};           // the last 48 bits
   std::uint32_t mtu{1400};
   std::vector<std::string> addresses;  // "10.77.0.1/24"; the prefix gives the route
+
+  bool operator==(const GatewaySpec&) const = default;
 };
 
 // The switch's devices. Blocking and short. They outlive the process: opening one that is there takes it over.
