@@ -36,11 +36,9 @@ bool read_dotted(std::string_view text, std::uint32_t& address) {
 }
 
 bool is_private(const Cidr& network) {
-  static const std::array<Cidr, 4> ranges{
-      {{0x0a000000U, 8}, {0xac100000U, 12}, {0xc0a80000U, 16}, {0x64400000U, 10}}};
-  return std::any_of(ranges.begin(), ranges.end(), [&](const Cidr& range) {
-    return network.prefix >= range.prefix && range.overlaps(network);
-  });
+  static const std::array<Cidr, 4> ranges{{{0x0a000000U, 8}, {0xac100000U, 12}, {0xc0a80000U, 16}, {0x64400000U, 10}}};
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Cidr& range) { return network.prefix >= range.prefix && range.overlaps(network); });
 }
 
 }  // namespace

@@ -63,8 +63,8 @@ sys::Task<Result<wire::HostList>> CloudClient::hosts() const {
 }
 
 sys::Task<Result<wire::Network>> CloudClient::put_network(const wire::Network& network) const {
-  return ask<wire::Network>(call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/networks/" + network.id,
-                                    wire::encode(network)));
+  return ask<wire::Network>(
+      call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/networks/" + network.id, wire::encode(network)));
 }
 
 sys::Task<Result<wire::Network>> CloudClient::network(const std::string& id) const {
@@ -72,8 +72,8 @@ sys::Task<Result<wire::Network>> CloudClient::network(const std::string& id) con
 }
 
 sys::Task<Result<>> CloudClient::put_peers(const std::string& network, const wire::NetworkPeers& peers) const {
-  return tell(call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/networks/" + network + "/peers",
-                      wire::encode(peers)));
+  return tell(
+      call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/networks/" + network + "/peers", wire::encode(peers)));
 }
 
 sys::Task<Result<>> CloudClient::delete_network(const std::string& id) const {

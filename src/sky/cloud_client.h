@@ -1,4 +1,5 @@
-// Calls of one cloud's native API (docs/api/cloud.yaml) as one of its users. Typed, one attempt each, each with a limit.
+// Calls of one cloud's native API (docs/api/cloud.yaml) as one of its users. Typed, one attempt each, each with a
+// limit.
 #pragma once
 
 #include "sys/http.h"

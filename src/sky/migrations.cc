@@ -63,7 +63,8 @@ Result<wire::MigrationList> Migrations::move(Cluster& cluster, const wire::MoveR
     }
   }
   // Checked whole before any is drawn: a request is taken or refused as one.
-  std::stable_sort(members.begin(), members.end(), [](const auto* a, const auto* b) { return memory_of(*a) > memory_of(*b); });
+  std::stable_sort(members.begin(), members.end(),
+                   [](const auto* a, const auto* b) { return memory_of(*a) > memory_of(*b); });
   std::vector<MigrationRecord> drawn;
   for (const auto* member : members) {
     auto record = draw(cluster, *member, request);
@@ -187,8 +188,8 @@ void Migrations::schedule() {
            std::tuple(b->step == MoveStep::queued, b->created_ms, b->place);
   });
   for (const auto* record : waiting) {
-    const auto busy = std::count_if(driven_.begin(), driven_.end(),
-                                    [&](const auto& each) { return each.second == record->cluster; });
+    const auto busy =
+        std::count_if(driven_.begin(), driven_.end(), [&](const auto& each) { return each.second == record->cluster; });
     if (record->step == MoveStep::queued && static_cast<std::size_t>(busy) >= kMigrationsAtOnce) continue;
     driven_[record->id] = record->cluster;
     gate_.spawn(drive(record->id));
@@ -365,7 +366,8 @@ void Migrations::end(MigrationRecord& record, wire::MigrationPhase phase, const 
   if (phase == wire::MigrationPhase::aborted && record.report.error.empty()) record.report.error = error;
   const auto saved = save(record);
   if (!saved) log_.error("{}", saved.error().message);
-  if (phase == wire::MigrationPhase::aborted) log_.warn("{}: {} stays at {}: {}", record.id, record.member, record.from, error);
+  if (phase == wire::MigrationPhase::aborted)
+    log_.warn("{}: {} stays at {}: {}", record.id, record.member, record.from, error);
   if (auto* cluster = clusters_.find_cluster(record.cluster)) {
     cluster->set_migration(record.instance, "");
     cluster->wake();

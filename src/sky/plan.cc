@@ -58,8 +58,9 @@ struct Room {
     memory_mib -= type.memory_mib;
   }
   [[nodiscard]] std::string left() const {
-    return fmt::format("{} has room for {} instances, {} vCPUs, {} MiB", account->cloud, std::max<std::int64_t>(instances, 0),
-                       std::max<std::int64_t>(vcpus, 0), std::max<std::int64_t>(memory_mib, 0));
+    return fmt::format("{} has room for {} instances, {} vCPUs, {} MiB", account->cloud,
+                       std::max<std::int64_t>(instances, 0), std::max<std::int64_t>(vcpus, 0),
+                       std::max<std::int64_t>(memory_mib, 0));
   }
 };
 
@@ -75,8 +76,8 @@ Result<std::vector<Room>> candidates(const wire::ClusterSpec& spec, const std::v
     const auto found = std::find_if(accounts.begin(), accounts.end(),
                                     [&](const wire::AccountView& each) { return each.cloud == cloud; });
     if (found == accounts.end()) {
-      return fail(Errc::not_found, "cluster {}: no account on a cloud \"{}\" (add it with godwit account add)", spec.name,
-                  cloud.substr(0, 64));
+      return fail(Errc::not_found, "cluster {}: no account on a cloud \"{}\" (add it with godwit account add)",
+                  spec.name, cloud.substr(0, 64));
     }
     rooms.emplace_back(*found);
   }
@@ -149,14 +150,15 @@ wire::ClusterSpec with_all_clouds(wire::ClusterSpec spec) {
   return spec;
 }
 
-Result<Cidr> cidr_for(const wire::ClusterSpec& spec, std::size_t members, const std::vector<const ClusterRecord*>& others,
-                      sys::Random& random) {
+Result<Cidr> cidr_for(const wire::ClusterSpec& spec, std::size_t members,
+                      const std::vector<const ClusterRecord*>& others, sys::Random& random) {
   if (!spec.cidr.empty()) {
     auto cidr = parse_cidr(spec.cidr);
     if (!cidr) return fail(cidr, "cluster " + spec.name);
     if (cidr->size() < kFirstMember + members + 1) {
-      return fail(Errc::invalid_argument, "cluster {}: {} has no room for {} members (the first {} addresses are reserved)",
-                  spec.name, spec.cidr, members, kFirstMember);
+      return fail(Errc::invalid_argument,
+                  "cluster {}: {} has no room for {} members (the first {} addresses are reserved)", spec.name,
+                  spec.cidr, members, kFirstMember);
     }
     return cidr;
   }

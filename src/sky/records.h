@@ -27,8 +27,7 @@ struct MemberRecord {
 
   bool operator==(const MemberRecord&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(MemberRecord, (),
-                      (name, instance, cloud, pinned, type, roles, launched, ready, terminating))
+BOOST_DESCRIBE_STRUCT(MemberRecord, (), (name, instance, cloud, pinned, type, roles, launched, ready, terminating))
 
 struct ClusterRecord {
   wire::ClusterSpec spec;  // as it was asked for: asking again with the same is no new cluster
@@ -41,8 +40,7 @@ struct ClusterRecord {
   std::int64_t created_ms{0};
   std::int64_t ready_ms{0};  // when all members were ready for the first time; 0 before
 };
-BOOST_DESCRIBE_STRUCT(ClusterRecord, (),
-                      (spec, deleting, network, clouds, members, login, host, created_ms, ready_ms))
+BOOST_DESCRIBE_STRUCT(ClusterRecord, (), (spec, deleting, network, clouds, members, login, host, created_ms, ready_ms))
 
 BOOST_DEFINE_ENUM_CLASS(MoveStep, queued, granted, ordered, ended)
 
@@ -63,7 +61,8 @@ struct MigrationRecord {
   std::int64_t created_ms{0};
 };
 BOOST_DESCRIBE_STRUCT(MigrationRecord, (),
-                      (id, cluster, member, instance, from, to, options, step, place, cancel, grant, report, created_ms))
+                      (id, cluster, member, instance, from, to, options, step, place, cancel, grant, report,
+                       created_ms))
 
 // The directories accounts/, clusters/ and migrations/ under `directory`. Does I/O; blocks.
 class Store {

@@ -11,8 +11,8 @@ namespace godwit::sky {
 
 // One cloud's word about one cluster, as of the last visit that reached it.
 struct CloudSight {
-  bool reached{false};  // at least once since sky started
-  std::string problem;  // of the last visit; empty after a good one
+  bool reached{false};                                  // at least once since sky started
+  std::string problem;                                  // of the last visit; empty after a good one
   std::map<std::string, wire::InstanceView> instances;  // by id, of this cluster only
   std::map<std::string, std::string> refused;           // instances that it would not launch, and why
   std::string network_told;                             // what it acknowledged since sky started, in JSON

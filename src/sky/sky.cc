@@ -17,7 +17,8 @@ std::unexpected<Error> no_cluster(const std::string& name) {
               name.substr(0, 64));
 }
 std::unexpected<Error> no_instance(const std::string& id) {
-  return fail(Errc::not_found, "instance \"{}\": no cluster has it (godwit instance list shows them)", id.substr(0, 64));
+  return fail(Errc::not_found, "instance \"{}\": no cluster has it (godwit instance list shows them)",
+              id.substr(0, 64));
 }
 
 }  // namespace
@@ -31,8 +32,7 @@ Result<std::unique_ptr<Sky>> Sky::open(sys::Runtime& runtime, const SkyOptions& 
   if (!clusters) return pass(clusters);
   auto migrations = store->migrations();
   if (!migrations) return pass(migrations);
-  std::unique_ptr<Sky> sky(
-      new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations)));
+  std::unique_ptr<Sky> sky(new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations)));
   for (auto& record : *clusters) sky->add(std::move(record));
   return sky;
 }
@@ -103,7 +103,8 @@ sys::Task<Result<wire::ClusterView>> Sky::create_cluster(wire::ClusterSpec spec)
     const auto* cluster = find_cluster(spec.name);
     if (!cluster) return std::nullopt;
     if (cluster->record().deleting) {
-      return fail(Errc::conflict, "create cluster {}: one of that name is being deleted (wait until it is gone)", spec.name);
+      return fail(Errc::conflict, "create cluster {}: one of that name is being deleted (wait until it is gone)",
+                  spec.name);
     }
     if (!same_spec(cluster->record().spec, spec)) {
       return fail(Errc::conflict, "create cluster {}: there is another of that name (delete it, or choose a name)",
@@ -197,13 +198,15 @@ Result<wire::MigrationList> Sky::migrate_instance(const std::string& id, wire::M
 Result<wire::MigrationReport> Sky::migration(const std::string& id) const {
   const auto* record = migrations_.find(id);
   if (!record) {
-    return fail(Errc::not_found, "migration \"{}\": there is none (godwit migration list shows them)", id.substr(0, 64));
+    return fail(Errc::not_found, "migration \"{}\": there is none (godwit migration list shows them)",
+                id.substr(0, 64));
   }
   return record->report;
 }
 
 sys::Task<Result<wire::FenceAnswer>> Sky::fence(std::string instance, wire::FenceRequest request) {
-  const auto* record = request.migration.empty() ? migrations_.of_instance(instance) : migrations_.find(request.migration);
+  const auto* record =
+      request.migration.empty() ? migrations_.of_instance(instance) : migrations_.find(request.migration);
   if (!record || record->instance != instance) {
     co_return fail(Errc::not_found, "fence {}: it has no {}", instance,
                    request.migration.empty() ? "migration" : "migration " + request.migration.substr(0, 64));
@@ -251,7 +254,8 @@ Cluster* Sky::cluster_of(const std::string& instance) {
 
 void Sky::add(ClusterRecord record) {
   const auto name = record.spec.name;
-  clusters_[name] = std::make_unique<Cluster>(runtime_, store_, accounts_, pace_, std::move(record), [this] { changed(); });
+  clusters_[name] =
+      std::make_unique<Cluster>(runtime_, store_, accounts_, pace_, std::move(record), [this] { changed(); });
 }
 
 void Sky::changed() {

@@ -1,8 +1,9 @@
 #include "sky/ssh_key.h"
 
+#include <openssl/evp.h>
+
 #include <array>
 #include <memory>
-#include <openssl/evp.h>
 
 namespace godwit::sky {
 namespace {
@@ -21,9 +22,9 @@ void append_string(ByteVector& out, ByteView bytes) {
 // RFC 4648 section 4, with padding.
 std::string base64(ByteView bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                      reinterpret_cast<const unsigned char*>(bytes.data()),
-                                      static_cast<int>(bytes.size()));
+  const auto length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<std::size_t>(length));
   return out;
 }

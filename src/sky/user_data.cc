@@ -2,9 +2,10 @@
 
 #include "wire/json.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <array>
-#include <openssl/evp.h>
 
 namespace godwit::sky {
 namespace {
@@ -53,14 +54,14 @@ std::string cloud_config(const ClusterContext& context, const KnownMember& self)
   config["disable_root"] = false;  // keys only: the cluster's own, and those of its user
   config["ssh_authorized_keys"] = std::move(authorized);
   config["ssh_deletekeys"] = true;
-  config["ssh_keys"] = object{{"ed25519_private", context.host.private_key}, {"ed25519_public", context.host.public_key}};
+  config["ssh_keys"] =
+      object{{"ed25519_private", context.host.private_key}, {"ed25519_public", context.host.public_key}};
   config["write_files"] = array{file("/root/.ssh/id_ed25519", "0600", context.login.private_key),
                                 file("/root/.ssh/id_ed25519.pub", "0644", context.login.public_key + "\n"),
                                 file("/etc/ssh/ssh_known_hosts", "0644", known_hosts(context)),
                                 file("/etc/godwit/members", "0644", members_file(context)),
                                 file("/etc/godwit/roles", "0644", joined(self.roles, "\n") + "\n")};
-  config["phone_home"] =
-      object{{"url", kReadyUrl}, {"post", array{"instance_id", "hostname"}}, {"tries", 30}};
+  config["phone_home"] = object{{"url", kReadyUrl}, {"post", array{"instance_id", "hostname"}}, {"tries", 30}};
   // How this part is merged into the user's: their settings stand, lists grow.
   config["merge_how"] = array{object{{"name", "list"}, {"settings", array{"append"}}},
                               object{{"name", "dict"}, {"settings", array{"no_replace", "recurse_list"}}},
@@ -118,7 +119,8 @@ std::string part(std::string_view data) {
 // A line that stands in none of the parts.
 std::string boundary_for(std::string_view ours, std::string_view theirs) {
   std::string boundary = "godwit-part-0";
-  for (int i = 1; ours.find(boundary) != std::string_view::npos || theirs.find(boundary) != std::string_view::npos; ++i) {
+  for (int i = 1; ours.find(boundary) != std::string_view::npos || theirs.find(boundary) != std::string_view::npos;
+       ++i) {
     boundary = fmt::format("godwit-part-{}", i);
   }
   return boundary;

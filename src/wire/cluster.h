@@ -51,7 +51,7 @@ struct ClusterView {
   std::string domain;
   std::vector<ClusterMember> members;
   std::int64_t created_ms{0};
-  double ready_after_s{0};  // from the request to all members ready; 0 while not
+  double ready_after_s{0};            // from the request to all members ready; 0 while not
   std::vector<std::string> problems;  // what keeps it from being ready or gone, for people: "cloud-b: …"
 };
 BOOST_DESCRIBE_STRUCT(ClusterView, (),
@@ -90,7 +90,7 @@ struct AccountView {
   std::string problem;  // why not
   std::string tenant;
   Quota quota;
-  Quota used;
+  Quota used{0, 0, 0};
   std::map<std::string, double> prices;
   std::string currency;
 };
