@@ -50,7 +50,7 @@ const std::vector<std::vector<std::string>>& steps() {
           " UNION ALL SELECT instance, tenant, host, vcpus, memory_mib, disk_gib, expires_ms FROM tickets"
           " WHERE used_ms = 0 AND withdrawn = 0"
           " UNION ALL SELECT instance, tenant, host, vcpus, memory_mib, disk_gib, 0 AS expires_ms FROM migrations"
-          " WHERE role = 'destination' AND closed_ms = 0 AND owned = 0",
+          " WHERE role = 'destination' AND closed_ms = 0 AND owned = 0 AND fence <> 'aborted'",
       },
   };
   return all;
