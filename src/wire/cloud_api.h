@@ -89,7 +89,7 @@ struct CloudView {
   std::string ca_pem;
   std::string tenant;  // of the caller
   Quota quota;
-  Quota used;
+  Quota used{0, 0, 0};
   std::map<std::string, double> prices;  // per hour by instance type, in `currency`
   std::string currency;
 };

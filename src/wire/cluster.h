@@ -51,9 +51,11 @@ struct ClusterView {
   std::string domain;
   std::vector<ClusterMember> members;
   std::int64_t created_ms{0};
-  double ready_after_s{0};  // from the request to all members ready; 0 while not
+  double ready_after_s{0};            // from the request to all members ready; 0 while not
+  std::vector<std::string> problems;  // what keeps it from being ready or gone, for people: "cloud-b: …"
 };
-BOOST_DESCRIBE_STRUCT(ClusterView, (), (name, state, network, cidr, domain, members, created_ms, ready_after_s))
+BOOST_DESCRIBE_STRUCT(ClusterView, (),
+                      (name, state, network, cidr, domain, members, created_ms, ready_after_s, problems))
 struct ClusterList {
   std::vector<ClusterView> clusters;
 };
@@ -79,5 +81,47 @@ struct Account {
   std::string token;
 };
 BOOST_DESCRIBE_STRUCT(Account, (), (cloud, url, ca_pem, token))
+
+// GET /v1/accounts: what the cloud says of itself and of this user, asked when it is listed.
+struct AccountView {
+  std::string cloud;
+  std::string url;
+  bool reachable{false};
+  std::string problem;  // why not
+  std::string tenant;
+  Quota quota;
+  Quota used{0, 0, 0};
+  std::map<std::string, double> prices;
+  std::string currency;
+};
+BOOST_DESCRIBE_STRUCT(AccountView, (), (cloud, url, reachable, problem, tenant, quota, used, prices, currency))
+struct AccountList {
+  std::vector<AccountView> accounts;
+};
+BOOST_DESCRIBE_STRUCT(AccountList, (), (accounts))
+
+// GET /v1/hosts of sky: the hosts of every cloud that shows them to this user.
+struct CloudHosts {
+  std::string cloud;
+  std::string problem;
+  std::vector<HostView> hosts;
+};
+BOOST_DESCRIBE_STRUCT(CloudHosts, (), (cloud, problem, hosts))
+struct CloudHostsList {
+  std::vector<CloudHosts> clouds;
+};
+BOOST_DESCRIBE_STRUCT(CloudHostsList, (), (clouds))
+
+struct NetworkList {
+  std::vector<Network> networks;  // without their keys
+};
+BOOST_DESCRIBE_STRUCT(NetworkList, (), (networks))
+
+// POST /v1/instances/ID/resolve of sky: which clouds wrote the fence down, and which could not be told.
+struct FenceAnswer {
+  std::vector<std::string> told;
+  std::map<std::string, std::string> problems;  // by cloud
+};
+BOOST_DESCRIBE_STRUCT(FenceAnswer, (), (told, problems))
 
 }  // namespace godwit::wire
