@@ -37,8 +37,8 @@ def traces(lab):
                 found.append(pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
         except (OSError, UnicodeDecodeError):
             continue  # it is gone
-    if os.path.exists(f"/run/godwit/lab/{lab}"):
-        found.append(f"/run/godwit/lab/{lab}")
+    if os.path.exists(f"/var/lib/godwit/lab/{lab}"):
+        found.append(f"/var/lib/godwit/lab/{lab}")
     return found
 
 
@@ -197,7 +197,7 @@ class Life(LabTest):
 
     def points(self):
         """What an `up` has made so far, from nothing to nearly all."""
-        directory = pathlib.Path(f"/run/godwit/lab/{LABS[0]}")
+        directory = pathlib.Path(f"/var/lib/godwit/lab/{LABS[0]}")
         points = {name: (directory / name).exists for name in ("", "journal", "lab.json", "wan.json", "log/wan.delay-line.log", "wan.sock")}
         nodes = ["wan", "cloud-a-router", "a0", "a1", "a2", "cloud-b-router", "b0", "b1", "b2", "user"]
         points |= {node: pathlib.Path(f"/run/netns/gw-{LABS[0]}-{node}").exists for node in nodes}
