@@ -30,7 +30,7 @@ begin_build() {
   if [ -z "$force" ] && [ "$(cat "$out/.stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
   stage=$(mktemp -d "$out/.stage.XXXXXX")
   work=$(mktemp -d "${TMPDIR:-/tmp}/godwit-image.XXXXXX")
-  trap 'rm -rf "$stage" "$work"' EXIT
+  trap "rm -rf \"$stage\" \"$work\"" EXIT
   trap 'exit 130' INT TERM HUP
 }
 

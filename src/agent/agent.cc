@@ -283,7 +283,8 @@ const wire::Network* Agent::find_network(const std::string& id) const {
 }
 
 sys::Task<void> Agent::announce(wire::InstanceSpec spec, std::uint64_t version) {
-  const auto reply = co_await switch_.announce({spec.interface.network, spec.id, version});
+  wire::SwitchAnnounce news{spec.interface.network, spec.id, version};
+  const auto reply = co_await switch_.announce(std::move(news));
   if (!reply) runtime_.log.warn("announce {}: {}", spec.id, reply.error().message);
   // From here on the configuration says it too.
   if (auto* instance = instances_.find(spec.id)) instance->set_claim(version);

@@ -52,7 +52,8 @@ class QemuMachine final : public Machine {
   [[nodiscard]] sys::Task<void> watch_monitor();
   [[nodiscard]] sys::Task<Result<>> refresh();
   [[nodiscard]] sys::Task<void> reconnect();
-  [[nodiscard]] sys::Task<Result<wire::json::value>> execute(std::string command, wire::json::object arguments = {},
+  [[nodiscard]] sys::Task<Result<wire::json::value>> execute(std::string command,
+                                                             wire::json::object arguments = wire::json::object(),
                                                              Nanos limit = Seconds{10});
   // Until QEMU's migration has the wanted status. Errors: io with QEMU's reason where it failed or was cancelled.
   [[nodiscard]] sys::Task<Result<>> wait_migration(std::string wanted);

@@ -284,10 +284,10 @@ sys::Task<Result<>> QemuMachine::check_post_copy() {
 
 sys::Task<Result<>> QemuMachine::finish_disk() {
   if (spec_.disk_path.empty()) co_return Result<>{};
-  const auto stopped = co_await execute("nbd-server-stop", {}, kSwitchoverLimit);
+  const auto stopped = co_await execute("nbd-server-stop", json::object(), kSwitchoverLimit);
   if (!stopped) log_.debug("{}", stopped.error().message);  // an earlier agent may have stopped it
   // "stop" of a machine that stands still drains and flushes its disks, and does nothing else (QEMU's do_vm_stop).
-  const auto flushed = co_await execute("stop", {}, kSwitchoverLimit);
+  const auto flushed = co_await execute("stop", json::object(), kSwitchoverLimit);
   if (!flushed) co_return fail(flushed, "flush the disk");
   co_return runtime_.files.sync_file(spec_.disk_path);
 }

@@ -36,7 +36,7 @@ sys::Task<Result<std::unique_ptr<Qmp>>> Qmp::connect(sys::Runtime& runtime, std:
     co_await qmp->changed_.wait_until(runtime.clock, deadline);
   }
   Result<wire::json::value> negotiated = fail(Errc::timed_out, "no greeting");
-  if (qmp->greeted_) negotiated = co_await qmp->execute("qmp_capabilities", {}, kConnectLimit);
+  if (qmp->greeted_) negotiated = co_await qmp->execute("qmp_capabilities", wire::json::object(), kConnectLimit);
   if (!negotiated) {
     co_await qmp->close();
     co_return fail(negotiated, "QEMU monitor " + path);

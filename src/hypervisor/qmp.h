@@ -31,7 +31,8 @@ class Qmp {
 
   // Errors: those of QEMU as Errc::conflict ("block-job-cancel: DeviceNotActive: …"), closed when the connection is
   // lost, timed_out (the monitor hangs; a late reply is passed over).
-  [[nodiscard]] sys::Task<Result<wire::json::value>> execute(std::string command, wire::json::object arguments = {},
+  [[nodiscard]] sys::Task<Result<wire::json::value>> execute(std::string command,
+                                                             wire::json::object arguments = wire::json::object(),
                                                              Nanos limit = Seconds{10});
 
   [[nodiscard]] std::uint64_t mark() const { return next_sequence_; }

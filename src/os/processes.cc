@@ -42,12 +42,22 @@ siginfo_t reap(int pidfd) {
   return ended;
 }
 
+// Leaves the child to be reaped.
+bool has_ended(int pidfd) {
+  siginfo_t ended{};
+  ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &ended, WEXITED | WNOHANG | WNOWAIT);
+  return ended.si_pid != 0;
+}
+
+// A wait may wake early: a pidfd that was just registered has been seen to. So each looks again.
+
 // Reaps the child when it ends, so that it does not stay a zombie.
-void reap_when_gone(const sys::Executor& executor, Descriptor pidfd) {
-  auto child = std::make_shared<asio::posix::stream_descriptor>(executor, pidfd.release());
-  child->async_wait(asio::posix::stream_descriptor::wait_read, [child](const boost::system::error_code& error) {
-    if (!error) reap(child->native_handle());
-  });
+void reap_when_gone(std::shared_ptr<asio::posix::stream_descriptor> child) {
+  auto& waiting = *child;
+  waiting.async_wait(asio::posix::stream_descriptor::wait_read,
+                     [child = std::move(child)](const boost::system::error_code& error) {
+                       if (!error && reap(child->native_handle()).si_pid == 0) reap_when_gone(child);
+                     });
 }
 
 sys::Task<void> until_gone(sys::ProcessId id) {
@@ -55,7 +65,7 @@ sys::Task<void> until_gone(sys::ProcessId id) {
   Descriptor pidfd = open_process(id);
   if (!pidfd) co_return;
   asio::posix::stream_descriptor process(executor, pidfd.release());
-  co_await process.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  while (running(id)) co_await process.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
 }
 
 // A program that runs to its end; destroyed before that, it is killed with its process group.
@@ -66,8 +76,7 @@ class Run {
   ~Run() {
     if (reaped_) return;
     ::kill(-pid_, SIGKILL);
-    const auto executor = process.get_executor();
-    reap_when_gone(executor, Descriptor(process.release()));
+    reap_when_gone(std::make_shared<asio::posix::stream_descriptor>(std::move(process)));
   }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -120,7 +129,9 @@ Result<> read_rest(Run& run) {
 }
 
 sys::Task<void> until_ended(Run& run) {
-  co_await run.process.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  while (!has_ended(run.process.native_handle())) {
+    co_await run.process.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  }
 }
 
 sys::Task<void> until_late(Nanos limit) {
@@ -188,7 +199,7 @@ sys::Task<Result<std::string>> run_to_end(sys::ProcessSpec spec, Nanos limit) {
 Result<sys::ProcessId> SystemProcesses::spawn(const sys::ProcessSpec& spec) {
   auto spawned = spawn_process(spec, -1);
   if (!spawned) return pass(spawned);
-  reap_when_gone(executor_, std::move(spawned->pidfd));
+  reap_when_gone(std::make_shared<asio::posix::stream_descriptor>(executor_, spawned->pidfd.release()));
   return spawned->id;
 }
 

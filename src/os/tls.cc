@@ -125,6 +125,8 @@ Result<> Tls::use_identity(const TlsIdentity& identity) {
   return {};
 }
 
+bool Tls::has_identity() const { return SSL_CTX_get0_certificate(impl_->to_clients.get()) != nullptr; }
+
 Result<> Tls::trust(const std::vector<sys::TrustedCa>& authorities) {
   auto set = TrustSet::parse(authorities);
   if (!set) return pass(set);

@@ -39,6 +39,7 @@ class Tls {
 
   // Of handshakes from now on. Errors: invalid_argument (no PEM, or the key is not the certificate's).
   [[nodiscard]] Result<> use_identity(const TlsIdentity& identity);
+  [[nodiscard]] bool has_identity() const;
   // Replaces the set; after an error the old one holds. Errors: invalid_argument.
   [[nodiscard]] Result<> trust(const std::vector<sys::TrustedCa>& authorities);
 

@@ -7,6 +7,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/multiple_exceptions.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -65,11 +66,14 @@ void Gate::spawn(Task<void> task) {
 }
 
 void Gate::cancel() {
-  const auto state = state_;
-  state->closed = true;
-  // A cancelled task may end at once and take itself off the list.
-  for (auto each = state->running.begin(); each != state->running.end();)
-    (each++)->emit(asio::cancellation_type::terminal);
+  state_->closed = true;
+  // On the executor, at once where we are on it already: from elsewhere Asio would remember the signals and use them
+  // later, when a task that ended by itself has destroyed its own.
+  asio::dispatch(executor_, [state = state_] {
+    // A cancelled task may end at once and take itself off the list.
+    for (auto each = state->running.begin(); each != state->running.end();)
+      (each++)->emit(asio::cancellation_type::terminal);
+  });
 }
 
 Task<void> Gate::close() {

@@ -45,5 +45,20 @@ TEST(Gate, ClosesOverATaskThatWaitsWithALimit) {
   loop.run(story(loop.executor()));
 }
 
+TEST(Gate, MayBeCancelledAndDestroyedFromOutsideTheLoop) {
+  testing::EventLoop loop;
+  Signal ends(loop.executor());
+  auto wait = [](Signal& on) -> Task<void> { co_await on.wait(); };
+  {
+    Gate gate(loop.executor());
+    gate.spawn(wait(ends));
+    loop.drain();
+    EXPECT_EQ(gate.running(), 1U);
+    ends.notify();  // the task is about to end by itself, as one whose socket was closed
+    gate.cancel();
+  }
+  loop.drain();
+}
+
 }  // namespace
 }  // namespace godwit::sys

@@ -67,8 +67,10 @@ struct HostView {
   std::string qemu_version;
   std::vector<ImageReport> images;
   std::int64_t last_seen_ms{0};
+  std::string problem;  // for its operator: silent, or it has instances that are not its own
 };
-BOOST_DESCRIBE_STRUCT(HostView, (), (name, alive, capacity, used, accelerator, qemu_version, images, last_seen_ms))
+BOOST_DESCRIBE_STRUCT(HostView, (),
+                      (name, alive, capacity, used, accelerator, qemu_version, images, last_seen_ms, problem))
 struct HostList {
   std::vector<HostView> hosts;
 };

@@ -63,6 +63,12 @@ struct PairCount {
 };
 BOOST_DESCRIBE_STRUCT(PairCount, (), (network, source_mac, destination_mac, frames, bytes))
 
+struct DropCount {
+  std::string reason;  // "spoofed_mac", …: overlay::Drop
+  std::uint64_t frames{0};
+};
+BOOST_DESCRIBE_STRUCT(DropCount, (), (reason, frames))
+
 struct SwitchReply {
   std::uint64_t id{0};
   std::string error;  // empty: done
@@ -71,10 +77,11 @@ struct SwitchReply {
   double waited_ms{0};            // announce: until the last acknowledgement, or the limit
   std::uint32_t acknowledged{0};  // announce: by so many
   std::uint32_t peers{0};         //   of so many
-  std::vector<Network> networks;  // locations: as the switch believes them now
-  std::vector<PairCount> pairs;   // stats: since the switch started
+  std::vector<Network> networks;  // locations: as the switch believes them now; without their keys
+  std::vector<PairCount> pairs;   // stats: since the switch started, each counted where it enters the overlay
+  std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
-                      (id, error, overlay_ip, overlay_port, waited_ms, acknowledged, peers, networks, pairs))
+                      (id, error, overlay_ip, overlay_port, waited_ms, acknowledged, peers, networks, pairs, drops))
 
 }  // namespace godwit::wire

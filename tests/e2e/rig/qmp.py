@@ -92,11 +92,15 @@ class Qmp:
         return self.answer(self.send(command, **arguments), command)
 
     def wait(self, event, limit_s=REPLY_LIMIT_S, **data):
-        """The first event of this name and with this data that was not waited for yet. Others stay."""
+        """The first event of this name and with this data (or one of several) that was not waited for yet. Others stay."""
+
+        def fits(candidate, key, wanted):
+            got = candidate.get("data", {}).get(key)
+            return got in wanted if isinstance(wanted, tuple) else got == wanted
 
         def found():
             for candidate in self._events:
-                if candidate["event"] == event and all(candidate.get("data", {}).get(k) == v for k, v in data.items()):
+                if candidate["event"] == event and all(fits(candidate, k, v) for k, v in data.items()):
                     return candidate
             return None
 

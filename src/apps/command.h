@@ -1,0 +1,15 @@
+// apps/command.h: the commands of `godwit`. Each is in a file of its own, which adds its subcommand to `app`; the one
+// that is called sets `exit_code`: 0 done, 1 failed (stderr says why), 2 wrong usage.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace godwit::apps {
+
+void add_agent_command(CLI::App& app, int& exit_code);
+void add_lab_command(CLI::App& app, int& exit_code);
+void add_switch_command(CLI::App& app, int& exit_code);
+
+}  // namespace godwit::apps

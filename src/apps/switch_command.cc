@@ -1,0 +1,132 @@
+#include "apps/command.h"
+#include "os/clock.h"
+#include "os/files.h"
+#include "os/local_sockets.h"
+#include "os/log.h"
+#include "os/packet_io.h"
+#include "os/packet_links.h"
+#include "overlay/service.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+namespace godwit::apps {
+namespace {
+
+struct SwitchOptions {
+  std::string control;
+  std::string state;
+  std::string underlay;
+  std::string log{"info"};
+};
+
+// "10.1.0.2", "10.1.0.2:4790", "fd00::1", "[fd00::1]:4790".
+Result<sys::UdpEndpoint> parse_underlay(std::string_view text) {
+  std::string_view host = text;
+  std::string_view port_text;
+  const bool bracketed = text.starts_with('[') && text.find(']') != text.npos;
+  if (bracketed) {
+    host = text.substr(1, text.find(']') - 1);
+    port_text = text.substr(text.find(']') + 1);
+  } else if (std::count(text.begin(), text.end(), ':') == 1) {
+    host = text.substr(0, text.find(':'));
+    port_text = text.substr(text.find(':'));
+  }
+  std::uint16_t port = 0;
+  if (!port_text.empty()) {
+    const auto* end = port_text.data() + port_text.size();
+    const auto [read, error] = std::from_chars(port_text.data() + 1, end, port);
+    if (port_text[0] != ':' || error != std::errc{} || read != end) {
+      return fail(Errc::invalid_argument, "--underlay {}: must be an address, or an address and a port", text);
+    }
+  }
+  auto endpoint = sys::parse_udp_endpoint(std::string(host), port);
+  if (!endpoint) return fail(endpoint, "--underlay");
+  const auto ip = sys::ip_to_string(*endpoint);
+  if (ip == "0.0.0.0" || ip == "::") {
+    return fail(Errc::invalid_argument, "--underlay {}: must be the address at which other hosts reach this one", text);
+  }
+  return *endpoint;
+}
+
+// The port of before, where none is asked for: the other hosts know it.
+Result<std::unique_ptr<os::SystemPacketIo>> open_packets(const sys::Executor& executor, sys::UdpEndpoint underlay,
+                                                         const std::optional<overlay::SavedState>& saved,
+                                                         const Log& log) {
+  const bool again = underlay.port == 0 && saved && saved->underlay_ip == sys::ip_to_string(underlay);
+  if (!again) return os::SystemPacketIo::open(executor, underlay);
+  auto before = underlay;
+  before.port = saved->underlay_port;
+  auto packets = os::SystemPacketIo::open(executor, before);
+  if (packets || packets.error().code != Errc::conflict) return packets;
+  log.warn("{}: another port is taken; peers find it when locations are told anew", packets.error().message);
+  return os::SystemPacketIo::open(executor, underlay);
+}
+
+sys::Task<void> until_signalled(boost::asio::signal_set& signals, overlay::Service& service) {
+  co_await signals.async_wait(boost::asio::use_awaitable);
+  co_await service.stop();
+}
+
+Result<> run(const SwitchOptions& options) {
+  const auto level = os::parse_log_level(options.log);
+  if (!level) return pass(level);
+  os::StderrLog sink(*level);
+  const Log log(sink, "switch");
+  const auto underlay = parse_underlay(options.underlay);
+  if (!underlay) return pass(underlay);
+
+  boost::asio::io_context context{1};
+  const auto executor = context.get_executor();
+  os::SystemClock clock;
+  os::SystemRandom random;
+  os::SystemFiles files;
+  os::SystemLocalSockets local(executor);
+  const auto made = files.make_directories(options.state, 0700, 0);
+  if (!made) return made;
+  const auto saved = overlay::load_state(files, options.state);
+  if (!saved) return pass(saved);
+  auto packets = open_packets(executor, *underlay, *saved, log);
+  if (!packets) return pass(packets);
+  auto links = os::SystemSwitchLinks::open(executor);
+  if (!links) return pass(links);
+
+  overlay::Service service({executor, clock, random, files, local, **packets, **links, log}, options.state);
+  const auto started = service.start(options.control, *saved);
+  if (!started) return started;
+  log.info("UDP {}, control {}", sys::to_string((*packets)->local()), options.control);
+  boost::asio::signal_set signals(executor, SIGINT, SIGTERM);
+  boost::asio::co_spawn(executor, until_signalled(signals, service), boost::asio::detached);
+  context.run();
+  return {};
+}
+
+}  // namespace
+
+void add_switch_command(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<SwitchOptions>();  // lives as long as the callback that uses it
+  auto* command = app.add_subcommand("switch", "This host's end of the virtual networks: the overlay's data plane");
+  command->add_option("--control", options->control, "unix socket on which the agent configures it")->required();
+  command->add_option("--state", options->state, "directory for its last configuration (best on a tmpfs)")->required();
+  command->add_option("--underlay", options->underlay, "IP[:PORT] at which other hosts reach it by UDP")->required();
+  command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
+  command->callback([options, &exit_code] {
+    options->control = std::filesystem::absolute(options->control);
+    options->state = std::filesystem::absolute(options->state);
+    const auto done = run(*options);
+    if (done) return;
+    std::cerr << "godwit switch: " << done.error().message << "\n";
+    exit_code = 1;
+  });
+}
+
+}  // namespace godwit::apps

@@ -1,0 +1,137 @@
+#include "cloud/desired.h"
+
+#include "crypto/digest.h"
+
+#include <algorithm>
+#include <set>
+
+namespace godwit::cloud {
+namespace {
+
+constexpr std::string_view kArriving =
+    "role = 'destination' AND host = $1 AND closed_ms = 0 AND owned = 0 AND fence <> 'aborted' ORDER BY id";
+constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', 'moved') ORDER BY id";
+
+// A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
+void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& cloud) {
+  if (row.location_version == 0 || row.location_version < member.location.version) return;
+  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version};
+}
+
+std::vector<wire::DesiredInstance> desired_instances(Sql& sql, const HostRow& host, std::set<std::string>& networks) {
+  std::vector<wire::DesiredInstance> out;
+  for (auto& row : select<InstanceRow>(sql, kAlive, host.name)) {
+    networks.insert(row.network);
+    out.push_back({std::move(row.spec), row.wanted, ""});
+  }
+  for (auto& row : select<MigrationRow>(sql, kArriving, host.name)) {
+    networks.insert(row.network);
+    out.push_back({std::move(row.spec), wire::DesiredInstanceState::running, row.id});
+  }
+  for (const auto& id : strays_of(sql, host)) {
+    if (!is_known_gone(sql, id, host.name)) continue;
+    auto row = select_one<InstanceRow>(sql, "id = $1", id);
+    if (row) out.push_back({std::move(row->spec), wire::DesiredInstanceState::absent, ""});
+  }
+  return out;
+}
+
+// Orders of the source's side until its agent reports the end; of the destination's only what a person has decided.
+std::vector<wire::MigrationOrder> desired_migrations(Sql& sql, const std::string& host) {
+  std::vector<wire::MigrationOrder> out;
+  for (const auto& row : select<MigrationRow>(sql, "host = $1 AND closed_ms = 0 ORDER BY id, role", host)) {
+    if (row.role == wire::MigrationRole::destination && row.fence == wire::Decision::none) continue;
+    out.push_back({row.id, row.instance, row.granted, row.options, row.cancel, row.vote, row.fence});
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_known_gone(Sql& sql, const std::string& instance, const std::string& host) {
+  const auto row = select_one<InstanceRow>(sql, "id = $1", instance);
+  if (!row || row->host == host) return row && row->state == wire::InstanceState::terminated;
+  if (row->state == wire::InstanceState::terminated) return true;
+  // On another host of this cloud, or moved: gone from here only if a migration that has ended took it from here.
+  const auto last = select_one<MigrationRow>(
+      sql, "instance = $1 AND host = $2 AND role = 'source' ORDER BY opened_ms DESC LIMIT 1", instance, host);
+  return last && last->closed_ms != 0 && last->report.phase == wire::MigrationPhase::completed;
+}
+
+std::vector<std::string> strays_of(Sql& sql, const HostRow& host) {
+  std::set<std::string> own;
+  for (const auto& row : select<InstanceRow>(sql, kAlive, host.name)) own.insert(row.id);
+  // A migration that is open decides by itself what becomes of the instance at both of its ends.
+  for (const auto& row : select<MigrationRow>(sql, "host = $1 AND closed_ms = 0", host.name)) own.insert(row.instance);
+  std::set<std::string> strays;
+  for (const auto& report : host.report.instances) {
+    if (!own.contains(report.id)) strays.insert(report.id);
+  }
+  return {strays.begin(), strays.end()};
+}
+
+wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
+  std::map<std::string, InstanceRow> rows;
+  for (auto& row : select<InstanceRow>(sql, "network = $1 AND tenant = $2 AND state NOT IN ('terminated', 'moved')",
+                                       network.id, network.tenant)) {
+    auto id = row.id;
+    rows.emplace(std::move(id), std::move(row));
+  }
+  std::map<std::string, std::optional<HostRow>> hosts;
+  for (auto& member : network.members) {
+    const auto row = rows.find(member.instance);
+    if (row == rows.end()) continue;
+    auto host = hosts.find(row->second.host);
+    if (host == hosts.end()) {
+      host = hosts.emplace(row->second.host, select_one<HostRow>(sql, "name = $1", row->second.host)).first;
+    }
+    if (host->second) claim(member, row->second, *host->second, core.name());
+  }
+  return network;
+}
+
+std::vector<wire::CloudCa> trusted_on(Sql& sql, Core& core, const std::vector<std::string>& networks) {
+  std::map<std::string, std::string> authorities{{core.name(), core.keys().authority_pem}};
+  for (const auto& network : networks) {
+    for (const auto& peer : select<NetworkPeerRow>(sql, "network = $1", network)) authorities[peer.cloud] = peer.pem;
+  }
+  std::vector<wire::CloudCa> out;
+  for (const auto& [cloud, pem] : authorities) out.push_back({cloud, pem});
+  return out;
+}
+
+wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host_name) {
+  wire::DesiredState desired;
+  const auto host = select_one<HostRow>(sql, "name = $1", host_name);
+  if (!host) return desired;
+  desired.cloud = core.name();
+  desired.api_url = core.settings().api_url;
+
+  std::set<std::string> networks;
+  desired.instances = desired_instances(sql, *host, networks);
+  // The source knocks before its ticket is redeemed: a reservation opens the door as well.
+  for (const auto& row : select<TicketRow>(sql, "host = $1 AND used_ms = 0 AND withdrawn = 0 AND expires_ms > $2",
+                                           host_name, core.now_ms())) {
+    networks.insert(row.network);
+  }
+  desired.trusted = trusted_on(sql, core, {networks.begin(), networks.end()});
+  for (const auto& id : networks) {
+    auto row = select_one<NetworkRow>(sql, "id = $1", id);
+    if (row) desired.networks.push_back(with_own_locations(sql, core, std::move(row->body)));
+  }
+  desired.migrations = desired_migrations(sql, host_name);
+  for (auto& image : select<ImageRow>(sql, "true ORDER BY name")) {
+    desired.images.push_back({std::move(image.name), std::move(image.sha256), std::move(image.path)});
+  }
+
+  const auto digest = crypto::sha256_hex(as_bytes(wire::encode(desired)));
+  desired.generation = host->generation;
+  if (digest != host->desired_sha256) {
+    ++desired.generation;
+    sql.run("UPDATE hosts SET generation = $1, desired_sha256 = $2 WHERE name = $3", desired.generation, digest,
+            host_name);
+  }
+  return desired;
+}
+
+}  // namespace godwit::cloud

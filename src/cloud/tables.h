@@ -1,0 +1,184 @@
+// The rows of a cloud's database. Everything that the cloud knows is here; nothing is kept only in memory.
+#pragma once
+
+#include "cloud/records.h"
+#include "wire/cloud_api.h"
+
+namespace godwit::cloud {
+
+// One row, named "cloud".
+struct SettingsRow {
+  static constexpr std::string_view kTable = "settings";
+  static constexpr std::string_view kKey = "name";
+  std::string name;
+  wire::json::value content;
+};
+BOOST_DESCRIBE_STRUCT(SettingsRow, (), (name, content))
+
+struct TenantRow {
+  static constexpr std::string_view kTable = "tenants";
+  static constexpr std::string_view kKey = "name";
+  std::string name;
+  wire::Quota quota;
+  bool is_operator{false};
+};
+BOOST_DESCRIBE_STRUCT(TenantRow, (), (name, quota, is_operator))
+
+struct TokenRow {
+  static constexpr std::string_view kTable = "tokens";
+  static constexpr std::string_view kKey = "sha256";
+  std::string sha256;  // of the bearer token, which is nowhere
+  std::string tenant;
+  std::int64_t created_ms{0};
+};
+BOOST_DESCRIBE_STRUCT(TokenRow, (), (sha256, tenant, created_ms))
+
+struct JoinTokenRow {
+  static constexpr std::string_view kTable = "join_tokens";
+  static constexpr std::string_view kKey = "sha256";
+  std::string sha256;
+  std::string host;
+  std::int64_t expires_ms{0};
+  std::string csr_sha256;   // of the one request that it was used for; empty while unused
+  std::string certificate;  // the answer to it, for a reply that was lost
+};
+BOOST_DESCRIBE_STRUCT(JoinTokenRow, (), (sha256, host, expires_ms, csr_sha256, certificate))
+
+struct HostRow {
+  static constexpr std::string_view kTable = "hosts";
+  static constexpr std::string_view kKey = "name";
+  std::string name;
+  std::string key_sha256;  // of the newest certificate
+  wire::HostReport report;
+  std::int64_t last_seen_ms{0};
+  std::uint64_t generation{0};  // of its desired state
+  std::string desired_sha256;   // of that state's content
+};
+BOOST_DESCRIBE_STRUCT(HostRow, (), (name, key_sha256, report, last_seen_ms, generation, desired_sha256))
+
+struct ImageRow {
+  static constexpr std::string_view kTable = "images";
+  static constexpr std::string_view kKey = "name";
+  std::string name;
+  std::string sha256;
+  std::string path;
+};
+BOOST_DESCRIBE_STRUCT(ImageRow, (), (name, sha256, path))
+
+struct InstanceRow {
+  static constexpr std::string_view kTable = "instances";
+  static constexpr std::string_view kKey = "id";
+  std::string id;
+  std::string tenant;
+  std::string host;
+  std::string network;
+  wire::InstanceState state{wire::InstanceState::pending};
+  wire::DesiredInstanceState wanted{wire::DesiredInstanceState::running};
+  wire::InstanceSpec spec;
+  std::uint32_t vcpus{0};  // as in the spec: what the claims view adds up
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+  std::string request_sha256;  // of the RunInstanceRequest; empty where it arrived by migration
+  bool ready{false};
+  std::uint64_t location_version{0};
+  std::string problem;
+  std::int64_t launched_ms{0};
+  std::string moved_to;
+  std::uint64_t gone_generation{0};  // the desired state that first said "absent"
+  std::int64_t ended_ms{0};          // when it was terminated or moved
+};
+BOOST_DESCRIBE_STRUCT(InstanceRow, (),
+                      (id, tenant, host, network, state, wanted, spec, vcpus, memory_mib, disk_gib, request_sha256,
+                       ready, location_version, problem, launched_ms, moved_to, gone_generation, ended_ms))
+
+struct NetworkRow {
+  static constexpr std::string_view kTable = "networks";
+  static constexpr std::string_view kKey = "id";
+  std::string id;
+  std::string tenant;
+  std::uint32_t vni{0};
+  wire::Network body;  // as sky said it last, with the newest location of each member that was heard of
+};
+BOOST_DESCRIBE_STRUCT(NetworkRow, (), (id, tenant, vni, body))
+
+struct NetworkPeerRow {
+  static constexpr std::string_view kTable = "network_peers";
+  static constexpr std::string_view kKey = "network, cloud";
+  std::string network;
+  std::string cloud;
+  std::string pem;
+};
+BOOST_DESCRIBE_STRUCT(NetworkPeerRow, (), (network, cloud, pem))
+
+struct TicketRow {
+  static constexpr std::string_view kTable = "tickets";
+  static constexpr std::string_view kKey = "id";
+  std::string id;
+  std::string migration;
+  std::string tenant;
+  std::string instance;
+  std::string host;
+  std::string network;
+  wire::InstanceSpec spec;
+  std::uint32_t vcpus{0};
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+  std::string request_sha256;  // of the TicketRequest
+  wire::TicketClaims claims;
+  wire::TicketGrant granted;
+  std::int64_t expires_ms{0};
+  std::int64_t used_ms{0};  // when it was redeemed; 0 while it was not
+  bool withdrawn{false};    // a newer ticket for the same instance took its place
+};
+BOOST_DESCRIBE_STRUCT(TicketRow, (),
+                      (id, migration, tenant, instance, host, network, spec, vcpus, memory_mib, disk_gib,
+                       request_sha256, claims, granted, expires_ms, used_ms, withdrawn))
+
+// One side of a migration. A migration inside one cloud has both rows.
+struct MigrationRow {
+  static constexpr std::string_view kTable = "migrations";
+  static constexpr std::string_view kKey = "id, role";
+  std::string id;
+  wire::MigrationRole role{wire::MigrationRole::source};
+  std::string instance;
+  std::string tenant;
+  std::string host;        // of this side
+  std::string network;     // of the instance
+  std::string peer_cloud;  // the other side
+  std::string peer_host;
+  std::string peer_key;      // destination's row: of the source host, as the ticket says
+  wire::InstanceSpec spec;   // destination's row: what arrives
+  std::uint32_t vcpus{0};
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+  wire::TicketGrant granted;  // source's row
+  wire::MigrationOptions options;
+  bool cancel{false};
+  wire::Decision vote{wire::Decision::none};   // source's row: this cloud's, cast once (docs/protocols/migration.md)
+  wire::Decision fence{wire::Decision::none};  // a person's, given once
+  bool owned{false};                           // destination's row: the instance has become ours
+  wire::MigrationReport report;
+  std::uint64_t location_version{0};
+  std::uint64_t generation{0};  // destination's row: the desired state that first had it
+  std::int64_t opened_ms{0};
+  std::int64_t closed_ms{0};  // 0 while its agent has not reported the end
+};
+BOOST_DESCRIBE_STRUCT(MigrationRow, (),
+                      (id, role, instance, tenant, host, network, peer_cloud, peer_host, peer_key, spec, vcpus,
+                       memory_mib, disk_gib, granted, options, cancel, vote, fence, owned, report, location_version,
+                       generation, opened_ms, closed_ms))
+
+// What takes room on a host and of a quota: instances, reservations of tickets, arriving instances.
+struct Claim {
+  static constexpr std::string_view kTable = "claims";
+  std::string instance;
+  std::string tenant;
+  std::string host;
+  std::uint32_t vcpus{0};
+  std::uint32_t memory_mib{0};
+  std::uint32_t disk_gib{0};
+  std::int64_t expires_ms{0};
+};
+BOOST_DESCRIBE_STRUCT(Claim, (), (instance, tenant, host, vcpus, memory_mib, disk_gib, expires_ms))
+
+}  // namespace godwit::cloud

@@ -1,0 +1,30 @@
+// lab/descriptor.h: one owner for a file descriptor.
+#pragma once
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace godwit::lab {
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+
+  [[nodiscard]] int get() const { return number_; }
+  explicit operator bool() const { return number_ >= 0; }
+
+ private:
+  int number_{-1};
+};
+
+}  // namespace godwit::lab

@@ -1,0 +1,34 @@
+// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, TAP devices with read and write, one epoll set for all.
+#pragma once
+
+#include "sys/packet.h"
+
+#include <memory>
+
+namespace godwit::os {
+
+// The longest packet that is taken: a frame of the largest MTU, with what stands around it.
+constexpr std::size_t kPacketBytes = 9216;
+
+class SystemPacketIo final : public sys::PacketIo {
+ public:
+  // Binds the UDP socket to `address`; port 0: any free one. Errors: conflict (the port is taken), io.
+  [[nodiscard]] static Result<std::unique_ptr<SystemPacketIo>> open(const sys::Executor& executor,
+                                                                    const sys::UdpEndpoint& address);
+  ~SystemPacketIo() override;
+
+  [[nodiscard]] sys::PortHandle attach(int descriptor) override;
+  void detach(sys::PortHandle port) override;
+  [[nodiscard]] sys::UdpEndpoint local() const override;
+  [[nodiscard]] sys::Task<Result<>> wait_readable() override;
+  [[nodiscard]] std::span<sys::Packet> receive() override;
+  void send(std::span<const sys::OutPacket> packets) override;
+  [[nodiscard]] sys::PacketCounts counts() const override;
+
+ private:
+  struct Impl;
+  explicit SystemPacketIo(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace godwit::os

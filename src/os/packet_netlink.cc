@@ -1,0 +1,231 @@
+#include "os/packet_netlink.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+namespace godwit::os {
+namespace {
+
+constexpr std::uint32_t kIngressHandle = 0xffff0000;
+constexpr std::uint32_t kFilterHandle = 0x80000800;  // 800::800, as tc would name the first u32 filter
+constexpr std::uint32_t kFilterPriority = 1;
+constexpr std::uint16_t kNested = NLA_F_NESTED;
+constexpr timeval kPatience{5, 0};
+
+// A netlink message as it grows: header, a fixed part, attributes.
+class Request {
+ public:
+  Request(std::uint16_t type, std::uint16_t flags) {
+    nlmsghdr header{};
+    header.nlmsg_type = type;
+    header.nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST | NLM_F_ACK);
+    put(header);
+  }
+
+  template <class T>
+  void put(const T& fixed) {
+    bytes_.append(reinterpret_cast<const char*>(&fixed), sizeof fixed);
+    bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+  }
+  void attribute(std::uint16_t type, std::string_view value) {
+    const auto at = begin(type);
+    bytes_.append(value);
+    end(at);
+  }
+  template <class T>
+  void attribute_of(std::uint16_t type, const T& value) {
+    attribute(type, {reinterpret_cast<const char*>(&value), sizeof value});
+  }
+  void text(std::uint16_t type, std::string_view value) { attribute(type, std::string(value) + '\0'); }
+  // An attribute with attributes inside: everything until end().
+  [[nodiscard]] std::size_t begin(std::uint16_t type) {
+    const auto at = bytes_.size();
+    const nlattr header{0, type};
+    bytes_.append(reinterpret_cast<const char*>(&header), sizeof header);
+    return at;
+  }
+  void end(std::size_t at) {
+    const auto length = static_cast<std::uint16_t>(bytes_.size() - at);
+    std::memcpy(bytes_.data() + at, &length, sizeof length);
+    bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+  }
+  [[nodiscard]] std::string_view finish() {
+    const auto length = static_cast<std::uint32_t>(bytes_.size());
+    std::memcpy(bytes_.data(), &length, sizeof length);
+    return bytes_;
+  }
+
+ private:
+  std::string bytes_;
+};
+
+ifinfomsg link(int index, bool up) {
+  ifinfomsg out{};
+  out.ifi_index = index;
+  if (up) out.ifi_flags = out.ifi_change = IFF_UP;
+  return out;
+}
+
+tcmsg traffic_control(int index, std::uint32_t handle, std::uint32_t parent) {
+  tcmsg out{};
+  out.tcm_family = AF_UNSPEC;
+  out.tcm_ifindex = index;
+  out.tcm_handle = handle;
+  out.tcm_parent = parent;
+  return out;
+}
+
+Result<> outcome(int error, std::string_view operation) {
+  if (error == 0) return {};
+  auto failure = fail_errno(error, operation);
+  if (error == EPERM) failure.error().message += ": run as root, or give the binary CAP_NET_ADMIN";
+  if (error == ENODEV) failure.error().code = Errc::not_found;
+  return failure;
+}
+
+// tc filter … u32 match u32 0 0 action mirred egress redirect dev TO
+Request redirection(int from, int to) {
+  Request request(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE);
+  auto filter = traffic_control(from, kFilterHandle, kIngressHandle);
+  filter.tcm_info = (kFilterPriority << 16U) | htons(ETH_P_ALL);
+  request.put(filter);
+  request.text(TCA_KIND, "u32");
+  const auto options = request.begin(TCA_OPTIONS | kNested);
+  // A selector and one key behind it: value 0 under mask 0, which is every packet.
+  std::array<char, sizeof(tc_u32_sel) + sizeof(tc_u32_key)> match{};
+  tc_u32_sel selector{};
+  selector.flags = TC_U32_TERMINAL;
+  selector.nkeys = 1;
+  std::memcpy(match.data(), &selector, sizeof selector);
+  request.attribute(TCA_U32_SEL, {match.data(), match.size()});
+  const auto actions = request.begin(TCA_U32_ACT | kNested);
+  const auto first = request.begin(1 | kNested);
+  request.text(TCA_ACT_KIND, "mirred");
+  const auto mirred = request.begin(TCA_ACT_OPTIONS | kNested);
+  tc_mirred parameters{};
+  parameters.action = TC_ACT_STOLEN;
+  parameters.eaction = TCA_EGRESS_REDIR;
+  parameters.ifindex = static_cast<std::uint32_t>(to);
+  request.attribute_of(TCA_MIRRED_PARMS, parameters);
+  request.end(mirred);
+  request.end(first);
+  request.end(actions);
+  request.end(options);
+  return request;
+}
+
+}  // namespace
+
+int link_index(const std::string& name) { return static_cast<int>(::if_nametoindex(name.c_str())); }
+
+Result<Netlink> Netlink::open() {
+  Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!socket) return fail_errno(errno, "open a netlink socket");
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  return Netlink(std::move(socket));
+}
+
+int Netlink::ask(std::string_view request) {
+  std::string message(request);
+  const std::uint32_t sequence = ++sequence_;
+  std::memcpy(message.data() + offsetof(nlmsghdr, nlmsg_seq), &sequence, sizeof sequence);
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  const auto* to = reinterpret_cast<const sockaddr*>(&kernel);
+  if (::sendto(socket_.get(), message.data(), message.size(), 0, to, sizeof kernel) < 0) return errno;
+  for (;;) {
+    alignas(nlmsghdr) std::array<char, 8192> answer{};
+    const auto size = ::recv(socket_.get(), answer.data(), answer.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
+    nlmsghdr header{};
+    if (static_cast<std::size_t>(size) < sizeof header + sizeof(nlmsgerr)) continue;
+    std::memcpy(&header, answer.data(), sizeof header);
+    if (header.nlmsg_seq != sequence || header.nlmsg_type != NLMSG_ERROR) continue;
+    nlmsgerr error{};
+    std::memcpy(&error, answer.data() + NLMSG_HDRLEN, sizeof error);
+    return -error.error;
+  }
+}
+
+Result<> Netlink::set_link(int index, const LinkSettings& settings) {
+  Request request(RTM_NEWLINK, 0);
+  auto change = link(index, true);
+  if (!settings.answers_arp) {
+    change.ifi_flags |= IFF_NOARP;
+    change.ifi_change |= IFF_NOARP;
+  }
+  request.put(change);
+  if (settings.mtu != 0) request.attribute_of(IFLA_MTU, settings.mtu);
+  if (settings.queue_length != 0) request.attribute_of(IFLA_TXQLEN, settings.queue_length);
+  if (settings.mac != 0) {
+    std::array<char, 6> mac{};
+    for (unsigned i = 0; i < 6; ++i) mac[i] = static_cast<char>(settings.mac >> (40U - 8 * i));
+    request.attribute(IFLA_ADDRESS, {mac.data(), mac.size()});
+  }
+  return outcome(ask(request.finish()), fmt::format("set up network device {}", index));
+}
+
+Result<> Netlink::bring_up(int index) {
+  Request request(RTM_NEWLINK, 0);
+  request.put(link(index, true));
+  return outcome(ask(request.finish()), fmt::format("bring up network device {}", index));
+}
+
+Result<> Netlink::remove_link(int index) {
+  Request request(RTM_DELLINK, 0);
+  request.put(link(index, false));
+  return outcome(ask(request.finish()), fmt::format("remove network device {}", index));
+}
+
+Result<> Netlink::set_address(int index, const std::string& address_and_prefix) {
+  const auto slash = address_and_prefix.find('/');
+  const auto length_text = slash == std::string::npos ? "32" : address_and_prefix.substr(slash + 1);
+  unsigned length = 0;
+  const auto parsed = std::from_chars(length_text.data(), length_text.data() + length_text.size(), length);
+  in_addr address{};
+  if (::inet_pton(AF_INET, address_and_prefix.substr(0, slash).c_str(), &address) != 1 || parsed.ec != std::errc{} ||
+      length > 32) {
+    return fail(Errc::invalid_argument, "address \"{}\": must be like 10.77.0.1/24", address_and_prefix);
+  }
+  Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+  ifaddrmsg fixed{};
+  fixed.ifa_family = AF_INET;
+  fixed.ifa_prefixlen = static_cast<std::uint8_t>(length);
+  fixed.ifa_index = static_cast<std::uint32_t>(index);
+  request.put(fixed);
+  request.attribute_of(IFA_LOCAL, address);
+  request.attribute_of(IFA_ADDRESS, address);
+  return outcome(ask(request.finish()), fmt::format("give {} to network device {}", address_and_prefix, index));
+}
+
+Result<> Netlink::redirect(int from, int to) {
+  Request qdisc(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+  qdisc.put(traffic_control(from, kIngressHandle, TC_H_INGRESS));
+  qdisc.text(TCA_KIND, "ingress");
+  const int added = ask(qdisc.finish());
+  if (added != 0 && added != EEXIST) return outcome(added, fmt::format("add an ingress queue to device {}", from));
+  const int error = ask(redirection(from, to).finish());
+  return outcome(error, fmt::format("redirect network device {} to {}", from, to));
+}
+
+Result<> Netlink::end_redirect(int from) {
+  Request request(RTM_DELQDISC, 0);
+  request.put(traffic_control(from, kIngressHandle, TC_H_INGRESS));
+  const int error = ask(request.finish());
+  if (error == ENOENT || error == EINVAL || error == ENODEV) return {};
+  return outcome(error, fmt::format("end the redirection of network device {}", from));
+}
+
+}  // namespace godwit::os

@@ -1,0 +1,40 @@
+// The switch's control socket: lines of JSON, as wire/switch_control.h has them.
+#pragma once
+
+#include "base/log.h"
+#include "sys/stream.h"
+#include "sys/task.h"
+#include "wire/switch_control.h"
+
+#include <functional>
+#include <memory>
+
+namespace godwit::overlay {
+
+// Answers the requests of each connection in order, and at most kMostConnections of them at once. One strand.
+class ControlServer {
+ public:
+  using Handler = std::function<sys::Task<wire::SwitchReply>(wire::SwitchRequest)>;
+  static constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
+  static constexpr std::size_t kMostConnections = 16;
+
+  // `handler` fills everything of a reply but its id.
+  ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler, Log log);
+
+  void start() { gate_.spawn(accept()); }
+  [[nodiscard]] sys::Task<void> stop();
+
+ private:
+  [[nodiscard]] sys::Task<void> accept();
+  [[nodiscard]] sys::Task<void> serve(std::unique_ptr<sys::Stream> stream);
+  // Answers all whole lines of `buffer` and takes them off it.
+  [[nodiscard]] sys::Task<Result<>> answer_lines(sys::Stream& stream, std::string& buffer);
+  [[nodiscard]] sys::Task<wire::SwitchReply> answer(std::string line);
+
+  std::unique_ptr<sys::Listener> listener_;
+  Handler handler_;
+  Log log_;
+  sys::Gate gate_;
+};
+
+}  // namespace godwit::overlay

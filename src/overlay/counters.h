@@ -1,0 +1,79 @@
+// What a switch counts: frames and bytes of every pair of addresses, and why it dropped what it dropped.
+#pragma once
+
+#include "wire/ethernet.h"
+
+#include <array>
+#include <boost/describe/enum.hpp>
+#include <cstdint>
+#include <unordered_map>
+
+namespace godwit::overlay {
+
+// clang-format off
+BOOST_DEFINE_ENUM_CLASS(Drop,
+  not_attached,         // from a device that belongs to no port
+  malformed,            // cut short, or no frame or datagram of ours
+  too_big,              // longer than the network's MTU allows
+  not_claimed,          // from or for a port whose instance is not (or not yet, or no longer) here
+  spoofed_mac,          // the guest's source address is not its own
+  spoofed_ip,
+  unsupported,          // VLAN tags
+  needless,             // announcements of an address to neighbours: locations do that
+  unknown_destination,  // no member has this address: unknown unicast is never flooded
+  not_located,          // the member is nowhere
+  no_device,            // its guest's device is not there (yet)
+  no_gateway,
+  gateway_only_local,   // from a gateway to a member elsewhere, or from elsewhere to a gateway
+  unknown_network,
+  not_a_member_host,    // data from an address that no member of the network is at
+  not_authentic,
+  stray,                // for an instance that left, too late or too often forwarded
+  late,                 // an answer that nobody waits for
+  crowded)              // more output than a batch holds
+// clang-format on
+constexpr std::size_t kDropReasons = static_cast<std::size_t>(Drop::crowded) + 1;
+
+struct PairKey {
+  std::uint32_t vni{0};
+  wire::Mac source;
+  wire::Mac destination;
+
+  bool operator==(const PairKey&) const = default;
+};
+
+struct PairKeyHash {
+  std::size_t operator()(const PairKey& key) const {
+    return (key.source.bits * 0x9e3779b97f4a7c15ULL) ^ (key.destination.bits * 0xc2b2ae3d27d4eb4fULL) ^ key.vni;
+  }
+};
+
+struct Traffic {
+  std::uint64_t frames{0};
+  std::uint64_t bytes{0};  // of the whole frame
+};
+
+class Counters {
+ public:
+  // Pairs beyond it share the all-zero key: a guest can't make the switch grow, and all fit one
+  // line of the control socket.
+  static constexpr std::size_t kMostPairs = 16'384;
+
+  void drop(Drop why) { ++drops_[static_cast<std::size_t>(why)]; }
+  [[nodiscard]] std::uint64_t drops(Drop why) const { return drops_[static_cast<std::size_t>(why)]; }
+
+  // Allocates only when the pair is seen for the first time.
+  void count(const PairKey& pair, std::size_t bytes) {
+    auto found = pairs_.find(pair);
+    if (found == pairs_.end()) found = pairs_.try_emplace(pairs_.size() < kMostPairs ? pair : PairKey{}).first;
+    ++found->second.frames;
+    found->second.bytes += bytes;
+  }
+  [[nodiscard]] const std::unordered_map<PairKey, Traffic, PairKeyHash>& pairs() const { return pairs_; }
+
+ private:
+  std::array<std::uint64_t, kDropReasons> drops_{};
+  std::unordered_map<PairKey, Traffic, PairKeyHash> pairs_;
+};
+
+}  // namespace godwit::overlay

@@ -1,0 +1,269 @@
+#include "overlay/test_host.h"
+
+#include <gtest/gtest.h>
+
+namespace godwit::overlay::testing {
+namespace {
+
+constexpr TimePoint kNow{Seconds{1000}};
+
+// Host 1 has guests 0 and 1, host 2 has guest 2, host 3 has guest 3; guest 4 is nowhere.
+class ForwarderTest : public ::testing::Test {
+ protected:
+  ForwarderTest() {
+    const auto network = network_of({1, 1, 2, 3, 0});
+    EXPECT_TRUE(a.configure(kNow, network, {{0, 1}, {1, 1}}));
+    EXPECT_TRUE(b.configure(kNow, network, {{2, 1}}));
+  }
+  // What a sent to b, as b gets it.
+  void pass_on() {
+    for (const auto& each : std::exchange(a.sent, {})) {
+      if (each.to == host_address(2)) b.from_underlay(kNow, each.from, each.bytes);
+    }
+  }
+
+  TestHost a{1, 1};
+  TestHost b{2, 2};
+};
+
+ByteVector arp_request(unsigned from, wire::Ipv4 target) {
+  const auto frame = wire::arp_frame({wire::kBroadcastMac, guest_mac(from), wire::EtherType::arp},
+                                     {wire::ArpOperation::request, guest_mac(from), guest_ip(from), {}, target});
+  return {frame.begin(), frame.end()};
+}
+
+TEST_F(ForwarderTest, AFrameReachesTheMemberOnAnotherHostAndNobodyElse) {
+  const auto frame = guest_frame(0, 2, "hello");
+  a.from_guest(kNow, 0, frame);
+  ASSERT_EQ(a.sent.size(), 1U);
+  EXPECT_EQ(a.sent[0].to, host_address(2));
+  EXPECT_TRUE(a.delivered.empty());
+  pass_on();
+  ASSERT_EQ(b.delivered.size(), 1U);
+  EXPECT_EQ(b.delivered[0].instance, instance_id(2));
+  EXPECT_EQ(b.delivered[0].frame, frame);
+}
+
+TEST_F(ForwarderTest, AFrameToANeighbourOnTheSameHostNeverLeavesIt) {
+  a.from_guest(kNow, 0, guest_frame(0, 1, "hello"));
+  EXPECT_TRUE(a.sent.empty());
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].instance, instance_id(1));
+}
+
+TEST_F(ForwarderTest, ArpIsAnsweredFromLocationsByTheLocalSwitch) {
+  a.from_guest(kNow, 0, arp_request(0, guest_ip(2)));
+  EXPECT_TRUE(a.sent.empty());
+  ASSERT_EQ(a.delivered.size(), 1U);
+  const auto reply = wire::read_arp(ByteView(a.delivered[0].frame).subspan(wire::kEthernetHeader));
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(a.delivered[0].instance, instance_id(0));
+  EXPECT_EQ(reply->operation, wire::ArpOperation::reply);
+  EXPECT_EQ(reply->sender_mac, guest_mac(2));
+  EXPECT_EQ(reply->sender_ip, guest_ip(2));
+  EXPECT_EQ(reply->target_mac, guest_mac(0));
+}
+
+TEST_F(ForwarderTest, TheGatewayAndTheMetadataServiceHaveTheSameAddressOnEveryHost) {
+  for (auto* host : {&a, &b}) {
+    const unsigned guest = host == &a ? 0 : 2;
+    for (const char* ip : {"10.77.0.1", "169.254.169.254"}) {
+      host->delivered.clear();
+      host->from_guest(kNow, guest, arp_request(guest, *wire::parse_ipv4(ip)));
+      ASSERT_EQ(host->delivered.size(), 1U) << ip;
+      const auto reply = wire::read_arp(ByteView(host->delivered[0].frame).subspan(wire::kEthernetHeader));
+      EXPECT_EQ(reply->sender_mac, gateway_mac(kNetworkId));
+    }
+  }
+}
+
+TEST_F(ForwarderTest, ArpForNobodyForOneselfOrForAMemberThatIsNowhereGetsNoAnswer) {
+  for (const auto target : {wire::Ipv4{0x0a4d00fe}, guest_ip(0), guest_ip(4)})
+    a.from_guest(kNow, 0, arp_request(0, target));
+  EXPECT_TRUE(a.delivered.empty());
+  EXPECT_TRUE(a.sent.empty());
+}
+
+TEST_F(ForwarderTest, DhcpGoesToTheLocalGatewayOnly) {
+  a.from_guest(kNow, 0, ipv4_frame(wire::kBroadcastMac, guest_mac(0), {0xffffffff}, {0}, "discover", 67));
+  EXPECT_TRUE(a.sent.empty());
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].instance, "");
+  a.delivered.clear();
+  a.from_gateway(kNow, ipv4_frame(guest_mac(0), gateway_mac(kNetworkId), guest_ip(0), {0x0a4d0001}, "offer", 68));
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].instance, instance_id(0));
+}
+
+TEST_F(ForwarderTest, WhatIsForTheGatewayNeverLeavesTheHostInEitherDirection) {
+  const auto gateway = gateway_mac(kNetworkId);
+  a.from_guest(kNow, 0, ipv4_frame(gateway, guest_mac(0), {0xa9fea9fe}, guest_ip(0), "metadata"));
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].instance, "");
+  a.from_gateway(kNow, ipv4_frame(guest_mac(2), gateway, guest_ip(2), {0x0a4d0001}, "to another host's guest"));
+  a.from_gateway(kNow, ipv4_frame(wire::kBroadcastMac, gateway, {0xffffffff}, {0x0a4d0001}, "offer", 68));
+  EXPECT_TRUE(a.sent.empty());
+  EXPECT_EQ(a.drops(Drop::gateway_only_local), 1U);
+  EXPECT_EQ(a.delivered.size(), 3U);  // the broadcast: to both guests of this host
+}
+
+TEST_F(ForwarderTest, ABroadcastGoesOnceToEachMemberHostAndToTheOtherGuestsHere) {
+  a.from_guest(kNow, 0, ipv4_frame(wire::kBroadcastMac, guest_mac(0), {0xffffffff}, guest_ip(0), "all"));
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].instance, instance_id(1));
+  ASSERT_EQ(a.sent.size(), 2U);
+  EXPECT_EQ(a.sent[0].to, host_address(2));
+  EXPECT_EQ(a.sent[1].to, host_address(3));
+  pass_on();
+  EXPECT_EQ(b.delivered.size(), 1U);
+  EXPECT_TRUE(b.sent.empty());  // never replicated again
+}
+
+TEST_F(ForwarderTest, AnUnknownAddressIsNeverFlooded) {
+  a.from_guest(kNow, 0, ipv4_frame({0x020000000099}, guest_mac(0), {0x0a4d0063}, guest_ip(0), "?"));
+  a.from_guest(kNow, 0, guest_frame(0, 4, "a member that is nowhere"));
+  EXPECT_TRUE(a.sent.empty());
+  EXPECT_TRUE(a.delivered.empty());
+  EXPECT_EQ(a.drops(Drop::unknown_destination), 1U);
+  EXPECT_EQ(a.drops(Drop::not_located), 1U);
+}
+
+TEST_F(ForwarderTest, AGuestThatLiesAboutItsSourceIsDroppedAndCounted) {
+  a.from_guest(kNow, 0, guest_frame(1, 2, "another's MAC"));
+  a.from_guest(kNow, 0, ipv4_frame(guest_mac(2), guest_mac(0), guest_ip(2), guest_ip(1), "another's IP"));
+  auto arp = arp_request(0, guest_ip(2));
+  arp[31] ^= std::byte{1};  // the sender's IP
+  a.from_guest(kNow, 0, arp);
+  ByteVector ipv6(40);
+  ipv6[0] = std::byte{0x60};
+  ipv6[8] = std::byte{0x20};
+  a.from_guest(kNow, 0, ethernet(guest_mac(2), guest_mac(0), wire::EtherType::ipv6, ipv6));
+  EXPECT_TRUE(a.sent.empty());
+  EXPECT_TRUE(a.delivered.empty());
+  EXPECT_EQ(a.drops(Drop::spoofed_mac), 1U);
+  EXPECT_EQ(a.drops(Drop::spoofed_ip), 3U);
+  // A VLAN tag would hide the lie.
+  a.from_guest(kNow, 0, ethernet(guest_mac(2), guest_mac(0), wire::EtherType::vlan, ByteVector(60)));
+  EXPECT_EQ(a.drops(Drop::unsupported), 1U);
+  EXPECT_TRUE(a.sent.empty());
+}
+
+TEST_F(ForwarderTest, TheLongestFrameFitsAnUnderlayOf1500AndALongerOneIsDropped) {
+  const std::string longest(1400 - 28, 'x');
+  a.from_guest(kNow, 0, guest_frame(0, 2, longest));
+  ASSERT_EQ(a.sent.size(), 1U);
+  EXPECT_LE(a.sent[0].bytes.size() + 8 + 40, 1500U);  // UDP and IPv6
+  a.from_guest(kNow, 0, guest_frame(0, 2, longest + "x"));
+  EXPECT_EQ(a.sent.size(), 1U);
+  EXPECT_EQ(a.drops(Drop::too_big), 1U);
+}
+
+TEST_F(ForwarderTest, NothingPassesAPortWhoseInstanceIsNotHereYet) {
+  // Guest 3 is about to move from host 3 to host 2, which has its port already.
+  ASSERT_TRUE(b.configure(kNow, network_of({1, 1, 2, 3, 0}), {{2, 1}, {3, 0}}));
+  b.from_guest(kNow, 3, guest_frame(3, 0, "too early"));
+  EXPECT_TRUE(b.sent.empty());
+  EXPECT_EQ(b.drops(Drop::not_claimed), 1U);
+  b.from_guest(kNow, 2, guest_frame(2, 3, "to where it still is"));
+  ASSERT_EQ(b.sent.size(), 1U);
+  EXPECT_EQ(b.sent[0].to, host_address(3));
+}
+
+TEST_F(ForwarderTest, DataIsAcceptedFromHostsOfMembersOfThatNetworkOnly) {
+  a.from_guest(kNow, 0, guest_frame(0, 2, "hello"));
+  auto datagram = a.sent.at(0).bytes;
+  b.from_underlay(kNow, host_address(9), datagram);
+  EXPECT_EQ(b.drops(Drop::not_a_member_host), 1U);
+  auto elsewhere = host_address(1);
+  ++elsewhere.port;
+  b.from_underlay(kNow, elsewhere, datagram);
+  EXPECT_EQ(b.drops(Drop::not_a_member_host), 2U);
+  store_be32(ByteSpan(datagram).subspan(4), (kVni + 1) << 8U);
+  b.from_underlay(kNow, host_address(1), datagram);
+  EXPECT_EQ(b.drops(Drop::unknown_network), 1U);
+  EXPECT_TRUE(b.delivered.empty());
+}
+
+TEST_F(ForwarderTest, FramesAndBytesOfEachPairAreCountedWhereTheyEnter) {
+  for (int i = 0; i < 3; ++i) a.from_guest(kNow, 0, guest_frame(0, 2, "12345"));
+  pass_on();
+  const auto& pairs = a.core().counters().pairs();
+  const auto found = pairs.find({kVni, guest_mac(0), guest_mac(2)});
+  ASSERT_NE(found, pairs.end());
+  EXPECT_EQ(found->second.frames, 3U);
+  EXPECT_EQ(found->second.bytes, 3 * guest_frame(0, 2, "12345").size());
+  EXPECT_TRUE(b.core().counters().pairs().empty());
+}
+
+// A seal that changes the length and the bytes: what sessions will do.
+class XorSeal final : public Seal {
+ public:
+  std::uint8_t profile() const override { return 200; }
+  std::optional<std::size_t> seal(const sys::UdpEndpoint& peer, ByteView /*header*/, ByteSpan room,
+                                  std::size_t size) override {
+    for (auto& each : room.first(size)) each ^= peer.ip[15];
+    room[size] = std::byte{0x5e};
+    return size + 1;
+  }
+  std::optional<std::size_t> open(const sys::UdpEndpoint& /*peer*/, ByteView header, ByteSpan sealed) override {
+    if (header.size() != kHeaderBytes || sealed.empty() || sealed.back() != std::byte{0x5e}) return std::nullopt;
+    for (auto& each : sealed) each ^= std::byte{2};  // host 2 opens
+    return sealed.size() - 1;
+  }
+};
+
+TEST(ForwarderSeal, EachPeersCopyIsSealedForItAndOpensThere) {
+  SeededRandom random(1);
+  XorSeal seal;
+  TestHost config_of(1, 1);
+  Switch a(host_address(1), random, seal);
+  Switch b(host_address(2), random, seal);
+  const auto network = network_of({1, 3, 2});
+  ASSERT_TRUE(a.configure(kNow, config_of.config(network, {{0, 1}})));
+  a.attach({kNetworkId, instance_id(0)}, 1);
+  ASSERT_TRUE(b.configure(kNow, TestHost(2, 1).config(network, {{2, 1}})));
+  b.attach({kNetworkId, instance_id(2)}, 3);
+
+  const auto frame = ipv4_frame(wire::kBroadcastMac, guest_mac(0), {0xffffffff}, guest_ip(0), "all");
+  ByteVector room(sys::kPacketHeadroom + frame.size() + sys::kPacketTailroom);
+  std::copy(frame.begin(), frame.end(), room.begin() + sys::kPacketHeadroom);
+  Outbox sent;
+  sys::Packet packet{1, {}, room, sys::kPacketHeadroom, frame.size()};
+  a.on_packet(kNow, packet, sent);
+  ASSERT_EQ(sent.packets().size(), 2U);
+  EXPECT_NE(to_hex(sent.packets()[0].bytes), to_hex(sent.packets()[1].bytes));
+
+  const auto& bytes = sent.packets()[0].bytes;
+  ByteVector arrived(sys::kPacketHeadroom + bytes.size() + sys::kPacketTailroom);
+  std::copy(bytes.begin(), bytes.end(), arrived.begin() + sys::kPacketHeadroom);
+  Outbox delivered;
+  sys::Packet datagram{0, host_address(1), arrived, sys::kPacketHeadroom, bytes.size()};
+  b.on_packet(kNow, datagram, delivered);
+  ASSERT_EQ(delivered.packets().size(), 1U);
+  EXPECT_EQ(to_hex(delivered.packets()[0].bytes), to_hex(frame));
+}
+
+TEST_F(ForwarderTest, NoBytesFromOutsideMakeItCrashOrSpeakOutOfTurn) {
+  SeededRandom random(42);
+  a.from_guest(kNow, 0, guest_frame(0, 2, "a good one to start from"));
+  const auto datagram = a.sent.at(0).bytes;
+  const auto frame = guest_frame(0, 2, "another good one");
+  for (int round = 0; round < 20'000; ++round) {
+    auto bytes = round % 2 == 0 ? datagram : frame;
+    bytes.resize(random.below(bytes.size() + 64));
+    for (auto flips = random.below(12); flips > 0 && !bytes.empty(); --flips) {
+      bytes[random.below(bytes.size())] = static_cast<std::byte>(random.below(256));
+    }
+    if (round % 2 == 0) {
+      b.from_underlay(kNow, host_address(1), bytes);
+    } else {
+      b.from_guest(kNow, 2, bytes);
+    }
+    for (const auto& each : b.sent) EXPECT_TRUE(each.to == host_address(1) || each.to == host_address(3));
+    b.sent.clear();
+    b.delivered.clear();
+  }
+}
+
+}  // namespace
+}  // namespace godwit::overlay::testing

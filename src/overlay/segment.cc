@@ -1,0 +1,265 @@
+#include "overlay/segment.h"
+
+#include "base/id.h"
+
+#include <algorithm>
+#include <set>
+
+namespace godwit::overlay {
+namespace {
+
+constexpr std::uint32_t kMetadataIp = 0xa9fea9fe;  // 169.254.169.254
+constexpr std::size_t kMostEarly = 4096;
+constexpr std::size_t kMostPorts = 1024;
+
+ByteVector key_of(const wire::Network& network) { return from_hex(network.key).value_or(ByteVector(32)); }
+
+// One field of one entry, or the error that names it.
+template <class T>
+Result<T> field(const wire::Network& network, std::string_view what, Result<T> value) {
+  if (!value) return fail(value, fmt::format("network {}: {}", network.id, what));
+  return value;
+}
+
+Result<> check_members(const wire::Network& network) {
+  std::set<wire::Mac> macs{gateway_mac(network.id)};
+  std::set<wire::Ipv4> ips;
+  for (const auto& member : network.members) {
+    const auto mac = field(network, member.instance, wire::parse_mac(member.mac));
+    if (!mac) return pass(mac);
+    const auto ip = field(network, member.instance, wire::parse_ipv4(member.ip));
+    if (!ip) return pass(ip);
+    if (mac->is_group() || !macs.insert(*mac).second || !ips.insert(*ip).second) {
+      return fail(Errc::invalid_argument, "network {}: member {}: {} or {} is another's, or no single address",
+                  network.id, member.instance, member.mac, member.ip);
+    }
+  }
+  return {};
+}
+
+Result<> check_ports(const wire::SwitchNetwork& config) {
+  std::set<std::string> instances;
+  std::set<std::string> devices;
+  for (const auto& port : config.ports) {
+    const auto bad = [&](std::string_view rule) {
+      return fail(Errc::invalid_argument, "network {}: port of {}: {}", config.network.id,
+                  is_id("i", port.instance) ? port.instance : "?", rule);
+    };
+    if (!is_id("i", port.instance)) return bad("instance must be i- and 17 hex digits");
+    if (!instances.insert(port.instance).second) return bad("is there twice");
+    if (port.guest_tap.empty() || port.guest_tap.size() > 15 || !devices.insert(port.guest_tap).second) {
+      return bad("guest_tap must be a device of its own, of 1 to 15 characters");
+    }
+    const auto mac = field(config.network, port.instance, wire::parse_mac(port.mac));
+    if (!mac) return pass(mac);
+    const auto ip = field(config.network, port.instance, wire::parse_ipv4(port.ip));
+    if (!ip) return pass(ip);
+    if (mac->is_group()) return bad("mac must be a single address");
+  }
+  return {};
+}
+
+}  // namespace
+
+bool Port::active() const {
+  return member && member->here && member->location.version > 0 && claimed >= member->location.version;
+}
+
+wire::Mac gateway_mac(std::string_view network_id) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
+  for (const char each : network_id) hash = (hash ^ static_cast<unsigned char>(each)) * 0x100000001b3ULL;
+  return {0x066777000000ULL | (hash >> 40U)};  // locally administered; members' addresses begin otherwise
+}
+
+Result<> Segment::check(const wire::SwitchNetwork& config) {
+  const auto valid = wire::validate(config.network);
+  if (!valid) return valid;
+  const auto gateway = field(config.network, "gateway", wire::parse_ipv4(config.network.gateway));
+  if (!gateway) return pass(gateway);
+  const auto cidr = field(config.network, "cidr", wire::parse_ipv4_prefix(config.network.cidr));
+  if (!cidr) return pass(cidr);
+  if (!cidr->contains(*gateway)) {
+    return fail(Errc::invalid_argument, "network {}: gateway {} must lie in {}", config.network.id,
+                config.network.gateway, config.network.cidr);
+  }
+  const auto name = config.gateway_namespace;
+  if (name.size() > 64 || name == "." || name == ".." || name.find_first_of(std::string_view("/\0", 2)) != name.npos) {
+    return fail(Errc::invalid_argument, "network {}: gateway_namespace must be a file name", config.network.id);
+  }
+  if (config.ports.size() > kMostPorts) {
+    return fail(Errc::invalid_argument, "network {}: at most {} ports", config.network.id, kMostPorts);
+  }
+  const auto members = check_members(config.network);
+  if (!members) return members;
+  return check_ports(config);
+}
+
+Segment::Segment(Self self, const wire::SwitchNetwork& config)
+    : self_(std::move(self)),
+      network_(config.network),
+      gateway_mac_(gateway_mac(config.network.id)),
+      key_(key_of(config.network)) {
+  network_.members.clear();
+}
+
+std::vector<std::string> Segment::configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config) {
+  self_ = self;
+  if (config.network.key != network_.key) key_ = crypto::MacKey(key_of(config.network));
+  network_ = config.network;
+  network_.members.clear();
+  gateway_namespace_ = config.gateway_namespace;
+  gateway_ip_ = *wire::parse_ipv4(network_.gateway);
+  take_members(now, config.network.members);
+  take_ports(config.ports);
+  index();
+
+  std::vector<std::string> claims;
+  for (const auto& [instance, port] : ports_) {
+    if (!port.member || port.claimed <= port.member->location.version) continue;
+    if (claim(now, instance, port.claimed)) claims.push_back(instance);
+  }
+  refresh_hosts();
+  return claims;
+}
+
+void Segment::take_members(TimePoint now, const std::vector<wire::Member>& members) {
+  std::map<std::string, Member> old;
+  old.swap(members_);
+  for (const auto& wanted : members) {
+    auto found = old.extract(wanted.instance);
+    auto& member = found ? members_.insert(std::move(found)).position->second : members_[wanted.instance];
+    member.instance = wanted.instance;
+    member.name = wanted.name;
+    member.roles = wanted.roles;
+    member.mac = *wire::parse_mac(wanted.mac);
+    member.ip = *wire::parse_ipv4(wanted.ip);
+    member.port = nullptr;
+    if (wanted.location.version >= member.location.version) place(now, member, wanted.location);
+    if (auto early = early_.extract(wanted.instance); early && early.mapped().version > member.location.version) {
+      place(now, member, early.mapped());
+    }
+  }
+}
+
+void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
+  std::map<std::string, Port> old;
+  old.swap(ports_);
+  for (const auto& wanted : ports) {
+    auto found = old.extract(wanted.instance);
+    auto& port = found ? ports_.insert(std::move(found)).position->second : ports_[wanted.instance];
+    port.instance = wanted.instance;
+    port.mac = *wire::parse_mac(wanted.mac);
+    port.ip = *wire::parse_ipv4(wanted.ip);
+    port.guest_device = wanted.guest_tap;
+    port.claimed = std::max(port.claimed, wanted.version);
+  }
+}
+
+void Segment::index() {
+  by_mac_.clear();
+  by_ip_.clear();
+  for (auto& [instance, member] : members_) {
+    by_mac_[member.mac] = &member;
+    by_ip_[member.ip] = &member;
+  }
+  for (auto& [instance, port] : ports_) {
+    auto* member = find(instance);
+    port.member = member;
+    if (member) member->port = &port;
+  }
+}
+
+// The only place where a member changes its location.
+void Segment::place(TimePoint now, Member& member, const wire::Location& location) {
+  const bool was_here = member.here;
+  const auto was_at = member.at;
+  member.location = location;
+  member.here = location.version > 0 && location.cloud == self_.cloud && location.host == self_.host;
+  member.at = {};
+  if (!member.here && !location.host.empty() && location.underlay_port != 0) {
+    const auto at = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
+    if (at && *at != self_.address) member.at = *at;
+  }
+  if (was_here && !member.here) member.forward_until = now + kForwardStrays;
+  if (was_at && was_at != member.at) {
+    std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
+    former_[was_at] = now + kFormerHost;
+  }
+}
+
+Learned Segment::learn(TimePoint now, const std::string& instance, const wire::Location& location) {
+  auto* member = find(instance);
+  if (!member) {
+    auto& early = early_[instance];
+    if (location.version > early.version) early = location;
+    if (early_.size() > kMostEarly) early_.erase(early_.begin());
+    return Learned::unknown_member;
+  }
+  if (location.version < member->location.version) return Learned::older;
+  if (location.version == member->location.version) return Learned::known;
+  place(now, *member, location);
+  refresh_hosts();
+  return Learned::newer;
+}
+
+Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_t version) {
+  auto* member = find(instance);
+  auto* port = find_port(instance);
+  if (!member || !port) {
+    return fail(Errc::not_found, "announce {}: network {} has no such {} on this host", instance, network_.id,
+                member ? "port" : "member");
+  }
+  const bool ours = member->here && member->location.version == version;
+  if (version == 0 || (version <= member->location.version && !ours)) {
+    return fail(Errc::conflict, "announce {} with version {}: version {} is at {}.{} already", instance, version,
+                member->location.version, member->location.host, member->location.cloud);
+  }
+  port->claimed = std::max(port->claimed, version);
+  place(now, *member, {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version});
+  refresh_hosts();
+  return {};
+}
+
+void Segment::refresh_hosts() {
+  host_set_.clear();
+  for (const auto& [instance, member] : members_) {
+    if (member.at) host_set_.insert(member.at);
+  }
+  hosts_.assign(host_set_.begin(), host_set_.end());
+  std::sort(hosts_.begin(), hosts_.end());
+}
+
+Member* Segment::find(const std::string& instance) {
+  const auto found = members_.find(instance);
+  return found == members_.end() ? nullptr : &found->second;
+}
+
+Port* Segment::find_port(const std::string& instance) {
+  const auto found = ports_.find(instance);
+  return found == ports_.end() ? nullptr : &found->second;
+}
+
+bool Segment::accepts_from(TimePoint now, const sys::UdpEndpoint& host) const {
+  if (host_set_.contains(host)) return true;
+  const auto found = former_.find(host);
+  return found != former_.end() && now < found->second;
+}
+
+bool Segment::is_gateway_ip(wire::Ipv4 ip) const { return ip == gateway_ip_ || ip.bits == kMetadataIp; }
+
+wire::SwitchNetwork Segment::describe(bool with_key) const {
+  wire::SwitchNetwork out;
+  out.network = network_;
+  if (!with_key) out.network.key.clear();
+  for (const auto& [instance, member] : members_) {
+    out.network.members.push_back(
+        {instance, member.name, to_string(member.mac), to_string(member.ip), member.roles, member.location});
+  }
+  for (const auto& [instance, port] : ports_) {
+    out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed});
+  }
+  out.gateway_namespace = gateway_namespace_;
+  return out;
+}
+
+}  // namespace godwit::overlay

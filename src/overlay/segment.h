@@ -1,0 +1,139 @@
+// One network as this host's switch sees it: its members, where each of them is, and the ports of this host. Pure.
+#pragma once
+
+#include "crypto/mac.h"
+#include "sys/packet.h"
+#include "wire/ethernet.h"
+#include "wire/switch_control.h"
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace godwit::overlay {
+
+// After an instance left, its frames that still arrive are sent after it for so long, and frames that its old host
+// sends after it are accepted for so long.
+constexpr Seconds kForwardStrays{30};
+constexpr Seconds kFormerHost{60};
+
+// Who we are, as locations name it.
+struct Self {
+  std::string cloud;
+  std::string host;
+  sys::UdpEndpoint address;
+};
+
+struct Member;
+
+// An instance's port on this host.
+struct Port {
+  std::string instance;
+  wire::Mac mac;
+  wire::Ipv4 ip;
+  std::string guest_device;
+  std::uint64_t claimed{0};       // the highest version that our agent claimed for it
+  sys::PortHandle handle{0};      // 0: no device yet
+  const Member* member{nullptr};  // nothing while the network doesn't have it
+
+  // Frames pass: the instance is here, and our agent said so with this version or a higher one.
+  [[nodiscard]] bool active() const;
+};
+
+struct Member {
+  std::string instance;
+  std::string name;
+  std::vector<std::string> roles;
+  wire::Mac mac;
+  wire::Ipv4 ip;
+  wire::Location location;
+  bool here{false};
+  sys::UdpEndpoint at;        // none when it is here, or nowhere
+  Port* port{nullptr};        // ours, where it has one
+  TimePoint forward_until{};  // it was here: its strays go on to `at`
+  TimePoint next_correction{};
+};
+
+// What a location did to what we believed.
+enum class Learned : std::uint8_t { newer, known, older, unknown_member };
+
+// The MAC of a network's gateway: the same on every host, so that a guest that moved finds it again.
+[[nodiscard]] wire::Mac gateway_mac(std::string_view network_id);
+
+class Segment {
+ public:
+  // `config` is checked (see Segment::check) here and below. Not movable: ports and members point at each other.
+  Segment(Self self, const wire::SwitchNetwork& config);
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  // Errors: invalid_argument, naming network and field.
+  [[nodiscard]] static Result<> check(const wire::SwitchNetwork& config);
+
+  // Members and ports become those of `config`; locations and claims only ever rise. Returns the instances that a
+  // port's version claims anew: their peers want an announcement.
+  [[nodiscard]] std::vector<std::string> configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config);
+  // Somebody who has the key says where a member is.
+  Learned learn(TimePoint now, const std::string& instance, const wire::Location& location);
+  // Our agent says that it is here. Errors: not_found (no such member or port), conflict (a higher version is known).
+  [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version);
+
+  [[nodiscard]] Member* find(wire::Mac mac) { return lookup(by_mac_, mac); }
+  [[nodiscard]] Member* find(wire::Ipv4 ip) { return lookup(by_ip_, ip); }
+  [[nodiscard]] Member* find(const std::string& instance);
+  [[nodiscard]] Port* find_port(const std::string& instance);
+  [[nodiscard]] std::map<std::string, Port>& ports() { return ports_; }
+
+  // Other hosts that have a member now.
+  [[nodiscard]] const std::vector<sys::UdpEndpoint>& hosts() const { return hosts_; }
+  // A host that has a member, or had one until a while ago.
+  [[nodiscard]] bool accepts_from(TimePoint now, const sys::UdpEndpoint& host) const;
+
+  [[nodiscard]] const std::string& id() const { return network_.id; }
+  [[nodiscard]] std::uint32_t vni() const { return network_.vni; }
+  [[nodiscard]] std::uint32_t mtu() const { return network_.mtu; }
+  // "10.77.0.1/24".
+  [[nodiscard]] std::string gateway_address() const {
+    return network_.gateway + network_.cidr.substr(network_.cidr.find('/'));
+  }
+  [[nodiscard]] std::size_t frame_limit() const { return network_.mtu + wire::kEthernetHeader; }
+  [[nodiscard]] wire::Mac gateway() const { return gateway_mac_; }
+  [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;
+  [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
+  [[nodiscard]] crypto::MacKey& key() { return key_; }
+  // With locations as we believe them. The key is left out where `with_key` is false.
+  [[nodiscard]] wire::SwitchNetwork describe(bool with_key) const;
+
+  sys::PortHandle gateway_handle{0};  // 0: no device yet
+
+ private:
+  template <class Map, class Key>
+  static Member* lookup(const Map& map, const Key& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? nullptr : found->second;
+  }
+  void take_members(TimePoint now, const std::vector<wire::Member>& members);
+  void take_ports(const std::vector<wire::SwitchPort>& ports);
+  void place(TimePoint now, Member& member, const wire::Location& location);
+  void index();
+  void refresh_hosts();
+
+  Self self_;
+  wire::Network network_;  // without its members
+  std::string gateway_namespace_;
+  wire::Ipv4 gateway_ip_;
+  wire::Mac gateway_mac_;
+  crypto::MacKey key_;
+  std::map<std::string, Member> members_;  // by instance
+  std::map<std::string, Port> ports_;      // by instance
+  std::unordered_map<wire::Mac, Member*> by_mac_;
+  std::unordered_map<wire::Ipv4, Member*> by_ip_;
+  std::vector<sys::UdpEndpoint> hosts_;
+  std::unordered_set<sys::UdpEndpoint, sys::UdpEndpointHash> host_set_;
+  std::unordered_map<sys::UdpEndpoint, TimePoint, sys::UdpEndpointHash> former_;  // until when each is accepted
+  std::map<std::string, wire::Location> early_;  // of instances that the next config will bring
+};
+
+}  // namespace godwit::overlay

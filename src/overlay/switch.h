@@ -1,0 +1,66 @@
+// The switch of a host as one pure machine: packets, requests and a time in; packets, answers and a deadline out.
+// docs/protocols/overlay.md says what it speaks and why.
+#pragma once
+
+#include "overlay/announcer.h"
+#include "overlay/forwarder.h"
+
+namespace godwit::overlay {
+
+// What a handle is wanted for: an instance's port, or with an empty instance the gateway of the network.
+struct PortName {
+  std::string network;
+  std::string instance;
+
+  auto operator<=>(const PortName&) const = default;
+};
+
+// One strand. `random`, `seal` and what they borrow outlive it.
+class Switch {
+ public:
+  static constexpr std::size_t kMostNetworks = 256;
+
+  Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal);
+
+  // The whole of what the switch shall be. After an error nothing has changed. Errors: invalid_argument.
+  [[nodiscard]] Result<> configure(TimePoint now, const wire::SwitchConfig& config);
+  // `ticket` (not 0) comes back with the answer in take_announced(). Errors: not_found, conflict.
+  [[nodiscard]] Result<> announce(TimePoint now, const wire::SwitchAnnounce& announce, std::uint64_t ticket);
+  [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
+
+  // The device of a port or gateway is `handle` from now on; 0: it has none. Names that are not configured are ignored.
+  void attach(const PortName& name, sys::PortHandle handle);
+
+  // A packet from a device or the underlay. `out` may borrow its buffer.
+  void on_packet(TimePoint now, sys::Packet& packet, Outbox& out);
+  // What is due.
+  void poll(TimePoint now, Outbox& out);
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+
+  // The configuration, with locations and claims as they are now: what a restarted switch begins with. Its generation
+  // changes when it does.
+  [[nodiscard]] wire::SwitchConfig state() const;
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  [[nodiscard]] std::vector<wire::Network> networks() const;  // without their keys
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] std::string network_of(std::uint32_t vni) const;  // its id, or empty
+  [[nodiscard]] const Segments& segments() const { return segments_; }
+
+ private:
+  [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
+  void configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config);
+  void on_datagram(TimePoint now, sys::Packet& packet, Outbox& out);
+  void on_control(TimePoint now, std::uint32_t vni, const sys::Packet& packet, Outbox& out);
+  void on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint& from, std::uint64_t nonce,
+                   const Announce& announce, Outbox& out);
+
+  Self self_;
+  Counters counters_;
+  Segments segments_;
+  Peers peers_;
+  Announcer announcer_;
+  Forwarder forwarder_;
+  std::uint64_t generation_{0};
+};
+
+}  // namespace godwit::overlay

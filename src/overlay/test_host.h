@@ -1,0 +1,171 @@
+// For tests: a switch with guests, whose devices and underlay are lists.
+#pragma once
+
+#include "overlay/switch.h"
+
+#include <deque>
+#include <random>
+
+namespace godwit::overlay::testing {
+
+class SeededRandom final : public sys::Random {
+ public:
+  explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
+  void fill(ByteSpan out) override {
+    for (auto& each : out) each = static_cast<std::byte>(engine_());
+  }
+  // 0 to bound-1.
+  std::uint64_t below(std::uint64_t bound) { return engine_() % bound; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+struct Datagram {
+  sys::UdpEndpoint from;
+  sys::UdpEndpoint to;
+  ByteVector bytes;
+};
+
+struct Delivered {
+  std::string instance;  // empty: the gateway
+  ByteVector frame;
+};
+
+inline constexpr const char* kNetworkId = "net-00000000000000001";
+inline constexpr std::uint32_t kVni = 7;
+
+inline std::string instance_id(unsigned number) { return fmt::format("i-{:017x}", number); }
+inline wire::Mac guest_mac(unsigned number) { return {0x026700000000ULL | number}; }
+inline wire::Ipv4 guest_ip(unsigned number) { return {0x0a4d0000U | (number + 10U)}; }
+inline sys::UdpEndpoint host_address(unsigned number) {
+  return *sys::parse_udp_endpoint(fmt::format("10.1.0.{}", number), 4790);
+}
+inline std::string host_name(unsigned number) { return fmt::format("h{}", number); }
+inline wire::Location location_at(unsigned host, std::uint64_t version) {
+  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version};
+}
+
+// Member number i is at host[i] with version 1; host 0: nowhere.
+inline wire::Network network_of(const std::vector<unsigned>& hosts) {
+  wire::Network out;
+  out.id = kNetworkId;
+  out.tenant = "tenant";
+  out.name = "demo";
+  out.vni = kVni;
+  out.cidr = "10.77.0.0/24";
+  out.gateway = "10.77.0.1";
+  out.domain = "demo.internal";
+  out.key = std::string(64, 'a');
+  for (unsigned i = 0; i < hosts.size(); ++i) {
+    out.members.push_back({instance_id(i),
+                           fmt::format("vm{}", i),
+                           to_string(guest_mac(i)),
+                           to_string(guest_ip(i)),
+                           {},
+                           hosts[i] == 0 ? wire::Location{} : location_at(hosts[i], 1)});
+  }
+  return out;
+}
+
+inline ByteVector ethernet(wire::Mac to, wire::Mac from, wire::EtherType type, ByteView payload) {
+  ByteVector out;
+  append_be16(out, static_cast<std::uint16_t>(to.bits >> 32U));
+  append_be32(out, static_cast<std::uint32_t>(to.bits));
+  append_be16(out, static_cast<std::uint16_t>(from.bits >> 32U));
+  append_be32(out, static_cast<std::uint32_t>(from.bits));
+  append_be16(out, static_cast<std::uint16_t>(type));
+  append(out, payload);
+  return out;
+}
+
+inline ByteVector ipv4_frame(wire::Mac to, wire::Mac from, wire::Ipv4 to_ip, wire::Ipv4 from_ip, std::string_view text,
+                             std::uint16_t udp_port = 9) {
+  ByteVector ip(28);
+  const ByteSpan header(ip);
+  ip[0] = std::byte{0x45};
+  ip[9] = std::byte{17};
+  store_be16(header.subspan(2), static_cast<std::uint16_t>(28 + text.size()));
+  store_be32(header.subspan(12), from_ip.bits);
+  store_be32(header.subspan(16), to_ip.bits);
+  store_be16(header.subspan(22), udp_port);
+  append(ip, as_bytes(text));
+  return ethernet(to, from, wire::EtherType::ipv4, ip);
+}
+
+// From guest to guest, as an honest one sends it.
+inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text) {
+  return ipv4_frame(guest_mac(to), guest_mac(from), guest_ip(to), guest_ip(from), text);
+}
+
+class TestHost {
+ public:
+  TestHost(unsigned number, std::uint64_t seed)
+      : number_(number), random_(seed), switch_(host_address(number), random_, seal_) {}
+
+  wire::SwitchConfig config(const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) const {
+    wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}};
+    for (const auto& [guest, version] : ports) {
+      out.networks[0].ports.push_back({instance_id(guest), to_string(guest_mac(guest)), to_string(guest_ip(guest)),
+                                       fmt::format("tap{}", guest), version});
+    }
+    return out;
+  }
+
+  // Ports: guest to claimed version. Each gets a device, and so does the gateway.
+  Result<> configure(TimePoint now, const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) {
+    const auto done = switch_.configure(now, config(network, ports));
+    if (!done) return done;
+    for (const auto& [guest, version] : ports) switch_.attach({network.id, instance_id(guest)}, guest + 1);
+    switch_.attach({network.id, ""}, kGateway);
+    flush(now);
+    return {};
+  }
+  void attach(unsigned guest, sys::PortHandle handle) { switch_.attach({kNetworkId, instance_id(guest)}, handle); }
+
+  void from_guest(TimePoint now, unsigned guest, ByteView frame) { feed(now, guest + 1, {}, frame); }
+  void from_gateway(TimePoint now, ByteView frame) { feed(now, kGateway, {}, frame); }
+  void from_underlay(TimePoint now, const sys::UdpEndpoint& from, ByteView bytes) { feed(now, 0, from, bytes); }
+  void poll(TimePoint now) {
+    switch_.poll(now, out_);
+    flush(now);
+  }
+
+  [[nodiscard]] Switch& core() { return switch_; }
+  [[nodiscard]] std::uint64_t drops(Drop why) const { return switch_.counters().drops(why); }
+  [[nodiscard]] unsigned number() const { return number_; }
+
+  std::vector<Datagram> sent;  // to the underlay
+  std::vector<Delivered> delivered;
+
+ private:
+  static constexpr sys::PortHandle kGateway = 1000;
+
+  void feed(TimePoint now, sys::PortHandle port, const sys::UdpEndpoint& from, ByteView bytes) {
+    ByteVector room(sys::kPacketHeadroom + bytes.size() + sys::kPacketTailroom);
+    std::copy(bytes.begin(), bytes.end(), room.begin() + sys::kPacketHeadroom);
+    sys::Packet packet{port, from, room, sys::kPacketHeadroom, bytes.size()};
+    switch_.on_packet(now, packet, out_);
+    flush(now);
+  }
+
+  void flush(TimePoint /*now*/) {
+    for (const auto& each : out_.packets()) {
+      const ByteVector bytes(each.bytes.begin(), each.bytes.end());
+      if (each.port == 0) {
+        sent.push_back({host_address(number_), each.peer, bytes});
+      } else {
+        delivered.push_back({each.port == kGateway ? "" : instance_id(each.port - 1), bytes});
+      }
+    }
+    out_.clear();
+  }
+
+  unsigned number_;
+  SeededRandom random_;
+  ClearSeal seal_;
+  Outbox out_;
+  Switch switch_;
+};
+
+}  // namespace godwit::overlay::testing

@@ -1,0 +1,121 @@
+// Packets as seams: what the switch reads and writes in batches, and the devices around it.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "sys/clock.h"
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace godwit::sys {
+
+// Where a datagram comes from or goes to. A value; all zero is no endpoint.
+struct UdpEndpoint {
+  std::array<std::byte, 16> ip{};  // IPv6, or IPv4 mapped into it (::ffff:a.b.c.d)
+  std::uint16_t port{0};
+
+  auto operator<=>(const UdpEndpoint&) const = default;
+  [[nodiscard]] explicit operator bool() const { return port != 0; }
+};
+
+// `ip` is numeric, of either family. Errors: invalid_argument.
+[[nodiscard]] Result<UdpEndpoint> parse_udp_endpoint(const std::string& ip, std::uint16_t port);
+[[nodiscard]] std::string ip_to_string(const UdpEndpoint& endpoint);  // without the port
+[[nodiscard]] std::string to_string(const UdpEndpoint& endpoint);     // "10.1.0.2:4790", "[fd00::1]:4790"
+[[nodiscard]] bool is_ipv4(const UdpEndpoint& endpoint);
+
+struct UdpEndpointHash {
+  std::size_t operator()(const UdpEndpoint& endpoint) const {
+    const auto* bytes = reinterpret_cast<const char*>(endpoint.ip.data());
+    return std::hash<std::string_view>{}({bytes, endpoint.ip.size()}) ^ (endpoint.port * 0x9e3779b97f4a7c15ULL);
+  }
+};
+
+// A device that is attached to a PacketIo. 0 is none: the UDP socket.
+using PortHandle = std::uint32_t;
+
+// What an in-place header needs before a packet, and a seal after it.
+constexpr std::size_t kPacketHeadroom = 64;
+constexpr std::size_t kPacketTailroom = 64;
+
+// One received packet, in a buffer of the PacketIo. `room` is writable as a whole: whoever handles the packet may put
+// headers before it and seal it in place.
+struct Packet {
+  PortHandle port{0};  // the device it was read from; 0: by UDP, from `peer`
+  UdpEndpoint peer;
+  ByteSpan room;
+  std::size_t begin{0};
+  std::size_t size{0};
+
+  [[nodiscard]] ByteSpan bytes() const { return room.subspan(begin, size); }
+};
+
+// One packet to send: to the device `port`, or with port 0 by UDP to `peer`.
+struct OutPacket {
+  PortHandle port{0};
+  UdpEndpoint peer;
+  ByteView bytes;
+};
+
+struct PacketCounts {
+  std::uint64_t refused{0};    // by a device or the socket, when it was to be sent
+  std::uint64_t truncated{0};  // longer than a buffer, when it was received
+};
+
+// A UDP socket and any number of Ethernet devices. One strand.
+class PacketIo {
+ public:
+  virtual ~PacketIo() = default;
+  // Takes the descriptor of a device: closes it at detach() or at the end.
+  [[nodiscard]] virtual PortHandle attach(int descriptor) = 0;
+  virtual void detach(PortHandle port) = 0;
+  // The address that the UDP socket is bound to.
+  [[nodiscard]] virtual UdpEndpoint local() const = 0;
+  // Returns when receive() may have something. Errors: io.
+  [[nodiscard]] virtual Task<Result<>> wait_readable() = 0;
+  // What is there now, at most a batch; empty when there is nothing. Valid until the next call.
+  [[nodiscard]] virtual std::span<Packet> receive() = 0;
+  // Sends each or drops it (counted): a network loses packets, and a full queue must not stop the others.
+  virtual void send(std::span<const OutPacket> packets) = 0;
+  [[nodiscard]] virtual PacketCounts counts() const = 0;
+};
+
+// The local end of a network, in a network namespace of its own.
+struct GatewaySpec {
+  std::string network_namespace;  // a name under /run/netns; made if it is not there
+  std::uint64_t mac{0};           // the last 48 bits
+  std::uint32_t mtu{1400};
+  std::vector<std::string> addresses;  // "10.77.0.1/24"; the prefix gives the route
+
+  bool operator==(const GatewaySpec&) const = default;
+};
+
+// The switch's devices. Blocking and short. They outlive the process: opening one that is there takes it over.
+class SwitchLinks {
+ public:
+  virtual ~SwitchLinks() = default;
+  // A persistent TAP of ours, up; the descriptor is the caller's. Errors: conflict (another process holds it), io.
+  [[nodiscard]] virtual Result<int> open_tap(const std::string& name, std::uint32_t mtu) = 0;
+  // Not an error when it is not there.
+  [[nodiscard]] virtual Result<> remove_tap(const std::string& name) = 0;
+  // Redirects what comes in at either device out of the other one. True: joined (again); false: `guest` is not there.
+  // Calling it again is cheap and changes nothing when the two are joined.
+  [[nodiscard]] virtual Result<bool> join(const std::string& tap, const std::string& guest) = 0;
+  // Ends the redirection out of `guest`; not an error when it is not there.
+  [[nodiscard]] virtual Result<> part(const std::string& guest) = 0;
+  // A TAP "gw0" inside the namespace, with these addresses; the descriptor is the caller's.
+  [[nodiscard]] virtual Result<int> open_gateway(const GatewaySpec& spec) = 0;
+  // Device and namespace. Not an error when they are not there.
+  [[nodiscard]] virtual Result<> remove_gateway(const std::string& network_namespace) = 0;
+  // Returns when devices may have come, gone or changed since the last call. Errors: io.
+  [[nodiscard]] virtual Task<Result<>> wait_changed() = 0;
+};
+
+}  // namespace godwit::sys
