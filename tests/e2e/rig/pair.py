@@ -130,9 +130,13 @@ class Pair:
     def resume_migration(self):
         self.source.qmp.call("migrate-continue", state="pre-switchover")
 
+    def dirty_memory(self, mib_per_s, mib):
+        answer = self.guest.ask(f"DIRTY {mib_per_s} {mib}")
+        assert answer.startswith("OK"), answer  # it refuses more than fits
+
     def migrate_slowly(self, **how):
         """Pre-copy that goes on until somebody ends it: the guest writes memory faster than it may be sent."""
-        assert self.guest.ask("DIRTY 20 16").startswith("OK")
+        self.dirty_memory(20, 16)
         self.migrate(**how, max_bandwidth=4 << 20)
         self.destination.qmp.wait("MIGRATION", status="active")
 
@@ -142,7 +146,7 @@ class Pair:
 
     def migrate_until_paused_with_much_left(self):
         """More than the buffers on the way can swallow is still to be sent after the pause."""
-        assert self.guest.ask("DIRTY 40 16").startswith("OK")
+        self.dirty_memory(40, 16)
         self.migrate_until_paused(downtime_limit=2000, max_bandwidth=20 << 20)
 
     def close(self):
@@ -183,7 +187,7 @@ class Pair:
 
     def move_at_last(self):
         """Whatever happened before: the next attempt, at a destination of its own, must work."""
-        self.guest.ask("DIRTY 0 0")
+        self.dirty_memory(0, 0)
         self.note("world", "a second attempt, with a destination of its own")
         self.replace_destination()
         self.mirror()

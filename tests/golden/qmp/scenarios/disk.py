@@ -24,6 +24,16 @@ def mirror_cancel_while_paused(pair):
     pair.note("nbd", f"then asked: {pair.nbd_asked}")
 
 
+def stop_while_paused_flushes(pair):
+    """`stop` of a machine that stands still already flushes its disks, the mirror's target among them; seen as an NBD flush."""
+    pair.boot().wait_at_destination().mirror()
+    pair.source.qmp.call("stop")
+    flushes = pair.nbd_asked.count("flush")
+    pair.source.qmp.call("stop")
+    assert pair.nbd_asked.count("flush") == flushes + 1
+    pair.note("nbd", "one more flush")
+
+
 def mirror_target_lost_while_copying(pair):
     """The NBD connection breaks: an error a request in flight, then the job is gone; the guest does not notice."""
     pair.boot().fill_disk(8)
