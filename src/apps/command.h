@@ -9,6 +9,7 @@ class App;
 namespace godwit::apps {
 
 void add_agent_command(CLI::App& app, int& exit_code);
+void add_cloud_command(CLI::App& app, int& exit_code);
 void add_lab_command(CLI::App& app, int& exit_code);
 void add_switch_command(CLI::App& app, int& exit_code);
 

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   CLI::App app{"godwit: one virtual cluster across many clouds, moved while it runs", "godwit"};
   app.require_subcommand(1);
   godwit::apps::add_agent_command(app, exit_code);
+  godwit::apps::add_cloud_command(app, exit_code);
   godwit::apps::add_switch_command(app, exit_code);
   godwit::apps::add_lab_command(app, exit_code);
   try {

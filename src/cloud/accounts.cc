@@ -22,6 +22,16 @@ Result<> Accounts::put_tenant(const std::string& name, const wire::Quota& quota,
   });
 }
 
+Result<std::vector<TenantView>> Accounts::tenants() {
+  return core_.database().read([&](Sql& sql) -> Result<std::vector<TenantView>> {
+    std::vector<TenantView> out;
+    for (const auto& row : select<TenantRow>(sql, "true ORDER BY name")) {
+      out.push_back({row.name, row.is_operator, row.quota, quota_used(sql, row.name, core_.now_ms())});
+    }
+    return out;
+  });
+}
+
 Result<std::string> Accounts::issue_token(const std::string& tenant) {
   auto token = crypto::make_token("gwuser", core_.random());
   const auto stored = core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
