@@ -52,6 +52,7 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   if (saved) {
     const auto configured = core_.configure(parts_.clock.now(), saved->config);
     if (!configured) return fail(configured, "switch state " + state_path_);
+    core_.announce_again(parts_.clock.now());
     devices_.reconcile();
     parts_.log.info("carrying on with {} networks from {}", saved->config.networks.size(), state_path_);
   }
@@ -147,16 +148,16 @@ sys::Task<void> Service::watch_links() {
   }
 }
 
-// What was learned from peers: soon enough, and not at each of a hundred announcements.
+// What was learned from peers or claimed: at once, and not at each of a hundred announcements.
 sys::Task<void> Service::keep_state() {
   for (;;) {
     if (core_.generation() == saved_generation_) {
       co_await state_changed_.wait();
       continue;
     }
-    co_await parts_.clock.sleep_for(kBetweenSaves);
     const auto saved = save();
     if (!saved) parts_.log.warn("{}", saved.error().message);
+    co_await parts_.clock.sleep_for(kBetweenSaves);
   }
 }
 

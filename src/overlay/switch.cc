@@ -79,6 +79,14 @@ Result<> Switch::announce(TimePoint now, const wire::SwitchAnnounce& announce, s
   return {};
 }
 
+void Switch::announce_again(TimePoint now) {
+  for (const auto& [id, segment] : segments_.all()) {
+    for (const auto& [instance, port] : segment->ports()) {
+      if (port.active()) announcer_.start(now, 0, *segment, instance, segment->hosts(), peers_);
+    }
+  }
+}
+
 void Switch::attach(const PortName& name, sys::PortHandle handle) {
   auto* segment = segments_.find(name.network);
   if (!segment) return;

@@ -26,6 +26,8 @@ class Switch {
   [[nodiscard]] Result<> configure(TimePoint now, const wire::SwitchConfig& config);
   // `ticket` (not 0) comes back with the answer in take_announced(). Errors: not_found, conflict.
   [[nodiscard]] Result<> announce(TimePoint now, const wire::SwitchAnnounce& announce, std::uint64_t ticket);
+  // After a restart: tells all peers once more what is here, for those that the predecessor did not reach.
+  void announce_again(TimePoint now);
   [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
 
   // The device of a port or gateway is `handle` from now on; 0: it has none. Names that are not configured are ignored.
