@@ -41,7 +41,8 @@ struct Route {
 
 class Router {
  public:
-  void add(Route route) { routes_.push_back(std::move(route)); }
+  // The reference is valid until the next add().
+  Route& add(Route route) { return routes_.emplace_back(std::move(route)); }
   [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
 
   // 404 for a path that no route has, 405 for a method that its routes don't; every error with a JSON body.

@@ -1,6 +1,5 @@
 #include "api/sky_routes.h"
 
-#include "api/route_table.h"
 #include "api/sky_watch.h"
 #include "crypto/token.h"
 
@@ -10,32 +9,10 @@ namespace godwit::api {
 namespace {
 
 constexpr std::size_t kWatchedAtOnce = 256;
-constexpr std::string_view kVersion = "0.1.0";
 
-template <class T>
-sys::HttpResponse answer(const T& message, int status = 200) {
-  sys::HttpResponse response;
-  response.status = status;
-  response.body = wire::encode(message);
-  return response;
-}
-
-sys::HttpResponse done() {
-  sys::HttpResponse response;
-  response.body = "{}";
-  return response;
-}
-
-sys::HttpResponse refusal(const Error& error) {
-  sys::HttpResponse response;
-  response.status = wire::http_status_of(error.code);
-  response.body = wire::error_body(error);
-  return response;
-}
-
-bool is_set(const sys::HttpRequest& request, const std::string& name) {
-  const auto found = request.query.find(name);
-  return found != request.query.end() && found->second != "0" && found->second != "false";
+bool is_watch(const Call& call) {
+  const auto found = call.request.query.find("watch");
+  return found != call.request.query.end() && found->second == "1";
 }
 
 // "a,b": without repetitions.
@@ -49,214 +26,178 @@ std::vector<std::string> words_of(std::string_view text) {
   return {words.begin(), words.end()};
 }
 
+template <class T>
+sys::Task<Result<T>> at_once(Result<T> result) {
+  co_return result;
+}
+
+// What both of the ways to answer become: a task of a result.
+template <class T>
+sys::Task<Result<T>> as_task(sys::Task<Result<T>> task) {
+  return task;
+}
+template <class T>
+sys::Task<Result<T>> as_task(Result<T> result) {
+  return at_once(std::move(result));
+}
+
+template <class Answer>
+sys::Task<Result<sys::HttpResponse>> encoded(sys::Task<Result<Answer>> task) {
+  if constexpr (std::is_same_v<Answer, sys::HttpResponse>) {
+    co_return co_await std::move(task);
+  } else {
+    const auto answer = co_await std::move(task);
+    co_return encode_answer(answer);
+  }
+}
+
+sys::Task<Result<wire::AccountView>> put_account(sky::Sky* sky, std::string cloud, wire::Account account) {
+  if (account.cloud.empty()) account.cloud = cloud;
+  if (account.cloud != cloud) {
+    co_return fail(Errc::invalid_argument, "put account {}: the body says \"{}\"", cloud, account.cloud.substr(0, 64));
+  }
+  co_return co_await sky->put_account(std::move(account));
+}
+
+sys::Task<Result<wire::AccountList>> list_accounts(sky::Sky* sky) { co_return co_await sky->accounts(); }
+
+sys::Task<Result<wire::CloudHostsList>> list_hosts(sky::Sky* sky) { co_return co_await sky->hosts(); }
+
+sys::Task<Result<wire::FenceAnswer>> fence(sky::Sky* sky, std::string instance, wire::FenceRequest request,
+                                           std::string body) {
+  // A default would decide for the person who must.
+  const auto said = wire::parse_json(body);
+  if (!said || !said->is_object() || !said->get_object().contains("winner")) {
+    co_return fail(Errc::invalid_argument, "resolve instance {}: say who wins: \"source\" or \"destination\"",
+                   instance);
+  }
+  co_return co_await sky->fence(std::move(instance), std::move(request));
+}
+
 }  // namespace
 
-struct SkyRoutes::Entry {
-  std::string_view method;
-  std::string_view pattern;
-  sys::Task<Answer> (SkyRoutes::*handler)(sys::HttpRequest, Parameters);
-};
+ApiTitle sky_api_title() {
+  return {"Godwit sky",
+          "One user's clusters over clouds. Every call carries the bearer token that `godwit sky run` keeps in a file. "
+          "A field that is left out keeps its default; one that is not known is passed over. A watch (watch=1) answers "
+          "with a JSON line for each change, and an empty line when nothing changes for 15 s."};
+}
 
-const std::vector<SkyRoutes::Entry>& SkyRoutes::table() {
-  static const std::vector<Entry> entries{
-      {"GET", "/v1/sky", &SkyRoutes::about},
-      {"GET", "/v1/accounts", &SkyRoutes::list_accounts},
-      {"PUT", "/v1/accounts/{cloud}", &SkyRoutes::put_account},
-      {"DELETE", "/v1/accounts/{cloud}", &SkyRoutes::remove_account},
-      {"GET", "/v1/hosts", &SkyRoutes::list_hosts},
-      {"GET", "/v1/networks", &SkyRoutes::list_networks},
-      {"GET", "/v1/clusters", &SkyRoutes::list_clusters},
-      {"POST", "/v1/clusters", &SkyRoutes::create_cluster},
-      {"GET", "/v1/clusters/{name}", &SkyRoutes::show_cluster},
-      {"DELETE", "/v1/clusters/{name}", &SkyRoutes::delete_cluster},
-      {"POST", "/v1/clusters/{name}/migrate", &SkyRoutes::migrate_cluster},
-      {"GET", "/v1/instances/{id}", &SkyRoutes::show_instance},
-      {"DELETE", "/v1/instances/{id}", &SkyRoutes::terminate_instance},
-      {"POST", "/v1/instances/{id}/migrate", &SkyRoutes::migrate_instance},
-      {"POST", "/v1/instances/{id}/resolve", &SkyRoutes::resolve_instance},
-      {"GET", "/v1/migrations", &SkyRoutes::list_migrations},
-      {"GET", "/v1/migrations/{id}", &SkyRoutes::show_migration},
-      {"POST", "/v1/migrations/{id}/cancel", &SkyRoutes::cancel_migration},
+SkyRoutes::SkyRoutes(sys::Clock& clock, sky::Sky& sky, std::string_view token)
+    : clock_(clock), sky_(sky), token_digest_(crypto::token_digest(token)) {
+  add_account_routes();
+  add_cluster_routes();
+  add_instance_routes();
+  add_migration_routes();
+}
+
+Result<> SkyRoutes::admit(const Call& call) const {
+  if (crypto::token_matches(call.bearer_token(), token_digest_)) return {};
+  return fail(Errc::not_authentic, "the call does not carry sky's token (`godwit sky run` says in which file it is)");
+}
+
+// body(call, request) gives Result<Answer>, Task<Result<Answer>>, or either of an HttpResponse.
+template <class Request, class Answer, class Body>
+Route& SkyRoutes::add(std::string method, std::string pattern, std::string summary, Body body) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.summary = std::move(summary);
+  if constexpr (!std::is_same_v<Request, Nothing>) route.request = type_ref<Request>();
+  route.answer = type_ref<std::conditional_t<std::is_void_v<Answer>, Nothing, Answer>>();
+  route.handler = [this, body](Call call) {
+    const auto admitted = admit(call);
+    if (!admitted) return at_once(Result<sys::HttpResponse>(pass(admitted)));
+    auto request = decode_body<Request>(call, kLargeBodyBytes);
+    if (!request) return at_once(Result<sys::HttpResponse>(pass(request)));
+    return encoded(as_task(body(call, std::move(*request))));
   };
-  return entries;
+  return router_.add(std::move(route));
 }
 
-std::vector<SkyRoute> SkyRoutes::routes() {
-  std::vector<SkyRoute> out;
-  for (const auto& entry : table()) out.push_back({entry.method, entry.pattern});
-  return out;
+void SkyRoutes::add_account_routes() {
+  add<Nothing, wire::AccountList>("GET", "/v1/accounts", "The accounts on clouds, and what their clouds say now",
+                                  [this](const Call&, Nothing) { return list_accounts(&sky_); });
+  add<wire::Account, wire::AccountView>(
+      "PUT", "/v1/accounts/{id}", "Adds an account on the cloud of that name, or replaces it; the cloud is asked first",
+      [this](const Call& call, wire::Account account) { return put_account(&sky_, call.id(), std::move(account)); });
+  add<Nothing, void>("DELETE", "/v1/accounts/{id}", "Forgets an account that no cluster needs",
+                     [this](const Call& call, Nothing) { return sky_.remove_account(call.id()); });
+  add<Nothing, wire::CloudHostsList>("GET", "/v1/hosts", "The hosts of the clouds that show them to this user",
+                                     [this](const Call&, Nothing) { return list_hosts(&sky_); });
+  add<Nothing, wire::NetworkList>("GET", "/v1/networks", "The clusters' networks, without their keys",
+                                  [this](const Call&, Nothing) { return Result<wire::NetworkList>(sky_.networks()); });
 }
 
-SkyRoutes::SkyRoutes(sys::Runtime& runtime, sky::Sky& sky, std::string_view token)
-    : runtime_(runtime), sky_(sky), token_digest_(crypto::token_digest(token)) {}
-
-bool SkyRoutes::is_user(const sys::HttpRequest& request) const {
-  constexpr std::string_view kScheme = "Bearer ";
-  const auto found = request.headers.find("authorization");
-  if (found == request.headers.end() || !found->second.starts_with(kScheme)) return false;
-  return crypto::token_matches(std::string_view(found->second).substr(kScheme.size()), token_digest_);
+void SkyRoutes::add_cluster_routes() {
+  add<Nothing, wire::ClusterList>("GET", "/v1/clusters", "All clusters",
+                                  [this](const Call&, Nothing) { return Result<wire::ClusterList>(sky_.clusters()); });
+  add<wire::ClusterSpec, wire::ClusterView>(
+      "POST", "/v1/clusters", "Makes a cluster; asked twice with one name and content it makes one",
+      [this](const Call&, wire::ClusterSpec spec) { return sky_.create_cluster(std::move(spec)); });
+  add<Nothing, wire::ClusterView>("GET", "/v1/clusters/{id}", "The cluster of that name",
+                                  [this](const Call& call, Nothing) { return show_cluster(call); })
+      .stream_of = "watch";
+  add<Nothing, wire::ClusterView>("DELETE", "/v1/clusters/{id}", "Terminates its instances and removes its network",
+                                  [this](const Call& call, Nothing) { return sky_.delete_cluster(call.id()); });
+  add<wire::MoveRequest, wire::MigrationList>(
+      "POST", "/v1/clusters/{id}/migrate", "Moves members to another cloud, two at a time",
+      [this](const Call& call, const wire::MoveRequest& request) { return sky_.migrate_cluster(call.id(), request); });
 }
 
-sys::Task<sys::HttpResponse> SkyRoutes::handle(sys::HttpRequest request) {
-  if (!is_user(request)) {
-    co_return refusal(
-        {Errc::not_authentic, "the call does not carry sky's token (it is in the file that sky run names)"});
-  }
-  bool path_known = false;
-  for (const auto& entry : table()) {
-    const auto match = match_route(entry.pattern, request.path);
-    if (!match) continue;
-    path_known = true;
-    if (entry.method != request.method) continue;
-    auto outcome = co_await (this->*entry.handler)(std::move(request), match->parameters);
-    if (!outcome) co_return refusal(outcome.error());
-    co_return std::move(*outcome);
-  }
-  auto response = refusal({Errc::not_found, fmt::format("{} {}: there is no such call (docs/api/sky.yaml has them all)",
-                                                        request.method.substr(0, 16), request.path.substr(0, 128))});
-  if (path_known) response.status = 405;
-  co_return response;
+Result<sys::HttpResponse> SkyRoutes::show_cluster(const Call& call) {
+  const auto view = sky_.cluster(call.id());
+  if (view && is_watch(call)) return watch_cluster(clock_, sky_, call.id());
+  return encode_answer(view);
 }
 
-// ---- accounts, and what their clouds have
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::about(sys::HttpRequest, Parameters) {
-  sys::HttpResponse response;
-  response.body = wire::print_json(wire::json::object{{"version", kVersion}});
-  co_return response;
+void SkyRoutes::add_instance_routes() {
+  add<Nothing, wire::InstanceView>("GET", "/v1/instances/{id}", "The instance as its cloud has it, without user data",
+                                   [this](const Call& call, Nothing) { return sky_.instance(call.id()); });
+  add<Nothing, void>("DELETE", "/v1/instances/{id}", "Terminates the instance; its cluster goes on without it",
+                     [this](const Call& call, Nothing) { return sky_.terminate(call.id()); });
+  add<wire::MoveRequest, wire::MigrationList>("POST", "/v1/instances/{id}/migrate",
+                                              "Moves the instance to another cloud",
+                                              [this](const Call& call, wire::MoveRequest request) {
+                                                return sky_.migrate_instance(call.id(), std::move(request));
+                                              });
+  add<wire::FenceRequest, wire::FenceAnswer>(
+      "POST", "/v1/instances/{id}/resolve",
+      "Says who has an instance that is in doubt: a person has made sure that the losing side is dead",
+      [this](const Call& call, wire::FenceRequest request) {
+        return fence(&sky_, call.id(), std::move(request), call.request.body);
+      });
 }
 
-sys::Task<SkyRoutes::Answer> SkyRoutes::list_accounts(sys::HttpRequest, Parameters) {
-  const auto accounts = co_await sky_.accounts();
-  co_return answer(accounts);
+void SkyRoutes::add_migration_routes() {
+  add<Nothing, wire::MigrationList>(
+      "GET", "/v1/migrations",
+      "Migrations, newest first; a watch names those that it wants in ids=…,… and gives MigrationReport",
+      [this](const Call& call, Nothing) { return list_migrations(call); })
+      .stream_of = "watch";
+  add<Nothing, wire::MigrationReport>("GET", "/v1/migrations/{id}", "Both sides' word on a migration, as one",
+                                      [this](const Call& call, Nothing) { return sky_.migration(call.id()); });
+  add<Nothing, wire::MigrationReport>("POST", "/v1/migrations/{id}/cancel",
+                                      "Asks the source to give up; the instance runs on where it is",
+                                      [this](const Call& call, Nothing) -> Result<wire::MigrationReport> {
+                                        const auto cancelled = sky_.cancel(call.id());
+                                        if (!cancelled) return pass(cancelled);
+                                        return sky_.migration(call.id());
+                                      });
 }
 
-sys::Task<SkyRoutes::Answer> SkyRoutes::put_account(sys::HttpRequest request, Parameters path) {
-  auto account = wire::decode<wire::Account>(request.body);
-  if (!account) co_return fail(account, "put account");
-  if (account->cloud.empty()) account->cloud = path[0];
-  if (account->cloud != path[0]) {
-    co_return fail(Errc::invalid_argument, "put account {}: the body says \"{}\"", path[0],
-                   account->cloud.substr(0, 64));
-  }
-  const auto view = co_await sky_.put_account(std::move(*account));
-  if (!view) co_return pass(view);
-  co_return answer(*view);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::remove_account(sys::HttpRequest, Parameters path) {
-  const auto removed = sky_.remove_account(path[0]);
-  if (!removed) co_return pass(removed);
-  co_return done();
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::list_hosts(sys::HttpRequest, Parameters) {
-  const auto hosts = co_await sky_.hosts();
-  co_return answer(hosts);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::list_networks(sys::HttpRequest, Parameters) {
-  co_return answer(sky_.networks());
-}
-
-// ---- clusters
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::list_clusters(sys::HttpRequest, Parameters) {
-  co_return answer(sky_.clusters());
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::create_cluster(sys::HttpRequest request, Parameters) {
-  auto spec = wire::decode<wire::ClusterSpec>(request.body);
-  if (!spec) co_return fail(spec, "create cluster");
-  const auto view = co_await sky_.create_cluster(std::move(*spec));
-  if (!view) co_return pass(view);
-  co_return answer(*view, 202);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::show_cluster(sys::HttpRequest request, Parameters path) {
-  const auto view = sky_.cluster(path[0]);
-  if (!view) co_return pass(view);
-  if (is_set(request, "watch")) co_return watch_cluster(runtime_.clock, sky_, path[0]);
-  co_return answer(*view);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::delete_cluster(sys::HttpRequest, Parameters path) {
-  const auto view = sky_.delete_cluster(path[0]);
-  if (!view) co_return pass(view);
-  co_return answer(*view, 202);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::migrate_cluster(sys::HttpRequest request, Parameters path) {
-  const auto wanted = wire::decode<wire::MoveRequest>(request.body);
-  if (!wanted) co_return fail(wanted, "migrate cluster " + path[0]);
-  const auto drawn = sky_.migrate_cluster(path[0], *wanted);
-  if (!drawn) co_return pass(drawn);
-  co_return answer(*drawn, 202);
-}
-
-// ---- instances
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::show_instance(sys::HttpRequest, Parameters path) {
-  const auto view = co_await sky_.instance(path[0]);
-  if (!view) co_return pass(view);
-  co_return answer(*view);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::terminate_instance(sys::HttpRequest, Parameters path) {
-  const auto wished = sky_.terminate(path[0]);
-  if (!wished) co_return pass(wished);
-  co_return done();
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::migrate_instance(sys::HttpRequest request, Parameters path) {
-  auto wanted = wire::decode<wire::MoveRequest>(request.body);
-  if (!wanted) co_return fail(wanted, "migrate instance " + path[0]);
-  const auto drawn = sky_.migrate_instance(path[0], std::move(*wanted));
-  if (!drawn) co_return pass(drawn);
-  co_return answer(*drawn, 202);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::resolve_instance(sys::HttpRequest request, Parameters path) {
-  // A default would decide for the person who must.
-  const auto value = wire::parse_json(request.body);
-  if (!value) co_return fail(value, "resolve instance " + path[0]);
-  if (!value->is_object() || !value->get_object().contains("winner")) {
-    co_return fail(Errc::invalid_argument, "resolve instance {}: say who wins: \"source\" or \"destination\"", path[0]);
-  }
-  auto fence = wire::decode<wire::FenceRequest>(request.body);
-  if (!fence) co_return fail(fence, "resolve instance " + path[0]);
-  const auto told = co_await sky_.fence(path[0], std::move(*fence));
-  if (!told) co_return pass(told);
-  co_return answer(*told);
-}
-
-// ---- migrations
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::list_migrations(sys::HttpRequest request, Parameters) {
-  if (!is_set(request, "watch")) co_return answer(sky_.migrations());
-  const auto ids = words_of(request.query["ids"]);
+Result<sys::HttpResponse> SkyRoutes::list_migrations(const Call& call) {
+  if (!is_watch(call)) return encode_answer(Result<wire::MigrationList>(sky_.migrations()));
+  const auto named = call.request.query.find("ids");
+  const auto ids = named == call.request.query.end() ? std::vector<std::string>() : words_of(named->second);
   if (ids.empty() || ids.size() > kWatchedAtOnce) {
-    co_return fail(Errc::invalid_argument, "watch migrations: name 1 to {} in ids=…,…", kWatchedAtOnce);
+    return fail(Errc::invalid_argument, "watch migrations: name 1 to {} in ids=…,…", kWatchedAtOnce);
   }
   for (const auto& id : ids) {
     const auto report = sky_.migration(id);
-    if (!report) co_return pass(report);
+    if (!report) return pass(report);
   }
-  co_return watch_migrations(runtime_.clock, sky_, ids);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::show_migration(sys::HttpRequest, Parameters path) {
-  const auto report = sky_.migration(path[0]);
-  if (!report) co_return pass(report);
-  co_return answer(*report);
-}
-
-sys::Task<SkyRoutes::Answer> SkyRoutes::cancel_migration(sys::HttpRequest, Parameters path) {
-  const auto cancelled = sky_.cancel(path[0]);
-  if (!cancelled) co_return pass(cancelled);
-  const auto report = sky_.migration(path[0]);
-  if (!report) co_return pass(report);
-  co_return answer(*report, 202);
+  return watch_migrations(clock_, sky_, ids);
 }
 
 }  // namespace godwit::api

@@ -1,64 +1,45 @@
-// sky's HTTP API for its user: docs/api/sky.yaml says the same for other programs, and a test compares the two.
+// sky's HTTP API for its user (docs/api/sky.yaml).
 #pragma once
 
+#include "api/openapi.h"
+#include "api/router.h"
 #include "sky/sky.h"
-#include "sys/http.h"
-#include "sys/runtime.h"
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace godwit::api {
 
-struct SkyRoute {
-  std::string_view method;
-  std::string_view pattern;
-};
-
 class SkyRoutes {
  public:
-  // Both outlive the routes, which outlive the server that calls them. Every call must carry `token` as bearer token.
-  SkyRoutes(sys::Runtime& runtime, sky::Sky& sky, std::string_view token);
+  // Both outlive the routes, which outlive the server. Every call must carry `token` as bearer token.
+  SkyRoutes(sys::Clock& clock, sky::Sky& sky, std::string_view token);
   SkyRoutes(const SkyRoutes&) = delete;
   SkyRoutes& operator=(const SkyRoutes&) = delete;
 
-  [[nodiscard]] sys::Task<sys::HttpResponse> handle(sys::HttpRequest request);
-
-  [[nodiscard]] static std::vector<SkyRoute> routes();
+  // A handler for sys::Http::serve().
+  [[nodiscard]] sys::HttpHandler handler() {
+    return [this](sys::HttpRequest request) { return router_.handle(std::move(request)); };
+  }
+  [[nodiscard]] const Router& router() const { return router_; }
 
  private:
-  struct Entry;
-  using Answer = Result<sys::HttpResponse>;
-  using Parameters = std::vector<std::string>;
-  static const std::vector<Entry>& table();
-  [[nodiscard]] bool is_user(const sys::HttpRequest& request) const;
+  template <class Request, class Answer, class Body>
+  Route& add(std::string method, std::string pattern, std::string summary, Body body);
+  void add_account_routes();
+  void add_cluster_routes();
+  void add_instance_routes();
+  void add_migration_routes();
+  [[nodiscard]] Result<> admit(const Call& call) const;
+  [[nodiscard]] Result<sys::HttpResponse> show_cluster(const Call& call);
+  [[nodiscard]] Result<sys::HttpResponse> list_migrations(const Call& call);
 
-  [[nodiscard]] sys::Task<Answer> about(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> list_accounts(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> put_account(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> remove_account(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> list_hosts(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> list_networks(sys::HttpRequest request, Parameters path);
-
-  [[nodiscard]] sys::Task<Answer> list_clusters(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> create_cluster(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> show_cluster(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> delete_cluster(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> migrate_cluster(sys::HttpRequest request, Parameters path);
-
-  [[nodiscard]] sys::Task<Answer> show_instance(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> terminate_instance(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> migrate_instance(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> resolve_instance(sys::HttpRequest request, Parameters path);
-
-  [[nodiscard]] sys::Task<Answer> list_migrations(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> show_migration(sys::HttpRequest request, Parameters path);
-  [[nodiscard]] sys::Task<Answer> cancel_migration(sys::HttpRequest request, Parameters path);
-
-  sys::Runtime& runtime_;
+  sys::Clock& clock_;
   sky::Sky& sky_;
   std::string token_digest_;
+  Router router_;
 };
+
+[[nodiscard]] ApiTitle sky_api_title();
 
 }  // namespace godwit::api

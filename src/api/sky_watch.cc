@@ -8,6 +8,9 @@
 namespace godwit::api {
 namespace {
 
+// A destination has the instance, but its source can't be reached to say that it has cleaned up: nobody waits for that.
+constexpr Seconds kCleanupPatience{15};
+
 // What is to be said now: empty when nothing is new, nothing when all has been said.
 using Say = std::function<std::optional<std::string>()>;
 
@@ -25,12 +28,45 @@ sys::Task<Result<std::string>> next_lines(sys::Clock& clock, sky::Sky& sky, std:
 
 sys::HttpResponse stream(sys::Clock& clock, sky::Sky& sky, Say say) {
   sys::HttpResponse response;
-  response.headers["content-type"] = "application/jsonl";
+  response.headers["content-type"] = "application/x-ndjson";
   // Shared: HttpResponse copies its function, and all copies say the same things once.
   const auto shared = std::make_shared<Say>(std::move(say));
   response.next_chunk = [&clock, &sky, shared] { return next_lines(clock, sky, shared); };
   return response;
 }
+
+// What was said of each migration, and since when it has been at its destination.
+struct MigrationWatch {
+  sys::Clock& clock;
+  sky::Sky& sky;
+  std::vector<std::string> ids;
+  std::map<std::string, std::string> last{};
+  std::map<std::string, TimePoint> arrived{};
+  std::set<std::string> ended{};
+
+  void note_end(const std::string& id, const Result<wire::MigrationReport>& report) {
+    if (!report || wire::is_final(report->phase)) ended.insert(id);
+    if (!report || report->phase != wire::MigrationPhase::owned) return;
+    const auto since = arrived.try_emplace(id, clock.now()).first->second;
+    if (clock.now() - since >= kCleanupPatience) ended.insert(id);
+  }
+
+  std::optional<std::string> say() {
+    if (ended.size() == ids.size()) return std::nullopt;
+    std::string lines;
+    for (const auto& id : ids) {
+      const auto report = sky.migration(id);
+      note_end(id, report);
+      if (!report) continue;
+      auto line = wire::encode(*report) + "\n";
+      if (line == last[id]) continue;
+      lines += line;
+      last[id] = std::move(line);
+    }
+    if (lines.empty() && ended.size() == ids.size()) return std::nullopt;
+    return lines;
+  }
+};
 
 wire::ClusterView deleted(const std::string& name) {
   wire::ClusterView view;
@@ -56,22 +92,8 @@ sys::HttpResponse watch_cluster(sys::Clock& clock, sky::Sky& sky, std::string na
 }
 
 sys::HttpResponse watch_migrations(sys::Clock& clock, sky::Sky& sky, std::vector<std::string> ids) {
-  auto say = [&sky, ids = std::move(ids), last = std::map<std::string, std::string>(),
-              ended = std::set<std::string>()]() mutable -> std::optional<std::string> {
-    if (ended.size() == ids.size()) return std::nullopt;
-    std::string lines;
-    for (const auto& id : ids) {
-      const auto report = sky.migration(id);
-      if (!report || wire::is_final(report->phase)) ended.insert(id);
-      if (!report) continue;
-      auto line = wire::encode(*report) + "\n";
-      if (line == last[id]) continue;
-      lines += line;
-      last[id] = std::move(line);
-    }
-    if (lines.empty() && ended.size() == ids.size()) return std::nullopt;
-    return lines;
-  };
+  const auto watch = std::make_shared<MigrationWatch>(MigrationWatch{clock, sky, std::move(ids)});
+  auto say = [watch] { return watch->say(); };
   return stream(clock, sky, std::move(say));
 }
 

@@ -15,7 +15,7 @@ constexpr Seconds kWatchHeartbeat{15};
 // `clock` and `sky` outlive the response. Lines of wire::ClusterView; the last one says `deleted`, where it is.
 [[nodiscard]] sys::HttpResponse watch_cluster(sys::Clock& clock, sky::Sky& sky, std::string name);
 
-// Lines of wire::MigrationReport, until each of `ids` is final.
+// Lines of wire::MigrationReport, until each of `ids` is final, or has been owned for 15 s.
 [[nodiscard]] sys::HttpResponse watch_migrations(sys::Clock& clock, sky::Sky& sky, std::vector<std::string> ids);
 
 }  // namespace godwit::api

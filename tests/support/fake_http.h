@@ -34,6 +34,28 @@ class FakeHttp final : public sys::Http {
   }
   [[nodiscard]] sys::Task<Result<sys::HttpResponse>> call(sys::HttpEndpoint to, sys::HttpRequest request,
                                                           Nanos limit) override {
+    auto response = co_await answer(std::move(to), std::move(request), limit);
+    while (response && response->next_chunk) {
+      const auto chunk = co_await response->next_chunk();
+      if (!chunk || chunk->empty()) break;
+      response->body += *chunk;
+    }
+    co_return response;
+  }
+  [[nodiscard]] sys::Task<Result<sys::HttpResponse>> watch(sys::HttpEndpoint to, sys::HttpRequest request,
+                                                           Nanos idle_limit,
+                                                           std::function<void(std::string)> on_chunk) override {
+    auto response = co_await answer(std::move(to), std::move(request), idle_limit);
+    while (response && response->next_chunk) {
+      auto chunk = co_await response->next_chunk();
+      if (!chunk || chunk->empty()) break;
+      on_chunk(std::move(*chunk));
+    }
+    co_return response;
+  }
+
+ private:
+  sys::Task<Result<sys::HttpResponse>> answer(sys::HttpEndpoint to, sys::HttpRequest request, Nanos limit) {
     co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
     calls.push_back({to.host, request.method, request.path});
     if (cut.contains(to.host)) {
@@ -49,24 +71,9 @@ class FakeHttp final : public sys::Http {
       --lose_answers;
       co_return fail(Errc::unavailable, "connection reset");
     }
-    while (response.next_chunk) {
-      const auto chunk = co_await response.next_chunk();
-      if (!chunk || chunk->empty()) break;
-      response.body += *chunk;
-    }
-    co_return response;
-  }
-  [[nodiscard]] sys::Task<Result<sys::HttpResponse>> watch(sys::HttpEndpoint to, sys::HttpRequest request, Nanos,
-                                                           std::function<void(std::string)> on_chunk) override {
-    auto response = co_await call(std::move(to), std::move(request), Seconds{600});
-    if (response && !response->body.empty()) {
-      on_chunk(response->body);
-      response->body.clear();
-    }
     co_return response;
   }
 
- private:
   sys::Clock& clock_;
 };
 

@@ -1,0 +1,91 @@
+#include "cli/commands.h"
+#include "cli/views.h"
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+namespace godwit::cli {
+namespace {
+
+sys::Task<Result<>> hosts(Session& session) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto list = co_await sky->get<wire::CloudHostsList>("/v1/hosts");
+  if (!list) co_return pass(list);
+  if (session.json()) {
+    session.print_json(*list);
+  } else {
+    session.terminal().out(hosts_text(*list, session.clock().wall_now()));
+  }
+  co_return Result<>{};
+}
+
+// Images are what hosts say that they hold.
+sys::Task<Result<>> images(Session& session) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto list = co_await sky->get<wire::CloudHostsList>("/v1/hosts");
+  if (!list) co_return pass(list);
+  if (!session.json()) {
+    session.terminal().out(images_text(*list));
+    co_return Result<>{};
+  }
+  wire::json::array out;
+  for (const auto& cloud : list->clouds) {
+    for (const auto& host : cloud.hosts) {
+      for (const auto& image : host.images) {
+        out.push_back(wire::json::object{
+            {"name", image.name}, {"sha256", image.sha256}, {"cloud", cloud.cloud}, {"host", host.name}});
+      }
+    }
+  }
+  session.print_json(wire::json::value(wire::json::object{{"images", std::move(out)}}));
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> networks(Session& session) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto list = co_await sky->get<wire::NetworkList>("/v1/networks");
+  if (!list) co_return pass(list);
+  if (session.json()) {
+    session.print_json(*list);
+  } else {
+    session.terminal().out(networks_text(*list));
+  }
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> network(Session& session, std::string word) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto list = co_await sky->get<wire::NetworkList>("/v1/networks");
+  if (!list) co_return pass(list);
+  const auto found = std::find_if(list->networks.begin(), list->networks.end(),
+                                  [&](const wire::Network& each) { return each.id == word || each.name == word; });
+  if (found == list->networks.end()) {
+    co_return fail(Errc::not_found, "network \"{}\": there is none (godwit network list shows them)", word);
+  }
+  if (session.json()) {
+    session.print_json(*found);
+  } else {
+    session.terminal().out(network_text(*found));
+  }
+  co_return Result<>{};
+}
+
+}  // namespace
+
+void add_listing_commands(CLI::App& app, const Choose& choose) {
+  (void)add_verb(*add_noun(app, "host", "Hosts of your clouds"), choose, "list",
+                 "Show the hosts of the clouds that let you see them", "host list", hosts);
+  (void)add_verb(*add_noun(app, "image", "Images that instances can be made of"), choose, "list",
+                 "Show the images, and which hosts hold them", "image list", images);
+  CLI::App* noun = add_noun(app, "network", "The networks of your clusters");
+  (void)add_verb(*noun, choose, "list", "Show all networks", "network list", networks);
+  const auto which = std::make_shared<std::string>();
+  CLI::App* verb = add_verb(*noun, choose, "show", "Show a network's members, and where each of them is",
+                            "network show demo", [which](Session& session) { return network(session, *which); });
+  verb->add_option("network", *which, "Its id, or its cluster's name")->required();
+}
+
+}  // namespace godwit::cli

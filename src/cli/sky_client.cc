@@ -1,0 +1,77 @@
+#include "cli/sky_client.h"
+
+#include <memory>
+
+namespace godwit::cli {
+namespace {
+
+constexpr Seconds kCallLimit{30};  // sky may ask a cloud, which has 10 s
+constexpr Seconds kIdleLimit{45};  // of a watch: three heartbeats
+constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
+
+// Cuts chunks into lines; what is left waits for the next chunk.
+class LineReader {
+ public:
+  explicit LineReader(std::function<Result<>(std::string_view)> on_line) : on_line_(std::move(on_line)) {}
+
+  void add(std::string_view chunk) {
+    pending_ += chunk;
+    if (pending_.size() > kLineLimit) note(fail(Errc::protocol, "sky's answer: a line longer than 4 MiB"));
+    std::size_t begin = 0;
+    for (auto end = pending_.find('\n'); end != std::string::npos && outcome; end = pending_.find('\n', begin)) {
+      if (end > begin) note(on_line_(std::string_view(pending_).substr(begin, end - begin)));
+      begin = end + 1;
+    }
+    pending_.erase(0, begin);
+  }
+
+  Result<> outcome;
+
+ private:
+  void note(Result<> said) {
+    if (outcome) outcome = std::move(said);
+  }
+
+  std::function<Result<>(std::string_view)> on_line_;
+  std::string pending_;
+};
+
+}  // namespace
+
+sys::HttpRequest SkyClient::request(std::string method, std::string path) const {
+  sys::HttpRequest request;
+  request.method = std::move(method);
+  request.path = std::move(path);
+  request.headers["authorization"] = "Bearer " + token_;
+  return request;
+}
+
+std::unexpected<Error> SkyClient::unreachable(const Error& error) const {
+  return fail(error.code == Errc::timed_out ? Errc::timed_out : Errc::unavailable,
+              "sky can't be reached at {}: {} (start it with `godwit sky run`, or say where it is with GODWIT_SKY)",
+              sys::to_url(endpoint_), error.message);
+}
+
+sys::Task<Result<std::string>> SkyClient::call(std::string method, std::string path, std::string body) const {
+  auto wanted = request(std::move(method), std::move(path));
+  wanted.body = std::move(body);
+  auto answer = co_await http_->call(endpoint_, std::move(wanted), kCallLimit);
+  if (!answer) co_return unreachable(answer.error());
+  if (answer->status / 100 != 2) co_return std::unexpected(wire::error_of(answer->status, answer->body));
+  co_return std::move(answer->body);
+}
+
+sys::Task<Result<>> SkyClient::lines(std::string path, std::map<std::string, std::string> query,
+                                     std::function<Result<>(std::string_view)> on_line) const {
+  auto wanted = request("GET", std::move(path));
+  wanted.query = std::move(query);
+  wanted.query["watch"] = "1";
+  const auto reader = std::make_shared<LineReader>(std::move(on_line));  // chunks may come until the call has ended
+  std::function<void(std::string)> on_chunk = [reader](std::string chunk) { reader->add(chunk); };
+  const auto answer = co_await http_->watch(endpoint_, std::move(wanted), kIdleLimit, std::move(on_chunk));
+  if (!answer) co_return unreachable(answer.error());
+  if (answer->status / 100 != 2) co_return std::unexpected(wire::error_of(answer->status, answer->body));
+  co_return reader->outcome;
+}
+
+}  // namespace godwit::cli
