@@ -62,7 +62,7 @@ Result<> init(const CloudOptions& options) {
       "Cloud {} is in {}. Its CA, which its users and hosts need: {}/ca.pem\n"
       "Next:  godwit cloud run {} --listen ADDRESS:PORT\n"
       "       godwit cloud add-image {} NAME PATH\n"
-      "       godwit cloud invite {} HOST > FILE   (once a host; then, there: godwit agent join)\n"
+      "       godwit cloud invite {} HOST > HOST.invitation      (once a host)\n"
       "       godwit cloud add-user {} TENANT\n",
       options.settings.name, options.directory, options.directory, options.directory, options.directory,
       options.directory, options.directory);
@@ -130,17 +130,16 @@ Result<> run(const CloudOptions& options) {
 
 // ---- beside it
 
+// The whole invitation is one file, so that a host believes nothing that its operator has not carried to it.
 Result<> invite(cloud::Cloud& cloud, const CloudOptions& options) {
-  const auto token = cloud.accounts().issue_join_token({options.host, options.valid_s});
+  auto token = cloud.accounts().issue_join_token({options.host, options.valid_s});
   if (!token) return pass(token);
-  os::SystemFiles files;
-  const auto ca = files.read(options.directory + "/ca.pem", 64 * 1024);
-  if (!ca) return pass(ca);
   const auto& core = cloud.core();
-  const wire::Invitation invitation{core.name(), core.settings().api_url, *ca, options.host, token->token};
+  const wire::Invitation invitation{core.name(), core.settings().api_url, core.keys().authority_pem, options.host,
+                                    std::move(token->token)};
   std::cout << wire::print_json_pretty(wire::to_json(invitation));
-  std::cerr << fmt::format("Good once, for host {}, within {} s. Carry it there as you would a key.\n", options.host,
-                           options.valid_s);
+  std::cerr << fmt::format("Good once, for host {}, within {} s: godwit agent join --invitation FILE there.\n",
+                           options.host, options.valid_s);
   return {};
 }
 
@@ -237,10 +236,12 @@ void add_cloud_command(CLI::App& app, int& exit_code) {
   command->add_option("--listen", options.listen, "ADDRESS:PORT")->required();
   command->add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();
 
-  command = builder.add("invite", "Make a token with which a host may join, once", beside<invite>);
+  command = builder.add("invite", "Print an invitation with which a host may join, once", beside<invite>);
   command->add_option("HOST", options.host, "its name, a DNS label")->required();
   command->add_option("--valid", options.valid_s, "seconds")->capture_default_str();
-  command->add_flag("--json", options.json, "token and ca_sha256, for programs");
+  command->footer(
+      "Example:\n  godwit cloud invite /var/lib/godwit-cloud h1 > h1.invitation\n"
+      "It holds a secret: carry it to the host as you would a key.");
 
   command = builder.add("add-user", "Make a tenant, or change its quota, and print a bearer token", beside<add_user>);
   command->add_option("TENANT", options.tenant, "its name, a DNS label; the same on every cloud")->required();

@@ -111,7 +111,7 @@ Result<wire::JoinAnswer> Accounts::join(std::string_view join_token, const wire:
       return fail(Errc::denied, "join: this token is for host {}, not for {}", token->host, request.host.substr(0, 64));
     }
     if (core_.now_ms() >= token->expires_ms) {
-      return fail(Errc::not_authentic, "join: the token has expired (godwit cloud join-token makes another)");
+      return fail(Errc::not_authentic, "join: the token has expired (godwit cloud invite makes another)");
     }
     if (request.csr_pem.size() > crypto::kPemBytes) return fail(Errc::invalid_argument, "join: csr_pem is too long");
     const auto csr = crypto::inspect_request(request.csr_pem);
@@ -128,7 +128,7 @@ Result<wire::JoinAnswer> Accounts::join(std::string_view join_token, const wire:
       host.key_sha256 = csr->key_sha256;
       put(sql, host);
     } else if (token->csr_sha256 != csr_digest) {
-      return fail(Errc::not_authentic, "join: the token was used already (godwit cloud join-token makes another)");
+      return fail(Errc::not_authentic, "join: the token was used already (godwit cloud invite makes another)");
     }
     return wire::JoinAnswer{core_.name(), token->certificate, core_.keys().authority_pem};
   });
