@@ -106,7 +106,8 @@ sys::Task<Result<>> Destination::carry_one(Channel channel, std::string nonce, s
   if (!told) co_return told;
   if (!welcome.ok) co_return fail(Errc::denied, "data channel: {}", welcome.error);
   const auto sockets = guest_->sockets();
-  auto local = co_await context_.runtime.local.dial(channel == Channel::disk ? sockets.disk : sockets.memory);
+  const auto& path = channel == Channel::disk ? sockets.disk : sockets.memory;
+  auto local = co_await context_.runtime.local.dial(path);
   if (!local) co_return pass(local);
   std::unique_ptr<sys::Stream> far = std::move(wan);
   co_return co_await carry_to_destination(*encoding_, channel, std::move(far), std::move(*local));

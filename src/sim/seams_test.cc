@@ -1,9 +1,8 @@
 // The simulated seams, in the suites that the real ones pass.
-#include "sim/host.h"
-#include "sim/network.h"
-
 #include "conformance/peer_network_suite.h"
 #include "conformance/stream_suite.h"
+#include "sim/host.h"
+#include "sim/network.h"
 
 namespace godwit::sim {
 namespace {

@@ -33,7 +33,7 @@ sys::Task<void> until_dead(sim::Host& host, sys::Clock& clock) {
 }
 
 // Until `of` says what is wanted, or failed, or QEMU is gone.
-sys::Task<Result<>> until(sim::Host& host, sys::Clock& clock, Status FakeQemu::*of, Status wanted) {
+sys::Task<Result<>> until(sim::Host& host, sys::Clock& clock, Status FakeQemu::* of, Status wanted) {
   for (;;) {
     const auto qemu = living(host);
     if (!qemu) co_return pass(qemu);
