@@ -31,6 +31,9 @@ inline constexpr Seconds kStartLimit{10};
 inline constexpr Seconds kResumeLimit{60};
 inline constexpr Seconds kActAgain{1};        // resume or destroy, when it failed
 inline constexpr Seconds kInDoubtAfter{3};    // open for so long without the other side: people are told
+// How long the end of a migration is kept for the other side, when it does not come for it.
+inline constexpr std::chrono::hours kSettleLimit{1};
+inline constexpr std::chrono::days kTombstoneLimit{30};
 inline constexpr int kConnectionsLimit = 16;  // of one channel of one migration, at a time
 
 struct Context {

@@ -311,7 +311,8 @@ void Destination::forget() {
 
 bool Destination::may_drop() const {
   // What was never prepared was never released by the source, which needs no answer of ours.
-  return record_.forgotten && (record_.ballot.settled || !record_.promised);
+  if (!record_.forgotten || record_.ballot.settled || !record_.promised) return record_.forgotten;
+  return Millis{context_.unix_ms() - record_.ended_ms} > kTombstoneLimit;
 }
 
 // ---- what others are told

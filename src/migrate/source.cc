@@ -179,9 +179,9 @@ void Source::forget() {
 }
 
 bool Source::may_drop() const {
-  if (!record_.forgotten) return false;
-  // A destination that was never told of an end by aborting asks our cloud, which knows it.
-  return record_.ballot.settled || record_.ballot.decision == Decision::aborted;
+  if (!record_.forgotten || record_.ballot.settled) return record_.forgotten;
+  // A destination that hears nothing from us asks our cloud, which knows the end.
+  return Millis{context_.unix_ms() - record_.ended_ms} > kSettleLimit;
 }
 
 // ---- the control channel, once the votes have begun

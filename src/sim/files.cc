@@ -41,7 +41,9 @@ Result<> Files::write_atomic(const std::string& path, std::string_view content, 
 }
 
 Result<> Files::make_directories(const std::string& path, unsigned, unsigned owner_uid) {
-  if (const auto may = may_write("make directory", path); !may) return may;
+  if (!directories_.contains(path)) {
+    if (const auto may = may_write("make directory", path); !may) return may;
+  }
   for (std::string each = path; each != "/"; each = parent_of(each)) {
     if (files_.contains(each)) return fail(Errc::io, "make directory {}: ENOTDIR Not a directory", each);
     directories_.try_emplace(each, 0);
