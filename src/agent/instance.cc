@@ -195,10 +195,14 @@ sys::Task<Result<>> Instance::boot() {
     co_await let_go();
   }
   if (record_.halted) co_return Result<>{};
+  if (machine_ && machine_->state() == MachineState::incoming) {
+    // Ours by a migration whose memory never came whole: the disk is what counts. (Never `cont` such a QEMU: it would
+    // start by itself, whenever it has loaded something.)
+    co_await machine_->kill();
+    co_await let_go();
+  }
   if (machine_) {
-    // Received, then owned by this host before its vCPUs were started; or paused when an earlier agent ended.
-    const auto state = machine_->state();
-    if (state == MachineState::incoming || state == MachineState::paused) co_return co_await machine_->resume();
+    if (machine_->state() == MachineState::paused) co_return co_await machine_->resume();
     co_return Result<>{};
   }
   co_return co_await launch(Launch::cold);

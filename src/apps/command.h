@@ -10,6 +10,7 @@ class App;
 namespace godwit::apps {
 
 void add_agent_command(CLI::App& app, int& exit_code);
+void add_cloud_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app);
 void add_lab_command(CLI::App& app, int& exit_code);
 void add_sky_command(CLI::App& app, int& exit_code);

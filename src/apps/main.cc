@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   godwit::apps::add_user_commands(app, exit_code);
   godwit::apps::add_sky_command(app, exit_code);
   godwit::apps::add_agent_command(app, exit_code);
+  godwit::apps::add_cloud_command(app, exit_code);
   godwit::apps::add_switch_command(app, exit_code);
   godwit::apps::add_lab_command(app, exit_code);
   godwit::apps::add_completion_command(app);

@@ -22,6 +22,16 @@ Result<> Accounts::put_tenant(const std::string& name, const wire::Quota& quota,
   });
 }
 
+Result<std::vector<TenantView>> Accounts::tenants() {
+  return core_.database().read([&](Sql& sql) -> Result<std::vector<TenantView>> {
+    std::vector<TenantView> out;
+    for (const auto& row : select<TenantRow>(sql, "true ORDER BY name")) {
+      out.push_back({row.name, row.is_operator, row.quota, quota_used(sql, row.name, core_.now_ms())});
+    }
+    return out;
+  });
+}
+
 Result<std::string> Accounts::issue_token(const std::string& tenant) {
   auto token = crypto::make_token("gwuser", core_.random());
   const auto stored = core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
@@ -91,21 +101,22 @@ Result<std::string> Accounts::certify(const wire::JoinRequest& request) {
 }
 
 Result<wire::JoinAnswer> Accounts::join(std::string_view join_token, const wire::JoinRequest& request) {
-  if (!is_label(request.host)) return fail(Errc::invalid_argument, "join: host must be a DNS label");
-  if (request.csr_pem.size() > crypto::kPemBytes) return fail(Errc::invalid_argument, "join: csr_pem is too long");
-  if (join_token.size() > kTokenBytes) return fail(Errc::not_authentic, "join: that is no join token");
-  const auto csr = crypto::inspect_request(request.csr_pem);
-  if (!csr) return fail(csr, "join: csr_pem");
-  const auto csr_digest = crypto::sha256_hex(as_bytes(request.csr_pem));
+  if (join_token.empty() || join_token.size() > kTokenBytes) {
+    return fail(Errc::not_authentic, "join: a join token is needed (header \"Authorization: Bearer …\")");
+  }
   return core_.database().write(Durability::full, [&](Sql& sql) -> Result<wire::JoinAnswer> {
     auto token = select_one<JoinTokenRow>(sql, "sha256 = $1", crypto::token_digest(join_token));
     if (!token) return fail(Errc::not_authentic, "join: {} knows no such join token", core_.name());
     if (token->host != request.host) {
-      return fail(Errc::denied, "join: this token is for host {}, not for {}", token->host, request.host);
+      return fail(Errc::denied, "join: this token is for host {}, not for {}", token->host, request.host.substr(0, 64));
     }
     if (core_.now_ms() >= token->expires_ms) {
       return fail(Errc::not_authentic, "join: the token has expired (godwit cloud join-token makes another)");
     }
+    if (request.csr_pem.size() > crypto::kPemBytes) return fail(Errc::invalid_argument, "join: csr_pem is too long");
+    const auto csr = crypto::inspect_request(request.csr_pem);
+    if (!csr) return fail(csr, "join: csr_pem");
+    const auto csr_digest = crypto::sha256_hex(as_bytes(request.csr_pem));
     if (token->csr_sha256.empty()) {
       auto certificate = certify(request);
       if (!certificate) return pass(certificate);

@@ -7,12 +7,22 @@ namespace godwit::cloud {
 
 constexpr std::chrono::hours kHostCertificateLife{24 * 365};
 
+struct TenantView {
+  std::string name;
+  bool is_operator{false};
+  wire::Quota quota;
+  wire::Quota used;
+};
+BOOST_DESCRIBE_STRUCT(TenantView, (), (name, is_operator, quota, used))
+
 class Accounts {
  public:
   explicit Accounts(Core& core) : core_(core) {}
 
   // Makes the tenant, or changes its quota. Errors: invalid_argument (the name).
   [[nodiscard]] Result<> put_tenant(const std::string& name, const wire::Quota& quota, bool is_operator);
+  // All tenants, with what each holds now.
+  [[nodiscard]] Result<std::vector<TenantView>> tenants();
   // A new bearer token; it is shown this once. Errors: not_found (the tenant).
   [[nodiscard]] Result<std::string> issue_token(const std::string& tenant);
   // Errors: not_authentic.

@@ -25,6 +25,7 @@ Cloud::Cloud(Parts parts, Settings settings)
     : core_(std::move(parts), std::move(settings)),
       accounts_(core_),
       hosts_(core_),
+      images_(core_),
       instances_(core_, hosts_),
       tickets_(core_, hosts_),
       migrations_(core_, hosts_),

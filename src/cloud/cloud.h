@@ -5,6 +5,7 @@
 #include "cloud/accounts.h"
 #include "cloud/core.h"
 #include "cloud/hosts.h"
+#include "cloud/images.h"
 #include "cloud/instances.h"
 #include "cloud/migrations.h"
 #include "cloud/networks.h"
@@ -26,6 +27,7 @@ class Cloud {
   [[nodiscard]] Core& core() { return core_; }
   [[nodiscard]] Accounts& accounts() { return accounts_; }
   [[nodiscard]] Hosts& hosts() { return hosts_; }
+  [[nodiscard]] Images& images() { return images_; }
   [[nodiscard]] Instances& instances() { return instances_; }
   [[nodiscard]] Tickets& tickets() { return tickets_; }
   [[nodiscard]] Migrations& migrations() { return migrations_; }
@@ -41,6 +43,7 @@ class Cloud {
   Core core_;
   Accounts accounts_;
   Hosts hosts_;
+  Images images_;
   Instances instances_;
   Tickets tickets_;
   Migrations migrations_;

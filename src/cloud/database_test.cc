@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
-#include <unistd.h>
 
 namespace godwit::cloud {
 namespace {
@@ -24,7 +24,8 @@ TEST(Database, WhatIsRefusedLeavesNothingBehind) {
     return fail(Errc::denied, "no");
   });
   EXPECT_EQ(refused.error().code, Errc::denied);
-  const auto rows = database->read([](Sql& sql) -> Result<std::size_t> { return select<TenantRow>(sql, "true").size(); });
+  const auto rows =
+      database->read([](Sql& sql) -> Result<std::size_t> { return select<TenantRow>(sql, "true").size(); });
   EXPECT_EQ(rows, 0U);
 }
 
@@ -55,7 +56,7 @@ TEST(Database, RowsComeBackAsTheyWerePut) {
       return {};
     }));
   }
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
   const auto database = Database::open(path).value();

@@ -31,6 +31,9 @@ wire::InstanceSpec spec_of(const User& user, const wire::RunInstanceRequest& req
   spec.interface = request.interface;
   spec.ssh_keys = request.ssh_keys;
   spec.user_data = request.user_data;
+  // Until a host is chosen, which has its own newest machine and its own accelerator.
+  spec.machine_type = "q35";
+  spec.accelerator = "tcg";
   return spec;
 }
 
@@ -109,6 +112,7 @@ Result<InstanceRow> Instances::admit(Sql& sql, const User& user, const wire::Run
   if (!image)
     return fail(Errc::not_found, "{}: no image \"{}\" at {}", context, request.image.substr(0, 64), core_.name());
   spec.image_sha256 = image->sha256;
+  spec.cpu_model = core_.settings().cpu_model;
   const auto valid = wire::validate(spec);
   if (!valid) return pass(valid);
   const auto network = own_network(sql, user, spec.interface.network);
@@ -129,7 +133,6 @@ Result<InstanceRow> Instances::admit(Sql& sql, const User& user, const wire::Run
     spec.machine_type = placement::newest_q35(offer.machine_types);
     spec.accelerator = offer.accelerator;
   }
-  spec.cpu_model = core_.settings().cpu_model;
   auto row = row_of(user, std::move(spec), *host);
   row.request_sha256 = digest_of(request);
   row.launched_ms = core_.now_ms();

@@ -16,7 +16,8 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE TABLE hosts (name TEXT PRIMARY KEY, key_sha256 TEXT NOT NULL, report TEXT NOT NULL,"
           " last_seen_ms BIGINT NOT NULL, generation BIGINT NOT NULL, desired_sha256 TEXT NOT NULL)",
           "CREATE TABLE images (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, path TEXT NOT NULL)",
-          "CREATE TABLE instances (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, host TEXT NOT NULL, network TEXT NOT NULL,"
+          "CREATE TABLE instances (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, host TEXT NOT NULL, network TEXT NOT "
+          "NULL,"
           " state TEXT NOT NULL, wanted TEXT NOT NULL, spec TEXT NOT NULL, vcpus BIGINT NOT NULL,"
           " memory_mib BIGINT NOT NULL, disk_gib BIGINT NOT NULL, request_sha256 TEXT NOT NULL, ready BIGINT NOT NULL,"
           " location_version BIGINT NOT NULL, problem TEXT NOT NULL, launched_ms BIGINT NOT NULL,"

@@ -146,8 +146,8 @@ struct MigrationRow {
   std::string network;     // of the instance
   std::string peer_cloud;  // the other side
   std::string peer_host;
-  std::string peer_key;      // destination's row: of the source host, as the ticket says
-  wire::InstanceSpec spec;   // destination's row: what arrives
+  std::string peer_key;     // destination's row: of the source host, as the ticket says
+  wire::InstanceSpec spec;  // destination's row: what arrives
   std::uint32_t vcpus{0};
   std::uint32_t memory_mib{0};
   std::uint32_t disk_gib{0};

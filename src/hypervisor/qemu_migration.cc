@@ -80,9 +80,7 @@ sys::Task<Result<>> QemuMachine::end_disk() {
   if (event->name != "BLOCK_JOB_COMPLETED" || !error.empty()) {
     co_return fail(Errc::io, "end the mirror: {}", error.empty() ? "it was cut off" : error);
   }
-  json::object target{{"node-name", kMirrorTarget}};
-  const auto removed = co_await execute("blockdev-del", std::move(target));
-  if (!removed) log_.warn("close the destination's disk: {}", removed.error().message);
+  // The target stays open until resume() or the end: closing it would cost two round trips of the pause.
   co_return Result<>{};
 }
 

@@ -25,6 +25,7 @@ struct Words {
   std::string process;
   std::string directory;
   std::vector<std::string> command;
+  std::vector<std::string> images;
   bool bare{false};
   bool json{false};
 };
@@ -35,7 +36,8 @@ class Commands {
 
   // Each returns when its work is done, or with what stderr is to say.
   Result<> up() {
-    UpRequest request{words.lab, std::string(kDefaultLab), "(default lab)", words.bare ? ProcessPlanner{} : planner_};
+    UpRequest request{words.lab, std::string(kDefaultLab), "(default lab)", words.bare ? ProcessPlanner{} : planner_,
+                      words.images};
     if (!words.file.empty()) {
       auto text = read_file(words.file, kMostConfigBytes);
       if (!text) return pass(text);
@@ -173,6 +175,7 @@ void add_life(CLI::App& app, const Shared& commands) {
   CLI::App* up = add(app, commands, "up", "Make a lab: two clouds, or what lab.toml says", &Commands::up);
   up->add_option("lab.toml", words.file, "What to make (see docs/ops/lab.md)");
   up->add_option("--name", words.lab, "The lab's name, for several side by side");
+  up->add_option("--image", words.images, "A directory that images/build-* has filled; may be repeated");
   up->add_flag("--bare", words.bare, "The networks alone, without the processes of Godwit in them");
 
   CLI::App* status = add(app, commands, "status", "Show what is up, and how its paths are", &Commands::status);

@@ -55,6 +55,7 @@ struct Config {
   Ipv4Prefix public_network;  // the routers and the public nodes have an address of it
   std::vector<std::string> public_nodes;
   std::vector<PathOverride> paths;
+  std::vector<std::string> images;  // directories, as images/build-* fill them: each cloud offers them
 };
 
 constexpr std::size_t kMostConfigBytes = 64 * 1024;

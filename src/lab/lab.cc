@@ -41,8 +41,11 @@ Result<> run_all(const std::vector<Command>& commands) {
   return {};
 }
 
+// What tells the CLI in a node of its lab's sky, and agents how to name what they make.
 std::map<std::string, std::string> node_environment(const Plan& plan, const std::string& node) {
-  return {{"GODWIT_LAB", plan.config.name}, {"GODWIT_NETNS_PREFIX", netns_prefix(plan.config.name) + node + "-"}};
+  return {{"GODWIT_LAB", plan.config.name},
+          {"GODWIT_NETNS_PREFIX", netns_prefix(plan.config.name) + node + "-"},
+          {"GODWIT_TOKEN_FILE", fmt::format("{}/{}/sky/token", kStateRoot, plan.config.name)}};
 }
 
 Result<const Node*> node_of(const Plan& plan, const std::string& name) {
@@ -84,6 +87,7 @@ Result<std::string> Labs::up(const UpRequest& request) const {
   if (!config) return pass(config);
   if (!request.name.empty()) config->name = request.name;
   if (config->name.empty()) config->name = kDefaultName;
+  config->images = request.images;
   const std::string name = config->name;
   if (!is_lab_name(name)) {
     return fail(Errc::invalid_argument,

@@ -16,6 +16,7 @@ struct UpRequest {
   std::string config;         // the text of a lab.toml
   std::string config_source;  // for messages
   ProcessPlanner processes;   // empty: bare
+  std::vector<std::string> images;  // directories that each cloud offers
 };
 
 struct PathStatus {

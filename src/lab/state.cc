@@ -160,7 +160,8 @@ Result<StateDirectory> StateDirectory::open(std::string root, const std::string&
 }
 
 Result<StateDirectory> StateDirectory::lock(std::string path, const std::string& name) {
-  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Not closed on exec: a command that `up` ran when it was killed keeps the lock until it has made what it makes.
+  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY));
   if (!directory) {
     if (errno == ENOENT) return fail(Errc::not_found, "lab \"{0}\" is not up: godwit lab up --name {0}", name);
     return fail_errno(errno, "open " + path);

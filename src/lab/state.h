@@ -1,4 +1,4 @@
-// lab/state.h: what is known about a lab that is up, in its directory /run/godwit/lab/NAME:
+// lab/state.h: what is known about a lab that is up, in its directory /var/lib/godwit/lab/NAME:
 //   journal   what `up` is about to make, written and synced before it makes anything: all that `down` needs
 //   lab.json  the configuration, the faults and the processes; "complete" when `up` has ended well
 //   wan.json, wan.sock   of the delay line;   log/   of the processes
@@ -13,7 +13,7 @@
 
 namespace godwit::lab {
 
-constexpr std::string_view kStateRoot = "/run/godwit/lab";
+constexpr std::string_view kStateRoot = "/var/lib/godwit/lab";
 
 struct State {
   std::string config;         // the text of lab.toml

@@ -104,7 +104,8 @@ Request redirection(int from, int to) {
   const auto options = request.begin(TCA_OPTIONS | kNested);
   // A selector and one key behind it: value 0 under mask 0, which is every packet.
   std::array<char, sizeof(tc_u32_sel) + sizeof(tc_u32_key)> match{};
-  tc_u32_sel selector{};
+  tc_u32_sel selector;  // ends in an array of no size, which clang lets nobody initialise
+  std::memset(&selector, 0, sizeof selector);
   selector.flags = TC_U32_TERMINAL;
   selector.nkeys = 1;
   std::memcpy(match.data(), &selector, sizeof selector);

@@ -15,7 +15,7 @@ TEST(System, MainRunsOnTheLoopAndItsResultIsTheExitCode) {
   EXPECT_EQ(code, 7);
 }
 
-TEST(System, ASignalAsksItToStop) {
+TEST(System, FirstSignalMeansStop) {
   System system({.log_level = LogLevel::error, .component = "test"});
   const int code = system.run([](System& on) -> sys::Task<int> {
     ::raise(SIGTERM);

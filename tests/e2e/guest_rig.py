@@ -1,9 +1,10 @@
 """tests/e2e/guest_rig.py: boots guest images in a network namespace of their own, that ends with the test.
 
-A test calls enter_namespace() first, which starts it anew inside; there it has a bridge with DHCP and DNS (dnsmasq), and a
+A test's main() starts it anew inside; there it has a bridge with DHCP and DNS (dnsmasq), and a
 TAP for each guest. Nothing outlives the test: the namespace ends with its last process, and QEMU and dnsmasq with the test.
 """
 import ctypes
+import json
 import os
 import select
 import shutil
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import unittest
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,10 +47,17 @@ def end_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
 
 
-def build(script, directory):
-    """Runs images/SCRIPT; it does nothing when the image in `directory` is up to date."""
-    run(str(REPOSITORY / "images" / script), str(directory))
-    return directory
+def main(test, script, name):
+    """Runs the TestCase `test` on the image that images/SCRIPT makes; sets its `image` and `manifest`."""
+    if len(sys.argv) < 3 or sys.argv[1] != "--cache":
+        sys.exit(sys.modules["__main__"].__doc__)
+    image = Path(sys.argv[2]).resolve() / name
+    if not os.environ.get(INSIDE):  # it may need the network, that there is outside alone
+        run(str(REPOSITORY / "images" / script), str(image))
+    enter_namespace()
+    test.image = image
+    test.manifest = json.loads((image / "manifest.json").read_text())
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
 
 
 @dataclass
@@ -109,11 +118,13 @@ class Lan:
 class Guest:
     """One QEMU. Its serial console is kept in `console`, and written to the file console.log beside its disk."""
 
-    def __init__(self, image, manifest, member, directory, memory_mib, append="", identity=None, options=()):
+    def __init__(self, image, manifest, member, directory, memory_mib, append="", identity=None, disk_size=None,
+                 options=()):
         self.started = time.monotonic()
         self.console = ""
         overlay = directory / f"{member.name}.qcow2"
-        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", manifest["format"], "-b", str(image / manifest["disk"]), str(overlay))
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", manifest["format"], "-b", str(image / manifest["disk"]), str(overlay),
+            *([disk_size] if disk_size else []))
         self.serial, theirs = socket.socketpair()
         self.log = open(directory / f"{member.name}.console.log", "wb")
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35,accel=tcg",
@@ -139,10 +150,10 @@ class Guest:
     def __exit__(self, *_):
         self.close()
 
-    def wait_for(self, text, limit_s):
-        """Reads the console until `text` is there; returns the seconds since the guest was started."""
+    def wait_for(self, text, limit_s, times=1):
+        """Reads the console until `text` was there `times` times; returns the seconds since the guest was started."""
         deadline = time.monotonic() + limit_s
-        while text not in self.console:
+        while self.console.count(text) < times:
             self._read(text, deadline)
         return time.monotonic() - self.started
 

@@ -92,7 +92,10 @@ class Service:
             def do_PUT(self):
                 if self.path != "/latest/api/token":
                     return self.answer(404)
-                if "X-aws-ec2-metadata-token-ttl-seconds" not in self.headers:
+                if "X-Forwarded-For" in self.headers:
+                    return self.answer(403)
+                lifetime_s = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
+                if not lifetime_s.isdigit() or not 1 <= int(lifetime_s) <= 21600:
                     return self.answer(400)
                 token = secrets.token_urlsafe(32)
                 service.tokens.add(token)

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """The tiny guest boots in seconds, and does what images/README.md says. Usage: tiny_image_test.py --cache DIR"""
-import json
 import sys
 import tempfile
 import unittest
@@ -34,12 +33,10 @@ def facts(answer):
 
 
 class TinyImage(unittest.TestCase):
-    cache = None
+    image = manifest = None  # set by guest_rig.main
 
     @classmethod
     def setUpClass(cls):
-        cls.image = guest_rig.build("build-tiny", cls.cache / "tiny")
-        cls.manifest = json.loads((cls.image / "manifest.json").read_text())
         cls.scratch = tempfile.TemporaryDirectory(prefix="godwit-tiny-")
         directory = Path(cls.scratch.name)
         cls.lan = cls.enterClassContext(guest_rig.Lan(["one", "two"], directory))
@@ -124,8 +121,4 @@ class TinyImage(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or sys.argv[1] != "--cache":
-        sys.exit(__doc__)
-    guest_rig.enter_namespace()
-    TinyImage.cache = Path(sys.argv[2]).resolve()
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    guest_rig.main(TinyImage, "build-tiny", "tiny")

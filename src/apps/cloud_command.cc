@@ -1,0 +1,261 @@
+// godwit cloud …: one cloud's server, and what its operator does beside it. All but `run` work on the database
+// directly, whether the server runs or not.
+#include "api/cloud_routes.h"
+#include "apps/cloud_status.h"
+#include "apps/command.h"
+#include "base/id.h"
+#include "cloud/cloud.h"
+#include "cloud/directory.h"
+#include "os/system.h"
+#include "wire/invitation.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+namespace godwit::apps {
+namespace {
+
+struct CloudOptions {
+  std::string directory;
+  cloud::Settings settings;
+  std::string listen;
+  std::string log{"info"};
+  std::string host;
+  std::uint32_t valid_s{3600};
+  std::string tenant;
+  wire::Quota quota;
+  bool is_operator{false};
+  std::string image;
+  std::string path;
+  std::string sha256;
+  bool json{false};
+};
+
+// What a command other than `init` works with, built and gone within it.
+struct Workplace {
+  explicit Workplace(const CloudOptions& options, LogLevel level)
+      : system({level, "cloud"}), opened(cloud::open_directory(system.runtime().files, options.directory)) {}
+
+  Result<std::unique_ptr<cloud::Cloud>> open() {
+    if (!opened) return pass(opened);
+    auto runtime = system.runtime();
+    return cloud::Cloud::open(
+        {runtime.executor, runtime.clock, runtime.random, runtime.http, *opened->database, opened->keys, runtime.log});
+  }
+
+  os::System system;
+  Result<cloud::Opened> opened;
+};
+
+// ---- init
+
+Result<> init(const CloudOptions& options) {
+  os::System system({LogLevel::warn, "cloud"});
+  auto runtime = system.runtime();
+  const auto made =
+      cloud::create_directory(runtime.files, runtime.random, runtime.clock, options.directory, options.settings);
+  if (!made) return made;
+  std::cout << fmt::format(
+      "Cloud {} is in {}. Its CA, which its users and hosts need: {}/ca.pem\n"
+      "Next:  godwit cloud run {} --listen ADDRESS:PORT\n"
+      "       godwit cloud add-image {} NAME PATH\n"
+      "       godwit cloud invite {} HOST > FILE   (once a host; then, there: godwit agent join)\n"
+      "       godwit cloud add-user {} TENANT\n",
+      options.settings.name, options.directory, options.directory, options.directory, options.directory,
+      options.directory, options.directory);
+  return {};
+}
+
+// ---- run
+
+Result<sys::HttpListen> parse_listen(const std::string& text) {
+  const auto colon = text.rfind(':');
+  sys::HttpListen listen;
+  if (colon != std::string::npos) {
+    listen.host = text.substr(0, colon);
+    const auto* end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data() + colon + 1, end, listen.port);
+    if (error != std::errc{} || read != end) listen.host.clear();
+  }
+  if (listen.host.starts_with('[') && listen.host.ends_with(']')) {
+    listen.host = listen.host.substr(1, listen.host.size() - 2);
+  }
+  if (listen.host.empty()) return fail(Errc::invalid_argument, "--listen {}: must be ADDRESS:PORT", text);
+  listen.tls = sys::HttpTls::server;
+  return listen;
+}
+
+sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, api::CloudRoutes* routes, sys::HttpListen listen) {
+  auto runtime = system->runtime();
+  {
+    const auto server = runtime.http.serve(listen, routes->handler());
+    if (!server) {
+      runtime.log.error("{}", server.error().message);
+      co_return 1;
+    }
+    cloud->start();
+    runtime.log.info("{} serves {} on {} port {}", cloud->core().name(), cloud->core().settings().api_url, listen.host,
+                     (*server)->port());
+    co_await system->stop_requested();
+  }
+  co_await cloud->stop();
+  // The requests that waited were cancelled with the server, and unwind before their cloud goes.
+  co_await runtime.clock.sleep_for(Millis{1});
+  co_return 0;
+}
+
+Result<> run(const CloudOptions& options) {
+  const auto level = os::parse_log_level(options.log);
+  if (!level) return pass(level);
+  const auto listen = parse_listen(options.listen);
+  if (!listen) return pass(listen);
+  Workplace place(options, *level);
+  auto cloud = place.open();
+  if (!cloud) return pass(cloud);
+  auto runtime = place.system.runtime();
+  const auto identity =
+      cloud::issue_api_identity(place.opened->keys, (*cloud)->core().name(), runtime.clock, runtime.random);
+  if (!identity) return pass(identity);
+  const auto used = place.system.use_identity({identity->certificate_pem, identity->key_pem});
+  if (!used) return used;
+  api::CloudRoutes routes(**cloud);
+  const auto ended =
+      place.system.run([&](os::System& system) { return serve(&system, cloud->get(), &routes, *listen); });
+  if (ended != 0) return fail(Errc::io, "it could not serve (see above)");
+  return {};
+}
+
+// ---- beside it
+
+Result<> invite(cloud::Cloud& cloud, const CloudOptions& options) {
+  const auto token = cloud.accounts().issue_join_token({options.host, options.valid_s});
+  if (!token) return pass(token);
+  os::SystemFiles files;
+  const auto ca = files.read(options.directory + "/ca.pem", 64 * 1024);
+  if (!ca) return pass(ca);
+  const auto& core = cloud.core();
+  const wire::Invitation invitation{core.name(), core.settings().api_url, *ca, options.host, token->token};
+  std::cout << wire::print_json_pretty(wire::to_json(invitation));
+  std::cerr << fmt::format("Good once, for host {}, within {} s. Carry it there as you would a key.\n", options.host,
+                           options.valid_s);
+  return {};
+}
+
+Result<> add_user(cloud::Cloud& cloud, const CloudOptions& options) {
+  const auto made = cloud.accounts().put_tenant(options.tenant, options.quota, options.is_operator);
+  if (!made) return made;
+  const auto token = cloud.accounts().issue_token(options.tenant);
+  if (!token) return pass(token);
+  std::cout << *token << "\n";
+  std::cerr << fmt::format("The bearer token of {}: shown this once, stored nowhere.\n", options.tenant);
+  return {};
+}
+
+struct ManifestDigest {
+  std::string sha256;
+};
+BOOST_DESCRIBE_STRUCT(ManifestDigest, (), (sha256))
+
+Result<> add_image(cloud::Cloud& cloud, const CloudOptions& options) {
+  const auto path = std::filesystem::absolute(options.path).lexically_normal().string();
+  auto sha256 = options.sha256;
+  if (sha256.empty()) {
+    os::SystemFiles files;
+    const auto text = files.read(path + "/manifest.json", 64 * 1024);
+    if (!text) return fail(text, "add-image (or say --sha256, where the image is on the hosts alone)");
+    const auto manifest = wire::decode<ManifestDigest>(*text);
+    if (!manifest) return fail(manifest, path + "/manifest.json");
+    sha256 = manifest->sha256;
+  }
+  return cloud.images().put_image({options.image, sha256, path});
+}
+
+Result<> status(cloud::Cloud& cloud, const CloudOptions& options) {
+  const auto seen = cloud::look(cloud);
+  if (!seen) return pass(seen);
+  std::cout << (options.json ? wire::print_json_pretty(wire::to_json(*seen)) : to_text(*seen));
+  return {};
+}
+
+using Job = Result<> (*)(cloud::Cloud&, const CloudOptions&);
+
+template <Job job>
+Result<> beside(const CloudOptions& options) {
+  Workplace place(options, LogLevel::warn);
+  const auto cloud = place.open();
+  if (!cloud) return pass(cloud);
+  return job(**cloud, options);
+}
+
+// ---- the command line
+
+class Builder {
+ public:
+  Builder(CLI::App& parent, int& exit_code) : parent_(parent), exit_code_(exit_code) {}
+
+  CLI::App* add(const std::string& name, const std::string& help, Result<> (*job)(const CloudOptions&)) {
+    auto* command = parent_.add_subcommand(name, help);
+    command->add_option("DIR", options_->directory, "the cloud's directory")->required();
+    command->callback([options = options_, job, name, &exit_code = exit_code_] {
+      options->directory = std::filesystem::absolute(options->directory).lexically_normal();
+      const auto done = job(*options);
+      if (done) return;
+      std::cerr << "godwit cloud " << name << ": " << done.error().message << "\n";
+      exit_code = done.error().code == Errc::invalid_argument ? 2 : 1;
+    });
+    return command;
+  }
+  [[nodiscard]] CloudOptions& options() { return *options_; }
+
+ private:
+  CLI::App& parent_;
+  int& exit_code_;
+  std::shared_ptr<CloudOptions> options_{std::make_shared<CloudOptions>()};  // lives with the callbacks
+};
+
+}  // namespace
+
+void add_cloud_command(CLI::App& app, int& exit_code) {
+  auto* parent = app.add_subcommand("cloud", "One cloud: its API, its state, its CA");
+  parent->require_subcommand(1);
+  Builder builder(*parent, exit_code);
+  auto& options = builder.options();
+
+  auto* command = builder.add("init", "Make a cloud: its CA and its database", init);
+  command->add_option("--name", options.settings.name, "its name, a DNS label")->required();
+  command->add_option("--url", options.settings.api_url, "https://ADDRESS:PORT as hosts of all clouds reach it")
+      ->required();
+  command->add_option("--cpu-model", options.settings.cpu_model, "of new instances")->capture_default_str();
+  command->add_option("--vcpus-per-cpu", options.settings.vcpus_per_cpu, "overcommitment")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+
+  command = builder.add("run", "Serve the cloud's API", run);
+  command->add_option("--listen", options.listen, "ADDRESS:PORT")->required();
+  command->add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();
+
+  command = builder.add("invite", "Make a token with which a host may join, once", beside<invite>);
+  command->add_option("HOST", options.host, "its name, a DNS label")->required();
+  command->add_option("--valid", options.valid_s, "seconds")->capture_default_str();
+  command->add_flag("--json", options.json, "token and ca_sha256, for programs");
+
+  command = builder.add("add-user", "Make a tenant, or change its quota, and print a bearer token", beside<add_user>);
+  command->add_option("TENANT", options.tenant, "its name, a DNS label; the same on every cloud")->required();
+  command->add_option("--instances", options.quota.instances, "quota")->capture_default_str();
+  command->add_option("--vcpus", options.quota.vcpus, "quota")->capture_default_str();
+  command->add_option("--memory-mib", options.quota.memory_mib, "quota")->capture_default_str();
+  command->add_flag("--operator", options.is_operator, "may make join tokens over the API");
+
+  command = builder.add("add-image", "Offer an image that is on the hosts", beside<add_image>);
+  command->add_option("NAME", options.image, "as users call it")->required();
+  command->add_option("PATH", options.path, "its directory on every host, with manifest.json")->required();
+  command->add_option("--sha256", options.sha256, "its content, where the directory is not on this machine");
+
+  command = builder.add("status", "Show hosts, tenants, images, instances and migrations", beside<status>);
+  command->add_flag("--json", options.json, "for programs");
+}
+
+}  // namespace godwit::apps

@@ -1,0 +1,148 @@
+#include "apps/lab_processes.h"
+
+#include "image/store.h"
+#include "wire/json.h"
+
+#include "lab/plan.h"
+#include "lab/quantity.h"
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace godwit::apps {
+namespace {
+
+constexpr std::uint16_t kCloudPort = 7443;
+constexpr std::uint32_t kFirstUid = 200'000;
+constexpr std::uint32_t kUidsPerHost = 4096;
+// What a host of a lab gives to instances: they share one machine, so this is a matter of belief.
+constexpr int kHostVcpus = 8;
+constexpr int kHostMemoryMib = 4096;
+constexpr int kHostDiskGib = 64;
+constexpr const char* kTenant = "lab";
+
+std::string address_of(const lab::Plan& plan, const std::string& node) {
+  return lab::format_address(lab::find_node(plan, node)->address.address);
+}
+
+Result<std::string> image_name(const std::string& directory) {
+  std::ifstream file(directory + "/manifest.json");
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file)
+    return fail(Errc::not_found, "image {}: has no manifest.json (make images fills .cache/images)", directory);
+  const auto manifest = wire::decode<image::Manifest>(text.str());
+  if (!manifest) return fail(manifest, "image " + directory);
+  return manifest->name;
+}
+
+// Writes the script and plans to run it.
+class Scripts {
+ public:
+  Scripts(std::string program, std::string directory)
+      : program_(std::move(program)), directory_(std::move(directory)) {}
+
+  Result<> add(const std::string& node, const std::string& name, const std::string& body) {
+    const auto path = fmt::format("{}/start/{}.{}", directory_, node, name);
+    std::ofstream file(path);
+    file << "#!/bin/sh\nset -e\ngodwit=" << program_ << "\nlab=" << directory_ << "\n" << body;
+    file.close();
+    if (!file) return fail(Errc::io, "write {}: is the disk full?", path);
+    std::filesystem::permissions(path, std::filesystem::perms(0700));
+    processes_.push_back({node, name, {path}, {}});
+    return {};
+  }
+  std::vector<lab::ProcessPlan> take() { return std::move(processes_); }
+
+ private:
+  std::string program_;
+  std::string directory_;
+  std::vector<lab::ProcessPlan> processes_;
+};
+
+Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& cloud) {
+  const auto ip = address_of(plan, cloud.control);
+  auto body = fmt::format("dir=$lab/clouds/{0}\n$godwit cloud init $dir --name {0} --url https://{1}:{2}\n", cloud.name,
+                          ip, kCloudPort);
+  for (const auto& image : plan.config.images) {
+    const auto name = image_name(image);
+    if (!name) return pass(name);
+    body += fmt::format("$godwit cloud add-image $dir {} {}\n", *name, std::filesystem::absolute(image).string());
+  }
+  for (const auto& host : cloud.hosts) {
+    body += fmt::format("$godwit cloud invite $dir {0} > $lab/invitations/{0}.part\n", host);
+    body += fmt::format("mv $lab/invitations/{0}.part $lab/invitations/{0}\n", host);
+  }
+  // The account's token is written last: who finds it finds everything.
+  body += fmt::format("$godwit cloud add-user $dir {0} > $lab/accounts/{1}.part\n", kTenant, cloud.name);
+  body += fmt::format("mv $lab/accounts/{0}.part $lab/accounts/{0}\n", cloud.name);
+  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, kCloudPort);
+  return body;
+}
+
+std::string agent_script(const lab::Plan& plan, const std::string& host, std::uint32_t number) {
+  return fmt::format(
+      "until [ -s $lab/invitations/{0} ]; do sleep 0.1; done\n"
+      "$godwit agent join --state $lab/hosts/{0} --invitation $lab/invitations/{0} --listen {1} \\\n"
+      "  --uid-base {2} --namespace-prefix \"$GODWIT_NETNS_PREFIX\" \\\n"
+      "  --vcpus {3} --memory-mib {4} --disk-gib {5}\n"
+      "rm $lab/invitations/{0}\n"
+      "exec $godwit agent run --state $lab/hosts/{0}\n",
+      host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib);
+}
+
+std::string switch_script(const lab::Plan& plan, const std::string& host) {
+  return fmt::format(
+      "mkdir -p -m 0711 $lab/hosts/{0}\n"
+      "exec $godwit switch --control $lab/hosts/{0}/switch.sock --state $lab/hosts/{0}/switch --underlay {1}\n",
+      host, address_of(plan, host));
+}
+
+std::string accounts_script(const lab::Plan& plan) {
+  std::string body = "until $godwit account list >/dev/null 2>&1; do sleep 0.2; done\n";
+  for (const auto& cloud : plan.config.clouds) {
+    body += fmt::format(
+        "until [ -s $lab/accounts/{0} ]; do sleep 0.1; done\n"
+        "until $godwit account add {0} --url https://{1}:{2} --ca $lab/clouds/{0}/ca.pem --token-file "
+        "$lab/accounts/{0}; do sleep 0.5; done\n",
+        cloud.name, address_of(plan, cloud.control), kCloudPort);
+  }
+  return body;
+}
+
+}  // namespace
+
+Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program, const lab::Plan& plan,
+                                                     const std::string& directory) {
+  std::error_code error;
+  // QEMU's uids pass through to their own directories; everything else in there is root's alone.
+  std::filesystem::permissions(directory, std::filesystem::perms(0711), error);
+  for (const auto* part : {"start", "clouds", "invitations", "accounts", "sky"}) {
+    std::filesystem::create_directories(directory + "/" + part, error);
+    std::filesystem::permissions(directory + "/" + part, std::filesystem::perms(0700), error);
+  }
+  std::filesystem::create_directories(directory + "/hosts", error);
+  if (error) return fail(Errc::io, "make {}: {}", directory, error.message());
+
+  Scripts scripts(program, directory);
+  std::uint32_t number = 0;
+  for (const auto& cloud : plan.config.clouds) {
+    const auto body = cloud_script(plan, cloud);
+    if (!body) return pass(body);
+    if (const auto added = scripts.add(cloud.control, "cloud", *body); !added) return pass(added);
+    for (const auto& host : cloud.hosts) {
+      if (const auto added = scripts.add(host, "switch", switch_script(plan, host)); !added) return pass(added);
+      if (const auto added = scripts.add(host, "agent", agent_script(plan, host, number++)); !added) return pass(added);
+    }
+  }
+  if (plan.config.public_nodes.empty()) return scripts.take();
+  const auto& user = plan.config.public_nodes.front();
+  const auto sky = scripts.add(
+      user, "sky",
+      "exec $godwit sky run --state $lab/sky/state --listen 127.0.0.1:7400 --token-file $GODWIT_TOKEN_FILE\n");
+  if (!sky) return pass(sky);
+  if (const auto added = scripts.add(user, "accounts", accounts_script(plan)); !added) return pass(added);
+  return scripts.take();
+}
+
+}  // namespace godwit::apps

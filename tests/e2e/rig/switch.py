@@ -1,0 +1,238 @@
+"""Hosts with a `godwit switch` each on an underlay of their own, and guests that are network namespaces on a cable.
+
+A guest has one veth end per host on which it may be, all of the same MAC and address but one up at a time: to move it is to
+take one down and the other up, as QEMU's pause and start do.
+"""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+from rig.net import run
+
+MTU = 1400
+CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
+READY_LIMIT_S = 10
+
+
+def wait_for(condition, what, limit_s=10):
+    end = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {limit_s} s: {what}")
+        time.sleep(0.002)
+
+
+class Guest:
+    def __init__(self, net, number, network=1):
+        self.net, self.number, self.network = net, number, network
+        self.name, self.device = f"g{network}{number}", {}
+        self.instance = f"i-{network:08x}{number:09x}"
+        self.ip, self.mac = f"10.77.0.{10 + number}", f"02:67:00:00:{network:02x}:{number:02x}"
+        net.add(self.name)
+
+    def plug(self, host):
+        """A cable to `host`, not connected yet at the guest's end. The host's end is what a guest's TAP would be."""
+        device, tap = f"to-{host.name}", self.tap(host)
+        self.net.cable(self.name, device, host.name, tap)
+        self.net.ip(self.name, "link", "set", device, "address", self.mac, "mtu", str(MTU))
+        self.net.ip(host.name, "link", "set", tap, "mtu", str(MTU), "up")
+        self.device[host.name] = device
+
+    def tap(self, host):
+        return f"{self.name}-{host.name}"
+
+    def start(self, host):
+        device = self.device[host.name]
+        self.net.ip(self.name, "link", "set", device, "up")
+        self.net.ip(self.name, "addr", "add", f"{self.ip}/24", "dev", device)
+        self.net.ip(self.name, "route", "add", "default", "via", GATEWAY)
+
+    def pause(self, host):
+        self.net.ip(self.name, "addr", "flush", "dev", self.device[host.name])
+        self.net.ip(self.name, "link", "set", self.device[host.name], "down")
+
+    def listen(self, kind=socket.SOCK_STREAM, port=0):
+        with self.net.inside(self.name):
+            out = socket.socket(socket.AF_INET, kind)
+        out.bind((self.ip, port))
+        if kind == socket.SOCK_STREAM:
+            out.listen(4)
+        return out
+
+    def connect(self, address):
+        with self.net.inside(self.name):
+            out = socket.socket()
+        out.settimeout(10)
+        out.connect(address)
+        return out
+
+    def neighbours(self):
+        return {e["dst"]: e.get("lladdr") for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "neigh"))}
+
+
+class Host:
+    def __init__(self, net, number, program, directory):
+        self.net, self.number, self.program = net, number, program
+        self.name, self.underlay = f"h{number}", f"10.1.0.{number}"
+        self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
+        self.process, self.config, self._connection, self._next = None, None, None, 0
+        net.add(self.name)
+        net.cable(self.name, "up0", "wan", f"to-{self.name}")
+        net.ip(self.name, "addr", "add", f"{self.underlay}/24", "dev", "up0")
+        net.ip(self.name, "link", "set", "up0", "up")
+        net.plug("wan", f"to-{self.name}", "br0")
+
+    def start(self):
+        """Starts the switch; returns the seconds until it answered."""
+        began = time.monotonic()
+        with self.net.inside(self.name):
+            self.process = subprocess.Popen([self.program, "switch", "--control", self.control, "--state", self.state,
+                                             "--underlay", self.underlay, "--log", "warn"])
+        self._connection = None
+        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+        self.ask(op="locations")
+        return time.monotonic() - began
+
+    def _try_connect(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the switch of {self.name} ended with {self.process.returncode}")
+        end = socket.socket(socket.AF_UNIX)
+        try:
+            end.connect(self.control)
+        except OSError:
+            end.close()
+            return False
+        self._connection = end.makefile("rw")
+        return True
+
+    def ask(self, **request):
+        self._next += 1
+        self._connection.write(json.dumps({"id": self._next, **request}) + "\n")
+        self._connection.flush()
+        reply = json.loads(self._connection.readline())
+        if reply["id"] != self._next:
+            raise AssertionError(f"answer {reply['id']} to question {self._next}")
+        if reply["error"]:
+            raise AssertionError(f"switch of {self.name}: {reply['error']}")
+        return reply
+
+    def kill(self, number=signal.SIGKILL):
+        if self.process:
+            self.process.send_signal(number)
+            self.process.wait()
+        self.process = None
+
+    def location(self, version):
+        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay,
+                "underlay_port": self.ask(op="locations")["overlay_port"], "version": version}
+
+    def drops(self):
+        return {d["reason"]: d["frames"] for d in self.ask(op="stats")["drops"]}
+
+    def devices(self):
+        return [e["ifname"] for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "link"))]
+
+
+class Segment:
+    """One network over all hosts, as sky and the agents would tell it to the switches."""
+
+    def __init__(self, number, hosts):
+        self.number, self.hosts = number, hosts
+        self.members, self.ports = {}, {host.name: {} for host in hosts}
+
+    def place(self, guest, host, version=1):
+        self.members[guest.instance] = (guest, host.location(version))
+        self.ports[host.name][guest.instance] = (guest, version)
+
+    def expect(self, guest, host):
+        """A port for an incoming migration."""
+        self.ports[host.name][guest.instance] = (guest, 0)
+
+    def config(self, host):
+        members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
+                    "location": location} for instance, (guest, location) in self.members.items()]
+        network = {"id": f"net-{self.number:017x}", "tenant": "t", "name": f"net{self.number}", "vni": self.number,
+                   "cidr": CIDR, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
+                   "members": members}
+        ports = [{"instance": i, "mac": g.mac, "ip": g.ip, "guest_tap": g.tap(host), "version": v}
+                 for i, (g, v) in self.ports[host.name].items()]
+        return {"network": network, "ports": ports, "gateway_namespace": self.gateway(host)}
+
+    def gateway(self, host):
+        return host.net.full(f"gw{self.number}-{host.name}")
+
+    def id(self):
+        return f"net-{self.number:017x}"
+
+
+def configure(hosts, *segments):
+    for host in hosts:
+        host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": [s.config(host) for s in segments]})
+
+
+class Records(threading.Thread):
+    """A TCP connection from one guest to another that carries numbered records, at a steady pace; notes when each came."""
+
+    def __init__(self, sender, receiver, every_s=0.002):
+        super().__init__(daemon=True)
+        self.every_s, self.stopping, self.sent, self.arrivals, self.wrong = every_s, False, 0, [], None
+        listener = receiver.listen()
+        self.out = sender.connect(listener.getsockname())
+        self.into, _ = listener.accept()
+        listener.close()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            self.out.sendall(struct.pack("!Q", self.sent).ljust(64, b"."))
+            self.sent += 1
+            time.sleep(self.every_s)
+        self.out.shutdown(socket.SHUT_WR)
+
+    def _read(self):
+        with self.into.makefile("rb") as stream:
+            while record := stream.read(64):
+                number = struct.unpack("!Q", record[:8])[0]
+                if len(record) != 64 or number != len(self.arrivals):
+                    self.wrong = f"{record!r} as number {len(self.arrivals)}"
+                    return
+                self.arrivals.append(time.monotonic())
+
+    def wait(self, count):
+        goal = len(self.arrivals) + count
+        wait_for(lambda: len(self.arrivals) >= goal or self.wrong, f"{count} more records", 15)
+
+    def gap_ms(self, since):
+        """The longest time without a record since then."""
+        times = [since] + [t for t in self.arrivals if t >= since]
+        return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
+
+    def finish(self):
+        self.stopping = True
+        self.join()
+        self.reader.join(15)
+        if self.wrong or len(self.arrivals) != self.sent:
+            raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
+
+
+def echo(guest):
+    """Answers every datagram to `guest` from now on; returns the address."""
+    server = guest.listen(socket.SOCK_DGRAM)
+
+    def serve():
+        while True:
+            try:
+                data, sender = server.recvfrom(65536)
+                server.sendto(data, sender)
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server.getsockname()

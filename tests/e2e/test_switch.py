@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Three hosts with a `godwit switch` each: guests reach each other, move, and notice no restart.
+
+Usage: test_switch.py GODWIT    (needs root and /dev/net/tun; about 10 s)
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from rig.net import Net, run
+from rig.switch import MTU, Guest, Host, Records, Segment, configure, echo, wait_for
+
+UDP_HEADERS = 28
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
+RESTART_LIMIT_MS = 200
+
+
+def check(holds, what):
+    if not holds:
+        raise AssertionError(f"does not hold: {what}")
+    print(f"  {what}")
+
+
+def reaches(guest, address, payload=b"hello", limit_s=2.0):
+    """One datagram there and back, the question repeated once in a while."""
+    with guest.net.inside(guest.name):
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+    end.settimeout(0.25)
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        end.sendto(payload, address)
+        try:
+            return end.recvfrom(65536)[0] == payload
+        except OSError:
+            continue
+    return False
+
+
+def members_reach_each_other(guests, other):
+    addresses = {guest: echo(guest) for guest in guests}
+    for a in guests:
+        for b in guests:
+            if a is not b:
+                check(reaches(a, addresses[b]), f"{a.name} reaches {b.name}")
+    a, b = guests[0], guests[2]
+    check(a.neighbours().get(b.ip) == b.mac, "ARP was answered with the member's address")
+    whole = MTU - UDP_HEADERS
+    check(reaches(a, addresses[b], b"x" * whole), f"a datagram of {MTU} bytes passes whole")
+    check(not reaches(other, addresses[b], limit_s=0.5), "the same address on another network is another's")
+    check(reaches(other, echo(other)), "  which is its own")
+
+
+def gateway_is_near(net, segment, guests, hosts):
+    for guest, host in ((guests[0], hosts[0]), (guests[2], hosts[1])):
+        for address in ("10.77.0.1", "169.254.169.254"):
+            space = segment.gateway(host)
+            with net.inside(space.removeprefix(net.prefix + "-")):
+                server = socket.create_server((address, 0))
+            end = guest.connect(server.getsockname())
+            end.close()
+            server.close()
+            check(True, f"{guest.name} reaches {address} on its own host {host.name}")
+
+
+def liar_is_dropped(guest, host, address):
+    net, device = guest.net, guest.device[host.name]
+    net.ip(guest.name, "link", "set", device, "address", "02:67:00:00:99:99")
+    check(not reaches(guest, address, limit_s=0.5), "a guest with another MAC reaches nobody")
+    net.ip(guest.name, "link", "set", device, "address", guest.mac)
+    net.ip(guest.name, "addr", "add", "10.77.0.99/24", "dev", device)
+    with net.inside(guest.name):
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.bind(("10.77.0.99", 0))
+    for _ in range(3):
+        end.sendto(b"?", address)
+    wait_for(lambda: host.drops().get("spoofed_ip", 0) > 0, "the lie is counted")
+    drops = host.drops()
+    check(drops.get("spoofed_mac", 0) > 0, "dropped and counted: " + ", ".join(f"{k} {v}" for k, v in drops.items()))
+    net.ip(guest.name, "addr", "del", "10.77.0.99/24", "dev", device)
+    net.ip(guest.name, "neigh", "flush", "all")
+    check(reaches(guest, address), "honest again, it is heard again")
+
+
+def move(segment, guest, source, destination, version):
+    """Pause, announce, start: returns the reply to the announcement and when the pause began."""
+    began = time.monotonic()
+    guest.pause(source)
+    reply = destination.ask(op="announce", announce={"network": segment.id(), "instance": guest.instance, "version": version})
+    guest.start(destination)
+    return reply, began
+
+
+def stream_survives_a_move(segment, guests, hosts):
+    mover, peer = guests[0], guests[2]
+    streams = [Records(mover, peer), Records(peer, mover)]
+    for version, source, destination in ((2, hosts[0], hosts[2]), (3, hosts[2], hosts[1])):
+        segment.expect(mover, destination)
+        mover.plug(destination)
+        configure([destination], segment)
+        for stream in streams:
+            stream.wait(50)
+        reply, began = move(segment, mover, source, destination, version)
+        for stream in streams:
+            stream.wait(50)
+        check(reply["acknowledged"] == reply["peers"] > 0,
+              f"move to {destination.name}: {reply['peers']} peers told in {reply['waited_ms']:.1f} ms")
+        for stream, what in zip(streams, ("from", "to")):
+            print(f"  longest silence {what} the instance: {stream.gap_ms(began):.0f} ms")
+        for host in hosts:
+            known = next(m for m in host.ask(op="locations")["networks"][0]["members"] if m["instance"] == mover.instance)
+            check(known["location"]["host"] == destination.name, f"{host.name} knows")
+    return streams
+
+
+def restart_is_hardly_noticed(host, streams):
+    for number, what in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "ended")):
+        began = time.monotonic()
+        host.kill(number)
+        ready_s = host.start()
+        for stream in streams:
+            stream.wait(50)
+        silence = max(stream.gap_ms(began) for stream in streams)
+        print(f"  {what}: answers again after {ready_s * 1000:.0f} ms, longest silence {silence:.0f} ms")
+        check(ready_s * 1000 <= RESTART_LIMIT_MS, f"a restarted switch is there within {RESTART_LIMIT_MS} ms")
+
+
+def nothing_is_left(net, hosts, segments):
+    for host in hosts:
+        host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": []})
+    left = [d for host in hosts for d in host.devices() if d.startswith("gws")]
+    spaces = [s for segment in segments for host in hosts if os.path.exists(f"/run/netns/{(s := segment.gateway(host))}")]
+    check(not left and not spaces, "an empty configuration leaves no device and no namespace")
+
+
+def story(net, program, directory, hosts, segments):
+    net.add("wan")
+    net.bridge("wan", "br0")
+    hosts += [Host(net, number, program, directory) for number in (1, 2, 3)]
+    for host in hosts:
+        host.start()
+    segment, other_segment = Segment(1, hosts), Segment(2, hosts)
+    segments += [segment, other_segment]
+    # g10 and g11 share host 1, g12 is on host 2, g13 on host 3; g20, of another network, is on host 1.
+    guests = [Guest(net, number) for number in range(4)]
+    places = [hosts[0], hosts[0], hosts[1], hosts[2]]
+    other = Guest(net, 3, network=2)
+    for guest, host in zip(guests, places):
+        segment.place(guest, host)
+    other_segment.place(other, hosts[0])
+    configure(hosts, segment, other_segment)
+    # The devices come after the configuration: each is joined when it is there.
+    for guest, host in zip([*guests, other], [*places, hosts[0]]):
+        guest.plug(host)
+        guest.start(host)
+    print("members reach each other")
+    members_reach_each_other(guests, other)
+    print("the gateway is on every host")
+    gateway_is_near(net, segment, guests, hosts)
+    print("a liar")
+    liar_is_dropped(guests[1], hosts[0], echo(guests[2]))
+    print("an instance moves")
+    streams = stream_survives_a_move(segment, guests, hosts)
+    print("a switch restarts under traffic")
+    restart_is_hardly_noticed(hosts[1], streams)
+    for stream in streams:
+        stream.finish()
+    check(True, f"{sum(s.sent for s in streams)} records of two TCP connections arrived, each once and in order")
+    nothing_is_left(net, hosts, segments)
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("test_switch: it makes network namespaces and TAPs: run it as root")
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        sys.exit("test_switch: open /dev/net/tun: no such device (modprobe tun, or give this container the device)")
+    program = os.path.abspath(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("test_switch: terminated"))  # by way of the cleanup below
+    directory = tempfile.mkdtemp(prefix="godwit-switch.")
+    net = Net(f"gwsw{os.getpid()}")
+    hosts, segments = [], []
+    try:
+        story(net, program, directory, hosts, segments)
+    finally:
+        for host in hosts:
+            host.kill()
+        for segment in segments:
+            for host in hosts:
+                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
+        net.remove()
+        shutil.rmtree(directory)
+    print("test_switch: passed")
+
+
+if __name__ == "__main__":
+    main()
