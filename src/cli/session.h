@@ -13,6 +13,9 @@ namespace godwit::cli {
 
 constexpr std::string_view kDefaultSky = "http://127.0.0.1:7400";
 
+// "http://127.0.0.1:7400", or "unix:/run/sky.sock". Errors: invalid_argument.
+[[nodiscard]] Result<sys::HttpEndpoint> parse_sky(std::string_view text);
+
 // Borrowed for one command.
 struct Parts {
   sys::Clock& clock;
