@@ -1,7 +1,7 @@
 // A migration as two clouds see it: tickets, votes, fences, and what each cloud shows.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {

@@ -1,7 +1,8 @@
 // The table of routes: who may call, what is nowhere, and that the document says the same.
+#include "support/two_clouds.h"
+
 #include <gtest/gtest.h>
 
-#include "support/two_clouds.h"
 #include <cstdlib>
 #include <fstream>
 #include <sstream>

@@ -29,8 +29,8 @@ inline constexpr Millis kAnnounceLimit{200};  // the switch itself takes 100 ms 
 inline constexpr Seconds kStartLimit{10};
 // Of both.
 inline constexpr Seconds kResumeLimit{60};
-inline constexpr Seconds kActAgain{1};        // resume or destroy, when it failed
-inline constexpr Seconds kInDoubtAfter{3};    // open for so long without the other side: people are told
+inline constexpr Seconds kActAgain{1};      // resume or destroy, when it failed
+inline constexpr Seconds kInDoubtAfter{3};  // open for so long without the other side: people are told
 // How long the end of a migration is kept for the other side, when it does not come for it.
 inline constexpr std::chrono::hours kSettleLimit{1};
 inline constexpr std::chrono::days kTombstoneLimit{30};
