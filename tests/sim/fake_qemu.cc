@@ -72,8 +72,9 @@ sys::Task<void> FakeQemu::guest() {
     if (running_) {
       ++memory_count_;
       // A write and its flush: acknowledged when it is on disk.
-      write_disk(disk_count() + 1, true);
-      oracle_.acknowledged = std::max(oracle_.acknowledged, disk_count());
+      write_disk(disk_count() + 1);
+      const auto flushed = process_.host().files().sync_file(disk_path(directory_));
+      if (flushed) oracle_.acknowledged = std::max(oracle_.acknowledged, disk_count());
     }
     co_await runtime_.clock.sleep_for(kTick);
   }
@@ -86,9 +87,8 @@ std::uint64_t FakeQemu::disk_count() const {
   return count;
 }
 
-void FakeQemu::write_disk(std::uint64_t count, bool sync) {
+void FakeQemu::write_disk(std::uint64_t count) {
   process_.host().files().write_cached(disk_path(directory_), std::to_string(count));
-  if (sync) (void)process_.host().files().sync_file(disk_path(directory_));
 }
 
 // ---- as the source
@@ -182,7 +182,7 @@ sys::Task<void> FakeQemu::serve_disk(std::unique_ptr<sys::Listener> listener) {
     const auto body = co_await sys::read_exactly(**stream, data);
     if (!body) co_return;
     const auto count = load_be64(head);
-    if (count != 0) write_disk(count, false);
+    if (count != 0) write_disk(count);
     const ByteVector reply(1, kAcknowledged);
     const auto replied = co_await (*stream)->write(reply);
     if (!replied) co_return;

@@ -59,7 +59,7 @@ class FakeQemu final : public sim::Program {
   [[nodiscard]] sys::Task<void> load_memory(std::unique_ptr<sys::Listener> listener);
   [[nodiscard]] sys::Task<Result<>> load_from(std::unique_ptr<sys::Stream> stream);
   [[nodiscard]] std::uint64_t disk_count() const;
-  void write_disk(std::uint64_t count, bool sync);
+  void write_disk(std::uint64_t count);  // to the page cache
 
   sim::Process& process_;
   sys::Runtime& runtime_;
