@@ -1,7 +1,7 @@
 // A migration as two clouds see it: tickets, votes, fences, and what each cloud shows.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {
@@ -291,6 +291,20 @@ TEST_F(CloudMigrations, ALivingSourceThatMayRunItIsNotFenced) {
   a1.sync();
   EXPECT_EQ(a1.desired.migrations.at(0).fence, Decision::released);
   EXPECT_EQ(a1.desires(instance_id(1)), nullptr);
+}
+
+TEST_F(CloudMigrations, AnInstanceComesBackAlsoWhileADeadHostHasNotHeardThatItLeft) {
+  under_way(1, 1);
+  sphere.advance(Seconds{20});
+  a2.sync();
+  b1.report.instances.push_back({instance_id(1), InstanceState::running, false, 2, ""});
+  b1.say(migration_id(1), MigrationRole::destination, MigrationPhase::completed);
+  ASSERT_TRUE(fence(a, 1, 1, MigrationRole::destination));
+  auto request = ticket_request(show(b, instance_id(1)).value(), 2);
+  request.source_cloud = "cloud-b";
+  request.destination_host = "a2";
+  const auto grant = user<wire::TicketGrant>(a, "POST", "/v1/tickets", wire::encode(request));
+  EXPECT_TRUE(grant) << grant.error().message;
 }
 
 TEST_F(CloudMigrations, TheDestinationsCloudTellsItsAgentOfAFence) {

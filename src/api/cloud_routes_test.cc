@@ -1,7 +1,8 @@
 // The table of routes: who may call, what is nowhere, and that the document says the same.
+#include "support/two_clouds.h"
+
 #include <gtest/gtest.h>
 
-#include "support/two_clouds.h"
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -38,6 +39,13 @@ TEST_F(CloudRoutesTable, AWrongTokenIsNobodys) {
   EXPECT_EQ(a.ask(CloudBench::as_user(std::string(100'000, 'x'), "GET", "/v1/cloud")).status, 401);
   EXPECT_EQ(a.ask(CloudBench::as_user(alice_b, "GET", "/v1/cloud")).status, 401) << "an account of another cloud";
   EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 200);
+}
+
+TEST_F(CloudRoutesTable, ARevokedTokenIsNobodys) {
+  ASSERT_TRUE(a.cloud().accounts().revoke_tokens("alice"));
+  EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 401);
+  const auto again = a.cloud().accounts().issue_token("alice");
+  EXPECT_EQ(a.ask(CloudBench::as_user(*again, "GET", "/v1/cloud")).status, 200);
 }
 
 TEST_F(CloudRoutesTable, WhatIsNowhereIs404AndAWrongMethod405) {
