@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::size_t kFileLimit = 1024 * 1024;
 constexpr Seconds kJoinLimit{30};
+constexpr Seconds kJoinPatience{60};  // for a cloud that is coming up
+constexpr Millis kJoinRetry{250};
 
 struct JoinOptions {
   std::string state;
@@ -37,6 +39,23 @@ std::string ca_path(const std::string& state) { return state + "/ca.pem"; }
 int failed(const Error& error) {
   std::cerr << "godwit agent: " << error.message << "\n";
   return 1;
+}
+
+// A join that is asked for again with the same key is answered again, so trying is safe.
+sys::Task<Result<sys::HttpResponse>> ask_to_join(sys::Runtime runtime, sys::HttpEndpoint cloud, std::string token,
+                                                 wire::JoinRequest wish) {
+  const auto deadline = runtime.clock.now() + kJoinPatience;
+  for (;;) {
+    sys::HttpRequest request;
+    request.method = "POST";
+    request.path = "/v1/join";
+    request.headers["authorization"] = "Bearer " + token;
+    request.body = wire::encode(wish);
+    auto response = co_await runtime.http.call(cloud, std::move(request), kJoinLimit);
+    const bool coming_up = !response && response.error().code == Errc::unavailable;
+    if (!coming_up || runtime.clock.now() > deadline) co_return std::move(response);
+    co_await runtime.clock.sleep_for(kJoinRetry);
+  }
 }
 
 // Key first, and the certificate last: a host that was interrupted joins again with a new invitation.
@@ -61,15 +80,11 @@ sys::Task<Result<>> join(os::System& system, JoinOptions options) {
   trusted[0].cloud = invitation->cloud;
   trusted[0].pem = invitation->ca_pem;
   runtime.http.trust(trusted);
-  sys::HttpRequest request;
-  request.method = "POST";
-  request.path = "/v1/join";
-  request.headers["authorization"] = "Bearer " + invitation->token;
   wire::JoinRequest wish;
   wish.host = invitation->host;
   wish.csr_pem = *request_pem;
-  request.body = wire::encode(wish);
-  const auto response = co_await runtime.http.call(*endpoint, std::move(request), kJoinLimit);
+  auto asking = ask_to_join(runtime, *endpoint, invitation->token, std::move(wish));
+  const auto response = co_await std::move(asking);
   if (!response) co_return fail(response, "join " + invitation->cloud);
   if (response->status / 100 != 2) {
     co_return std::unexpected(wire::error_of(response->status, response->body).within("join " + invitation->cloud));
