@@ -1,5 +1,6 @@
 // apps/command.h: the commands of `godwit`. Each is in a file of its own, which adds its subcommand to `app`; the one
-// that is called sets `exit_code`: 0 done, 1 failed (stderr says why), 2 wrong usage.
+// that is called sets `exit_code`: 0 done, 1 failed (stderr says why), 2 wrong usage, and others as docs/ops/cli.md has
+// them.
 #pragma once
 
 namespace CLI {
@@ -10,7 +11,11 @@ namespace godwit::apps {
 
 void add_agent_command(CLI::App& app, int& exit_code);
 void add_cloud_command(CLI::App& app, int& exit_code);
+void add_completion_command(CLI::App& app);
 void add_lab_command(CLI::App& app, int& exit_code);
+void add_sky_command(CLI::App& app, int& exit_code);
 void add_switch_command(CLI::App& app, int& exit_code);
+void add_user_commands(CLI::App& app, int& exit_code);  // account, cluster, instance, migration, host, image, network
+void add_version_command(CLI::App& app);
 
 }  // namespace godwit::apps

@@ -7,10 +7,19 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   CLI::App app{"godwit: one virtual cluster across many clouds, moved while it runs", "godwit"};
   app.require_subcommand(1);
+  godwit::apps::add_user_commands(app, exit_code);
+  godwit::apps::add_sky_command(app, exit_code);
   godwit::apps::add_agent_command(app, exit_code);
   godwit::apps::add_cloud_command(app, exit_code);
   godwit::apps::add_switch_command(app, exit_code);
   godwit::apps::add_lab_command(app, exit_code);
+  godwit::apps::add_completion_command(app);
+  godwit::apps::add_version_command(app);
+  app.footer(
+      "Begin with: godwit lab up (whole clouds on this machine), or godwit sky run and godwit account add.\n"
+      "godwit COMMAND --help says more, with examples. Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 not "
+      "found,\n"
+      "5 conflict, 6 denied, 7 exhausted, 8 timed out, 9 in doubt, 130 interrupted.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

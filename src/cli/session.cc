@@ -15,15 +15,27 @@ std::string trimmed(std::string text) {
 
 }  // namespace
 
+Result<sys::HttpEndpoint> parse_sky(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (!text.starts_with(kUnix)) return sys::parse_endpoint(text, "sky.godwit");
+  text.remove_prefix(kUnix.size());
+  if (!text.starts_with('/')) return fail(Errc::invalid_argument, "\"unix:{}\": the path must be absolute", text);
+  sys::HttpEndpoint endpoint;
+  endpoint.host = text;
+  endpoint.tls = sys::HttpTls::none;
+  return endpoint;
+}
+
 Result<SkyClient> Session::sky() {
-  auto endpoint = sys::parse_endpoint(options_.sky, "sky.godwit");
+  auto endpoint = parse_sky(options_.sky);
   if (!endpoint) return fail(endpoint, "GODWIT_SKY");
   const auto path = options_.token_file.empty() ? parts_.config_directory + "/sky.token" : options_.token_file;
   auto token = read(path, kTokenFileLimit);
   if (!token && token.error().code == Errc::not_found) {
     return fail(
         Errc::not_found,
-        "sky's token: there is no {} (`godwit sky run` makes it; elsewhere: --token-file, or GODWIT_TOKEN_FILE)", path);
+        "sky's token: there is no {} (`godwit sky run` makes it; elsewhere: --sky-token-file, or GODWIT_TOKEN_FILE)",
+        path);
   }
   if (!token) return fail(token, "sky's token");
   return SkyClient(parts_.http, std::move(*endpoint), trimmed(std::move(*token)));

@@ -1,17 +1,20 @@
 // What a command of the user's side works with.
 #pragma once
 
-#include "sys/files.h"
-
 #include "cli/exit_code.h"
 #include "cli/sky_client.h"
 #include "cli/terminal.h"
+#include "sys/files.h"
+
 #include <functional>
 #include <string>
 
 namespace godwit::cli {
 
 constexpr std::string_view kDefaultSky = "http://127.0.0.1:7400";
+
+// "http://127.0.0.1:7400", or "unix:/run/sky.sock". Errors: invalid_argument.
+[[nodiscard]] Result<sys::HttpEndpoint> parse_sky(std::string_view text);
 
 // Borrowed for one command.
 struct Parts {

@@ -47,9 +47,10 @@ sys::HttpRequest SkyClient::request(std::string method, std::string path) const 
 }
 
 std::unexpected<Error> SkyClient::unreachable(const Error& error) const {
+  const auto where = endpoint_.host.starts_with('/') ? "unix:" + endpoint_.host : sys::to_url(endpoint_);
   return fail(error.code == Errc::timed_out ? Errc::timed_out : Errc::unavailable,
               "sky can't be reached at {}: {} (start it with `godwit sky run`, or say where it is with GODWIT_SKY)",
-              sys::to_url(endpoint_), error.message);
+              where, error.message);
 }
 
 sys::Task<Result<std::string>> SkyClient::call(std::string method, std::string path, std::string body) const {

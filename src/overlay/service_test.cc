@@ -4,11 +4,11 @@
 #include "os/files.h"
 #include "os/local_sockets.h"
 #include "overlay/test_host.h"
+#include "support/event_loop.h"
+#include "support/temp_directory.h"
 
 #include <gtest/gtest.h>
 
-#include "support/event_loop.h"
-#include "support/temp_directory.h"
 #include <set>
 
 namespace godwit::overlay::testing {

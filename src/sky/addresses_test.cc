@@ -1,8 +1,8 @@
 #include "sky/addresses.h"
 
-#include <gtest/gtest.h>
-
 #include "support/counting_random.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::sky {
 namespace {

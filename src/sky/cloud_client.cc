@@ -31,7 +31,7 @@ sys::Task<Result<std::string>> body_of(Call call) {
     co_return fail(error.code, "cloud {} can't be reached at {}: {}", call.cloud, url, error.message);
   }
   if (answer->status / 100 != 2) {
-    co_return std::unexpected(wire::error_of(answer->status, answer->body).within(what));
+    co_return std::unexpected(wire::error_of(answer->status, answer->body).within(call.cloud));
   }
   co_return std::move(answer->body);
 }

@@ -1,5 +1,7 @@
 #include "sky/cluster.h"
 
+#include "sky/addresses.h"
+
 #include <algorithm>
 
 namespace godwit::sky {
@@ -83,6 +85,7 @@ sys::Task<Result<>> Cluster::tell_network(std::string cloud, CloudClient client)
   }
   if (!tell) co_return Result<>{};
   const auto said = co_await client.put_network(record_.network);
+  if (!said && said.error().code == Errc::conflict) redraw_vni();
   if (!said) co_return pass(said);
   sights_[cloud].network_told = wanted;
   if (absorb_locations(record_, cloud, *said)) record_changed();
@@ -201,6 +204,7 @@ sys::Task<Result<>> Cluster::clear(std::string cloud, CloudClient client) {
   }
   followed_.erase(cloud);
   log_.info("{}: nothing of the cluster is left there", cloud);
+  changed_();  // it may have been the last
   co_return Result<>{};
 }
 
@@ -341,6 +345,14 @@ bool Cluster::place_elsewhere(MemberRecord& member) {
     return true;
   }
   return false;
+}
+
+// Somebody else has it at one of the clouds. All are told the new one; frames are lost until they have heard.
+void Cluster::redraw_vni() {
+  record_.network.vni = draw_vni(runtime_.random);
+  const auto saved = save();
+  if (!saved) log_.error("{}", saved.error().message);
+  record_changed();
 }
 
 void Cluster::forget_member(const std::string& instance) {

@@ -74,6 +74,7 @@ class Cluster {
   [[nodiscard]] Result<wire::NetworkPeers> peers_of(const std::string& cloud) const;
   [[nodiscard]] Result<wire::RunInstanceRequest> run_request(const MemberRecord& member) const;
   [[nodiscard]] bool place_elsewhere(MemberRecord& member);
+  void redraw_vni();
   void forget_member(const std::string& instance);
   void settle();
   [[nodiscard]] Millis interval() const;

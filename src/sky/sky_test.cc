@@ -1,8 +1,8 @@
 #include "sky/sky.h"
 
-#include <gtest/gtest.h>
-
 #include "support/sky_world.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::sky {
 namespace {
@@ -150,6 +150,35 @@ TEST_F(SkyTest, DeleteWhileItIsBeingCreatedLeavesNothing) {
     EXPECT_EQ(a().alive() + b().alive(), 0U);
     EXPECT_TRUE(a().networks.empty() && b().networks.empty());
   }
+}
+
+TEST_F(SkyTest, WhatNoCloudWouldLaunchIsSaidAndCanBeDeleted) {
+  a().refuse_launches = b().refuse_launches = "no image debian-12";
+  ASSERT_TRUE(create(demo()));
+  time_.run_for(Seconds{30});
+  EXPECT_EQ(view().state, ClusterState::degraded);
+  EXPECT_EQ(view().members[0].problem, "cloud-a: run instance: no image debian-12");
+  ASSERT_TRUE(sky_->delete_cluster("demo"));
+  ASSERT_TRUE(time_.run_until([&] { return !sky_->cluster("demo"); })) << describe();
+}
+
+TEST_F(SkyTest, WhatIsRefusedTodayMayBeTakenTomorrow) {
+  a().refuse_launches = b().refuse_launches = "no image debian-12";
+  ASSERT_TRUE(create(demo()));
+  time_.run_for(Seconds{30});
+  a().refuse_launches = b().refuse_launches = "";
+  ASSERT_TRUE(reaches(ClusterState::ready)) << describe();
+}
+
+TEST_F(SkyTest, AnotherVniIsDrawnWhereACloudHasGivenItAway) {
+  http_.cut.insert("cloud-b");
+  ASSERT_TRUE(create(demo(2)));
+  const auto taken = sky_->networks().networks.at(0).vni;
+  b().taken_vnis.insert(taken);
+  http_.cut.clear();
+  ASSERT_TRUE(reaches(ClusterState::ready)) << describe();
+  EXPECT_NE(sky_->networks().networks.at(0).vni, taken);
+  EXPECT_EQ(a().networks[view().network].vni, b().networks[view().network].vni);
 }
 
 TEST_F(SkyTest, AnInstanceMovesAndEveryCloudHearsWhereItIs) {

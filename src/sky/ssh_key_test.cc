@@ -1,10 +1,9 @@
 #include "sky/ssh_key.h"
 
 #include "crypto/digest.h"
+#include "support/counting_random.h"
 
 #include <gtest/gtest.h>
-
-#include "support/counting_random.h"
 
 namespace godwit::sky {
 namespace {

@@ -4,10 +4,10 @@
 
 #include "api/cloud_routes.h"
 #include "crypto/digest.h"
+#include "support/counting_random.h"
 
 #include <gtest/gtest.h>
 
-#include "support/counting_random.h"
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>

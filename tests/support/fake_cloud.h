@@ -1,10 +1,10 @@
 // A cloud as its users see it, in memory: strict about what it is asked, and with time in its instances' lives.
 #pragma once
 
+#include "support/fake_http.h"
 #include "wire/cloud_api.h"
 #include "wire/cluster.h"
 
-#include "support/fake_http.h"
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -37,6 +37,8 @@ class FakeCloud {
   std::string refuse_tickets;     // with this reason
   std::string refuse_tickets_of;  // a member's name; empty: of all
   std::string refuse_orders;
+  std::string refuse_launches;
+  std::set<std::uint32_t> taken_vnis;
 
   wire::CloudView about;
   std::map<std::string, Instance> instances;
@@ -150,6 +152,9 @@ class FakeCloud {
     const auto valid = wire::validate(*network);
     if (!valid) return pass(valid);
     if (network->id != id) return fail(Errc::invalid_argument, "network {}: the body says {}", id, network->id);
+    if (taken_vnis.contains(network->vni)) {
+      return fail(Errc::conflict, "network {}: VNI {} is taken; draw another", id, network->vni);
+    }
     networks[id] = *network;
     return this->network(id);
   }
@@ -192,6 +197,7 @@ class FakeCloud {
     if (!request) return pass(request);
     if (instances.contains(request->id)) return wire::encode(instances[request->id].view);
     if (!networks.contains(request->interface.network)) return fail(Errc::not_found, "network: not known");
+    if (!refuse_launches.empty()) return fail(Errc::not_found, "run instance: {}", refuse_launches);
     if (std::min<std::size_t>(room, about.quota.instances) <= alive())
       return fail(Errc::exhausted, "quota: {} instances", about.quota.instances);
     const auto type = wire::find_instance_type(request->type);

@@ -48,7 +48,8 @@ class FakeHttp final : public sys::Http {
     auto response = co_await answer(std::move(to), std::move(request), idle_limit);
     while (response && response->next_chunk) {
       auto chunk = co_await response->next_chunk();
-      if (!chunk || chunk->empty()) break;
+      if (!chunk) co_return pass(chunk);
+      if (chunk->empty()) break;
       on_chunk(std::move(*chunk));
     }
     co_return response;

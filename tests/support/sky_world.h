@@ -2,13 +2,13 @@
 #pragma once
 
 #include "sky/sky.h"
-
-#include <gtest/gtest.h>
-
 #include "support/counting_random.h"
 #include "support/fake_cloud.h"
 #include "support/memory_files.h"
 #include "support/virtual_time.h"
+
+#include <gtest/gtest.h>
+
 #include <map>
 #include <memory>
 #include <string>

@@ -3,9 +3,9 @@
 
 #include "base/assert.h"
 #include "crypto/identity.h"
+#include "support/counting_random.h"
 #include "sys/stream.h"
 
-#include "support/counting_random.h"
 #include <chrono>
 #include <map>
 #include <string>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/cloud_bench.h"
+
 #include <map>
 
 namespace godwit::testing {
