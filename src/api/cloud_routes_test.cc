@@ -41,6 +41,13 @@ TEST_F(CloudRoutesTable, AWrongTokenIsNobodys) {
   EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 200);
 }
 
+TEST_F(CloudRoutesTable, ARevokedTokenIsNobodys) {
+  ASSERT_TRUE(a.cloud().accounts().revoke_tokens("alice"));
+  EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 401);
+  const auto again = a.cloud().accounts().issue_token("alice");
+  EXPECT_EQ(a.ask(CloudBench::as_user(*again, "GET", "/v1/cloud")).status, 200);
+}
+
 TEST_F(CloudRoutesTable, WhatIsNowhereIs404AndAWrongMethod405) {
   const auto ask = [&](std::string method, std::string path) {
     return a.ask(CloudBench::as_user(alice_a, std::move(method), std::move(path)));

@@ -32,6 +32,21 @@ Result<std::vector<TenantView>> Accounts::tenants() {
   });
 }
 
+Result<User> Accounts::find_tenant(const std::string& name) {
+  return core_.database().read([&](Sql& sql) -> Result<User> {
+    const auto row = select_one<TenantRow>(sql, "name = $1", name);
+    if (!row) return fail(Errc::not_found, "tenant {}: no such tenant", name);
+    return User{row->name, row->quota, row->is_operator};
+  });
+}
+
+Result<> Accounts::revoke_tokens(const std::string& tenant) {
+  return core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
+    sql.run("DELETE FROM tokens WHERE tenant = $1", tenant);
+    return {};
+  });
+}
+
 Result<std::string> Accounts::issue_token(const std::string& tenant) {
   auto token = crypto::make_token("gwuser", core_.random());
   const auto stored = core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
