@@ -183,6 +183,15 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
       break;
     }
     case wire::SwitchOp::announce: co_await answer_announce(request.announce, reply); break;
+    case wire::SwitchOp::hold:
+    case wire::SwitchOp::release: {
+      const auto now = parts_.clock.now();
+      const auto done =
+          request.op == wire::SwitchOp::hold ? core_.hold(now, request.hold) : core_.release(now, request.hold);
+      if (!done) reply.error = done.error().message;
+      poll();
+      break;
+    }
     case wire::SwitchOp::locations: reply.networks = core_.networks(); break;
     case wire::SwitchOp::stats: add_stats(reply); break;
   }
