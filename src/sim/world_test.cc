@@ -52,7 +52,8 @@ struct Two {
       ByteVector buffer(4096);
       const auto count = co_await (*stream)->read_some(buffer);
       if (!count) {
-        log += fmt::format("{} at {:.3f};", to_string(count.error().code), to_s(runtime.clock.now().time_since_epoch()));
+        log +=
+            fmt::format("{} at {:.3f};", to_string(count.error().code), to_s(runtime.clock.now().time_since_epoch()));
         co_return;
       }
       log += as_text(ByteView(buffer).first(*count));
