@@ -11,6 +11,7 @@ constexpr std::uint64_t kPartBytes = 64 * 1024;
 constexpr std::size_t kFrameLimit = 1024 * 1024;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::byte kLoaded{1};
+constexpr Millis kBottomHalf{1};  // between the word that it has failed and the vCPUs that run again
 
 ByteVector frame_of(Kind kind, ByteVector data) {
   ByteVector frame{static_cast<std::byte>(kind)};
@@ -78,16 +79,16 @@ sys::Task<void> QemuOutgoing::migrate(std::string socket) {
   }
   stream_ = std::move(*stream);
   const auto sent = co_await send(stream_);
-  finish(sent);
+  co_await finish(sent);
 }
 
-void QemuOutgoing::finish(const Result<>& sent) {
+sys::Task<void> QemuOutgoing::finish(Result<> sent) {
   const auto stream = std::move(stream_);
   if (sent) {
     core_.runstate = "postmigrate";
     core_.disk.unlock();
     become("completed");
-    return;
+    co_return;
   }
   core_.runtime().log.debug("migration: {}", sent.error().message);
   if (failed_on_disk_) {
@@ -96,10 +97,14 @@ void QemuOutgoing::finish(const Result<>& sent) {
   } else {
     stream->close();
   }
-  if (!cancelled_) become("failed");
+  const bool was_cancelled = cancelled_;
+  if (!was_cancelled) {
+    become("failed");
+    co_await core_.clock().sleep_for(kBottomHalf);
+  }
   if (ran_before_) core_.run();
   if (core_.runstate == "finish-migrate") core_.runstate = "postmigrate";  // it stood still before
-  if (cancelled_) become("cancelled");
+  if (was_cancelled) become("cancelled");
 }
 
 sys::Task<void> QemuOutgoing::linger(std::shared_ptr<sys::Stream> stream, int attempt) {

@@ -40,7 +40,7 @@ class QemuOutgoing final {
   [[nodiscard]] sys::Task<Result<>> send_rest(std::shared_ptr<sys::Stream> stream);
   [[nodiscard]] sys::Task<void> linger(std::shared_ptr<sys::Stream> stream, int attempt);
   [[nodiscard]] sys::Task<void> wait_for(Nanos span);
-  void finish(const Result<>& sent);
+  [[nodiscard]] sys::Task<void> finish(Result<> sent);
 
   QemuCore& core_;
   MigrationParameters& parameters_;

@@ -101,6 +101,7 @@ void QemuMirror::conclude(const Result<>& copied) {
     become("pending");
     core_.event("BLOCK_JOB_COMPLETED", std::move(last));
   } else if (copied) {
+    error_ = "Operation canceled";  // told when asked, not by the event
     become("aborting");
     core_.event("BLOCK_JOB_CANCELLED", std::move(last));
   } else {
