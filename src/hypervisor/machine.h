@@ -120,12 +120,16 @@ class Machine {
   [[nodiscard]] virtual sys::Task<Result<>> continue_switchover() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
   [[nodiscard]] virtual sys::Task<Result<MigrationStatus>> migration_status() = 0;
-  // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent.
+  // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent, and tells the
+  // truth: it returns when they run. The caller closes its ends of both sockets first. On a connection that is quiet, not
+  // closed, QEMU waits without end and answers nothing; and one of an earlier attempt that is closed during a later
+  // start_memory() kills it. Errors: timed_out (20 s a step), unavailable.
   [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
 
   // As the destination: contracts as in migrate/guest.h, DestinationGuest.
   [[nodiscard]] virtual sys::Task<Result<>> wait_loaded() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> finish_disk() = 0;
+  // Errors also: conflict where the memory is not loaded yet; QEMU is told nothing then.
   [[nodiscard]] virtual sys::Task<Result<>> start() = 0;
   // Whether this QEMU, deferred or incoming, could load a migration by post-copy. Errors: unsupported, in QEMU's words.
   [[nodiscard]] virtual sys::Task<Result<>> check_post_copy() = 0;

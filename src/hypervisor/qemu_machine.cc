@@ -145,7 +145,7 @@ QemuMachine::QemuMachine(sys::Runtime& runtime, MachineSpec spec, sys::ProcessId
 
 QemuMachine::~QemuMachine() = default;
 
-sys::Task<Result<>> QemuMachine::begin() {
+void QemuMachine::listen() {
   qmp_->on_event([this](const QmpEvent& event) {
     if (event.name == "BLOCK_IO_ERROR") log_.warn("disk: {}", text_of(event.data, "reason"));
     if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" || event.name == "MIGRATION" ||
@@ -153,6 +153,10 @@ sys::Task<Result<>> QemuMachine::begin() {
       news_.notify();
     }
   });
+}
+
+sys::Task<Result<>> QemuMachine::begin() {
+  listen();
   const auto known = co_await refresh();
   if (!known) co_return known;
   gate_.spawn(watch_process());
@@ -167,18 +171,20 @@ void QemuMachine::set_state(MachineState state, std::string problem) {
   if (changed_) changed_();
 }
 
-sys::Task<Result<>> QemuMachine::refresh() {
+sys::Task<Result<std::string>> QemuMachine::query_runstate() {
   const auto answer = co_await execute("query-status");
-  if (!answer) {
-    if (answer.error().code == Errc::timed_out) {
-      set_state(MachineState::hung, "QEMU's monitor has not answered for 10 s");
-    }
-    co_return pass(answer);
-  }
+  if (!answer) co_return pass(answer);
   const auto* status = answer->if_object();
   if (!status) co_return fail(Errc::protocol, "query-status: no object");
-  auto now = seen(text_of(*status, "status"));
+  auto word = text_of(*status, "status");
+  auto now = seen(word);
   if (state_ != MachineState::dead) set_state(now.state, std::move(now.problem));
+  co_return word;
+}
+
+sys::Task<Result<>> QemuMachine::refresh() {
+  const auto known = co_await query_runstate();
+  if (!known) co_return pass(known);
   co_return Result<>{};
 }
 
@@ -199,6 +205,8 @@ sys::Task<void> QemuMachine::watch_monitor() {
     const auto known = co_await refresh();
     if (!known) {
       log_.debug("{}", known.error().message);
+      // Where the connection is lost, that is noticed above; a monitor that hangs has cost its limit.
+      if (known.error().code == Errc::unavailable) co_await runtime_.clock.sleep_for(kReconnectPause);
       continue;
     }
     co_await news_.wait_until(runtime_.clock, runtime_.clock.now() + kMonitorPoll);
@@ -215,13 +223,17 @@ sys::Task<void> QemuMachine::reconnect() {
   }
   const auto before = std::exchange(qmp_, std::shared_ptr<Qmp>(std::move(*qmp)));
   co_await before->close();
-  qmp_->on_event([this](const QmpEvent&) { news_.notify(); });
+  listen();
 }
 
 sys::Task<Result<wire::json::value>> QemuMachine::execute(std::string command, wire::json::object arguments,
                                                           Nanos limit) {
   const auto qmp = qmp_;
   auto answer = co_await qmp->execute(std::move(command), std::move(arguments), limit);
+  if (!answer && answer.error().code == Errc::timed_out && state_ != MachineState::dead) {
+    set_state(MachineState::hung, "QEMU's monitor has not answered for 10 s");
+    news_.notify();
+  }
   if (!answer && answer.error().code == Errc::closed) {
     co_return fail(Errc::unavailable, "QEMU of {}: {}", spec_.id, answer.error().message);
   }

@@ -60,6 +60,19 @@ class QemuMachine final : public Machine {
   [[nodiscard]] sys::Task<Result<>> cancel_migration();
   [[nodiscard]] sys::Task<Result<>> cancel_mirror();
   [[nodiscard]] sys::Task<Result<std::string>> migration_word();
+  // QEMU's word for its state; keeps ours true.
+  [[nodiscard]] sys::Task<Result<std::string>> query_runstate();
+  // The mirror job; without one, all is empty.
+  struct MirrorJob {
+    std::string status;
+    std::string error;
+    [[nodiscard]] bool ended() const { return status.empty() || status == "concluded" || status == "null"; }
+    [[nodiscard]] std::string reason() const { return error.empty() ? "there is no mirror" : error; }
+  };
+  [[nodiscard]] sys::Task<Result<MirrorJob>> mirror_job();
+  // The error that says why QEMU has ended, or is about to.
+  [[nodiscard]] sys::Task<Result<>> tell_end();
+  void listen();
   void set_state(MachineState state, std::string problem);
 
   sys::Runtime& runtime_;
@@ -70,8 +83,6 @@ class QemuMachine final : public Machine {
   MachineState state_{MachineState::starting};
   std::string problem_;
   std::function<void()> changed_;
-  std::uint64_t mirror_mark_{1};
-  bool throttle_allowed_{false};
   sys::Signal news_;   // an event that may mean another state
   sys::Signal ended_;  // the process is gone
   sys::Gate gate_;

@@ -10,10 +10,10 @@ namespace json = wire::json;
 constexpr const char* kDisk = "disk0";     // node, export
 constexpr const char* kMirror = "mirror";  // job
 constexpr const char* kMirrorTarget = "mirror-target";
-constexpr Seconds kNoLimit{24 * 3600};   // callers have limits of their own
 constexpr Millis kPoll{500};             // for what an event may have told an earlier agent
 constexpr Seconds kSwitchoverLimit{30};  // of QEMU's own steps while the guest stands still
 constexpr Seconds kCancelLimit{20};
+constexpr Seconds kEndLimit{5};  // from the end of its monitor to that of a process
 constexpr std::uint64_t kUnlimited = 1ULL << 40U;  // QEMU's default of 128 MiB/s counts bytes before any encoding
 
 json::object capability(const char* name, bool on) { return {{"capability", name}, {"state", on}}; }
@@ -30,7 +30,11 @@ std::uint64_t number_at(const json::object& object, const char* key) {
   return field->is_uint64() ? field->get_uint64() : 0;
 }
 
-bool is_about_mirror(const QmpEvent& event) { return text_at(event.data, "device") == kMirror; }
+bool is_about_mirror(const QmpEvent& event) {
+  return event.name == "JOB_STATUS_CHANGE" && text_at(event.data, "id") == kMirror;
+}
+
+bool is_about_migration(const QmpEvent& event) { return event.name == "MIGRATION"; }
 
 bool is_failure(const std::string& status) { return status == "failed" || status == "cancelled" || status == "none"; }
 
@@ -44,43 +48,66 @@ sys::Task<Result<>> QemuMachine::start_disk(std::string nbd_socket, std::uint64_
       {"driver", "nbd"}, {"node-name", kMirrorTarget}, {"export", kDisk}, {"server", std::move(server)}};
   const auto added = co_await execute("blockdev-add", std::move(target), Seconds{30});
   if (!added) co_return fail(added, "open the destination's disk");
-  mirror_mark_ = qmp_->mark();
-  json::object mirror{{"job-id", kMirror}, {"device", kDisk}, {"target", kMirrorTarget}, {"sync", "top"}};
+  // Kept until we dismiss it: so how it ended can be asked by an agent that wasn't there.
+  json::object mirror{
+      {"job-id", kMirror}, {"device", kDisk}, {"target", kMirrorTarget}, {"sync", "top"}, {"auto-dismiss", false}};
   if (max_bytes_per_s > 0) mirror["speed"] = static_cast<std::int64_t>(max_bytes_per_s);
   const auto started = co_await execute("blockdev-mirror", std::move(mirror));
   if (!started) co_return fail(started, "mirror the disk");
   co_return Result<>{};
 }
 
+sys::Task<Result<QemuMachine::MirrorJob>> QemuMachine::mirror_job() {
+  const auto answer = co_await execute("query-jobs");
+  if (!answer) co_return pass(answer);
+  const auto* list = answer->if_array();
+  if (!list) co_return fail(Errc::protocol, "query-jobs: no array");
+  for (const auto& each : *list) {
+    const auto* job = each.if_object();
+    if (job && text_at(*job, "id") == kMirror) co_return MirrorJob{text_at(*job, "status"), text_at(*job, "error")};
+  }
+  co_return MirrorJob{};
+}
+
+// The event says when to look; the answer to the query is what counts, so it works for an adopted machine too.
 sys::Task<Result<>> QemuMachine::wait_disk_ready() {
-  const auto qmp = qmp_;
-  auto wanted = [](const QmpEvent& event) {
-    return is_about_mirror(event) && (event.name == "BLOCK_JOB_READY" || event.name == "BLOCK_JOB_COMPLETED" ||
-                                      event.name == "BLOCK_JOB_CANCELLED");
-  };
-  const auto event = co_await qmp->wait_event(mirror_mark_, std::move(wanted), kNoLimit);
-  if (!event) co_return fail(event, "mirror the disk");
-  if (event->name == "BLOCK_JOB_READY") co_return Result<>{};
-  co_return fail(Errc::io, "mirror the disk: {}", text_at(event->data, "error"));
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    const auto job = co_await mirror_job();
+    if (!job) co_return fail(job, "mirror the disk");
+    if (job->status == "ready" || job->status == "standby") co_return Result<>{};
+    if (job->ended()) co_return fail(Errc::io, "mirror the disk: {}", job->reason());
+    (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
+  }
 }
 
 sys::Task<Result<>> QemuMachine::end_disk() {
-  const auto qmp = qmp_;
-  const auto mark = qmp->mark();
-  json::object job{{"device", kMirror}};
-  const auto asked = co_await execute("block-job-cancel", std::move(job));
-  if (!asked) co_return fail(asked, "end the mirror");
-  auto wanted = [](const QmpEvent& event) {
-    return is_about_mirror(event) && (event.name == "BLOCK_JOB_COMPLETED" || event.name == "BLOCK_JOB_CANCELLED");
-  };
-  const auto event = co_await qmp->wait_event(mark, std::move(wanted), kSwitchoverLimit);
-  if (!event) co_return fail(event, "end the mirror");
-  // A ready mirror that is told to end "completes": it has written and flushed everything. Anything else has not.
-  const auto error = text_at(event->data, "error");
-  if (event->name != "BLOCK_JOB_COMPLETED" || !error.empty()) {
-    co_return fail(Errc::io, "end the mirror: {}", error.empty() ? "it was cut off" : error);
+  auto job = co_await mirror_job();
+  if (!job) co_return fail(job, "end the mirror");
+  if (job->ended()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
+  if (job->status != "ready" && job->status != "standby") {
+    co_return fail(Errc::conflict, "end the mirror: it has not caught up yet (it is {})", job->status);
   }
-  // The target stays open until resume() or the end: closing it would cost two round trips of the pause.
+  json::object about{{"device", kMirror}};
+  const auto asked = co_await execute("block-job-cancel", std::move(about));
+  if (!asked) co_return fail(asked, "end the mirror");
+  // A ready mirror that is told to end has written and flushed everything when it concludes without an error.
+  const auto deadline = runtime_.clock.now() + kSwitchoverLimit;
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    job = co_await mirror_job();
+    if (!job) co_return fail(job, "end the mirror");
+    if (job->ended()) break;
+    if (runtime_.clock.now() > deadline) {
+      co_return fail(Errc::timed_out, "end the mirror: the destination has not taken the last writes within {:.0f} s",
+                     to_s(kSwitchoverLimit));
+    }
+    (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
+  }
+  if (job->status.empty() || !job->error.empty()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
+  // The job and its target stay until resume() or the end: closing them would cost two round trips of the pause.
   co_return Result<>{};
 }
 
@@ -137,20 +164,21 @@ sys::Task<Result<>> QemuMachine::wait_migration(std::string wanted) {
       const auto reason = text_at(*object, "error-desc");
       co_return fail(Errc::io, "QEMU's migration: {}{}{}", status, reason.empty() ? "" : ": ", reason);
     }
-    auto moved = [](const QmpEvent& event) { return event.name == "MIGRATION"; };
-    const auto event = co_await qmp->wait_event(mark, std::move(moved), kPoll);
-    if (!event && event.error().code == Errc::closed && state_ == MachineState::dead) {
-      co_return fail(Errc::unavailable, "QEMU of {} has ended", spec_.id);
-    }
+    (void)co_await qmp->wait_event(mark, is_about_migration, kPoll);
   }
 }
 
 sys::Task<Result<>> QemuMachine::wait_paused() { co_return co_await wait_migration("pre-switchover"); }
 
 sys::Task<Result<>> QemuMachine::continue_switchover() {
-  json::object from{{"state", "pre-switchover"}};
-  const auto continued = co_await execute("migrate-continue", std::move(from));
-  if (!continued) co_return fail(continued, "continue the switchover");
+  const auto status = co_await migration_word();
+  if (!status) co_return fail(status, "continue the switchover");
+  // An agent before us may have done it already.
+  if (*status != "device" && *status != "completed") {
+    json::object from{{"state", "pre-switchover"}};
+    const auto continued = co_await execute("migrate-continue", std::move(from));
+    if (!continued) co_return fail(continued, "continue the switchover");
+  }
   auto completed = wait_migration("completed");
   co_return co_await sys::within(runtime_.clock, kSwitchoverLimit, "send the device state", std::move(completed));
 }
@@ -194,8 +222,7 @@ sys::Task<Result<>> QemuMachine::cancel_migration() {
       co_return fail(Errc::timed_out, "cancel QEMU's migration: it stays {}", *status);
     const auto asked = co_await execute("migrate_cancel");
     if (!asked) co_return fail(asked, "cancel QEMU's migration");
-    auto moved = [](const QmpEvent& event) { return event.name == "MIGRATION"; };
-    (void)co_await qmp->wait_event(mark, std::move(moved), kPoll);
+    (void)co_await qmp->wait_event(mark, is_about_migration, kPoll);
   }
 }
 
@@ -204,31 +231,37 @@ sys::Task<Result<>> QemuMachine::cancel_mirror() {
   for (bool asked = false;;) {
     const auto qmp = qmp_;
     const auto mark = qmp->mark();
-    const auto jobs = co_await execute("query-block-jobs");
-    if (!jobs) co_return pass(jobs);
-    if (!jobs->is_array() || jobs->get_array().empty()) break;
-    if (runtime_.clock.now() > deadline) co_return fail(Errc::timed_out, "cancel the mirror: it does not end");
-    if (!asked) {
-      // Not in order: its target may be gone, and what it has written is of no use any more.
-      json::object job{{"device", kMirror}, {"force", true}};
-      const auto cancelled = co_await execute("block-job-cancel", std::move(job));
-      if (!cancelled) log_.debug("{}", cancelled.error().message);  // it may have ended just now
-      asked = true;
+    const auto job = co_await mirror_job();
+    if (!job) co_return pass(job);
+    if (job->status.empty()) break;
+    if (runtime_.clock.now() > deadline) {
+      co_return fail(Errc::timed_out, "cancel the mirror: it does not end (is its connection closed?)");
     }
-    auto ended = [](const QmpEvent& event) { return event.name.starts_with("BLOCK_JOB_"); };
-    (void)co_await qmp->wait_event(mark, std::move(ended), kPoll);
+    if (job->ended()) {
+      json::object about{{"id", kMirror}};
+      const auto dismissed = co_await execute("job-dismiss", std::move(about));
+      if (!dismissed) co_return fail(dismissed, "cancel the mirror");
+      break;
+    }
+    if (!std::exchange(asked, true)) {
+      // Not in order: its target may be gone, and what it has written is of no use any more.
+      json::object about{{"device", kMirror}, {"force", true}};
+      const auto cancelled = co_await execute("block-job-cancel", std::move(about));
+      if (!cancelled) log_.debug("{}", cancelled.error().message);  // it may have ended just now
+    }
+    (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
   }
   json::object target{{"node-name", kMirrorTarget}};
   const auto removed = co_await execute("blockdev-del", std::move(target));
-  if (!removed) log_.debug("{}", removed.error().message);  // there is none when no mirror was started
-  co_return Result<>{};
+  if (!removed && removed.error().code != Errc::conflict) co_return fail(removed, "cancel the mirror");
+  co_return Result<>{};  // a conflict: there is none, as no mirror was started
 }
 
 sys::Task<Result<>> QemuMachine::resume() {
   const auto migration = co_await cancel_migration();
-  if (!migration) co_return migration;
+  if (!migration) co_return fail(migration, "resume " + spec_.id);
   const auto mirror = co_await cancel_mirror();
-  if (!mirror) co_return mirror;
+  if (!mirror) co_return fail(mirror, "resume " + spec_.id);
   co_return co_await start();
 }
 
@@ -260,16 +293,21 @@ sys::Task<Result<>> QemuMachine::wait_loaded() {
     const auto qmp = qmp_;
     const auto mark = qmp->mark();
     const auto status = co_await migration_word();
+    if (!status && status.error().code == Errc::unavailable) co_return co_await tell_end();
     if (!status) co_return pass(status);
     if (*status == "completed") co_return Result<>{};
-    if (*status == "failed") co_return fail(Errc::io, "QEMU could not load the memory");
-    auto moved = [](const QmpEvent& event) { return event.name == "MIGRATION"; };
-    const auto event = co_await qmp->wait_event(mark, std::move(moved), kPoll);
-    if (!event && event.error().code == Errc::closed) {
-      // A QEMU that can't load what it is sent ends itself; its process is seen to end a moment later.
-      co_return fail(Errc::unavailable, "QEMU has ended while it loaded the memory: {}", problem_);
-    }
+    if (*status == "failed") co_return co_await tell_end();
+    (void)co_await qmp->wait_event(mark, is_about_migration, kPoll);
   }
+}
+
+// A QEMU that can't load what it is sent ends itself; its process is seen to end a moment after its monitor.
+sys::Task<Result<>> QemuMachine::tell_end() {
+  const auto deadline = runtime_.clock.now() + kEndLimit;
+  while (state_ != MachineState::dead && runtime_.clock.now() < deadline) {
+    co_await ended_.wait_until(runtime_.clock, deadline);
+  }
+  co_return fail(Errc::io, "load the memory: {}", problem_.empty() ? "the migration failed" : problem_);
 }
 
 sys::Task<Result<>> QemuMachine::check_post_copy() {
@@ -290,7 +328,22 @@ sys::Task<Result<>> QemuMachine::finish_disk() {
   co_return runtime_.files.sync_file(spec_.disk_path);
 }
 
+// Told to run while it waits for memory, QEMU would run by itself once it has it, whoever owns the instance by then. And
+// just after a failed migration it says "Migration is not finalized yet", and runs a moment later.
 sys::Task<Result<>> QemuMachine::start() {
+  const auto deadline = runtime_.clock.now() + kCancelLimit;
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    const auto runstate = co_await query_runstate();
+    if (!runstate) co_return fail(runstate, "start the vCPUs");
+    if (*runstate == "running") co_return Result<>{};
+    if (*runstate == "inmigrate") co_return fail(Errc::conflict, "start the vCPUs: the memory is not loaded yet");
+    if (*runstate != "finish-migrate") break;
+    if (runtime_.clock.now() > deadline) co_return fail(Errc::timed_out, "start the vCPUs: QEMU stays {}", *runstate);
+    auto resumed = [](const QmpEvent& event) { return event.name == "RESUME"; };
+    (void)co_await qmp->wait_event(mark, std::move(resumed), kPoll);
+  }
   const auto started = co_await execute("cont");
   if (!started) co_return fail(started, "start the vCPUs");
   co_return co_await refresh();

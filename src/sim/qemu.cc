@@ -1,0 +1,127 @@
+#include "sim/qemu.h"
+
+#include <algorithm>
+#include <csignal>
+
+namespace godwit::sim {
+namespace {
+
+// "socket,id=qmp,path=/x,server=on" -> "/x"
+std::string option_in(const std::string& options, const std::string& key) {
+  const auto at = ("," + options).find("," + key + "=");
+  if (at == std::string::npos) return {};
+  const auto start = at + key.size() + 1;
+  return options.substr(start, options.find(',', start) - start);
+}
+
+QemuLine line_of(const sys::ProcessSpec& spec) {
+  QemuLine line;
+  const auto& words = spec.argv;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const auto next = i + 1 < words.size() ? words[i + 1] : std::string();
+    if (words[i] == "-S") line.stopped = true;
+    if (words[i] == "-incoming") line.incoming = true;
+    if (words[i] == "-name") line.instance = option_in(next, "guest");
+    if (words[i] == "-chardev" && next.starts_with("socket,id=qmp,")) line.monitor_path = option_in(next, "path");
+    if (words[i] != "-blockdev") continue;
+    const auto node = wire::parse_json(next);
+    const auto* file = node && node->is_object() ? node->get_object().if_contains("filename") : nullptr;
+    if (file && file->is_string()) line.disk_path = std::string(file->get_string());
+  }
+  return line;
+}
+
+// What it answers when it is not to run a machine.
+Result<std::string> answer(Host& host, const sys::ProcessSpec& spec) {
+  const auto has = [&](const std::string& word) { return std::ranges::find(spec.argv, word) != spec.argv.end(); };
+  if (has("--version")) return "QEMU emulator version 7.2.22 (simulated)\n";
+  if (has("-machine") && has("help")) {
+    return "Supported machines are:\npc-i440fx-7.2        Standard PC\npc-q35-7.2           Standard PC (Q35)\n";
+  }
+  if (has("-cpu") && has("help")) return "Available CPUs:\nx86 Nehalem\nx86 qemu64\nx86 max\n";
+  for (const auto& word : spec.argv) {
+    if (word.starts_with("file:")) host.files().write_cached(word.substr(5), "godwit-boots");
+  }
+  return "";
+}
+
+}  // namespace
+
+void install_qemu(Host& host, Guests& guests, const QemuSettings& settings) {
+  host.register_program(kQemu, [&guests, settings](Process& process, const sys::ProcessSpec& spec) {
+    return std::make_unique<Qemu>(process, guests, settings, spec);
+  });
+  host.register_command(kQemu, [&host](const sys::ProcessSpec& spec) { return answer(host, spec); });
+}
+
+Qemu::Qemu(Process& process, Guests& guests, const QemuSettings& settings, const sys::ProcessSpec& spec)
+    : core_(process, guests, settings, line_of(spec), spec.output_path,
+            [this](std::string command, json::object arguments) {
+              return execute(std::move(command), std::move(arguments));
+            }),
+      server_(process.runtime(), core_.disk),
+      outgoing_(core_, parameters_,
+                [this] {
+                  if (has_job()) mirror_->on_drain();
+                }),
+      incoming_(core_),
+      gate_(process.runtime().executor) {
+  add_commands();
+  add_mirror_commands();
+  add_migration_commands();
+  add_server_commands();
+  process.on_signal([this](int number) {
+    if (number == SIGTERM) shut_down(false, "host-signal");
+    core_.end();
+  });
+  gate_.spawn(main());
+}
+
+Qemu::~Qemu() = default;
+
+sys::Task<void> Qemu::main() {
+  co_await core_.clock().sleep_for(core_.settings.start_time);
+  // An incoming machine's disk stays inactive, and unlocked, until it is exported or loaded.
+  const auto active = core_.line.incoming ? Result<>() : core_.activate_disk();
+  if (!active) {
+    core_.die(active.error().message);
+    co_return;
+  }
+  const auto open = core_.monitor.open(core_.line.monitor_path);
+  if (!open) {
+    core_.die(open.error().message);
+    co_return;
+  }
+  core_.disk.load();
+  core_.remember(core_.disk.whole());
+  gate_.spawn(guest());
+  if (!core_.line.stopped && !core_.line.incoming) core_.run();
+}
+
+sys::Task<void> Qemu::guest() {
+  for (;;) {
+    co_await core_.clock().sleep_for(core_.settings.write_interval);
+    if (core_.write_record() && has_job()) mirror_->on_write(core_.remembered());
+  }
+}
+
+void Qemu::hang() { hung_ = std::make_unique<MainLoop::Hold>(core_.loop); }
+
+void Qemu::shut_down(bool by_guest, const std::string& reason) {
+  json::object data{{"guest", by_guest}, {"reason", reason}};
+  core_.event("SHUTDOWN", std::move(data));
+  if (by_guest) core_.halt("shutdown");
+}
+
+sys::Task<void> Qemu::press_power_button() {
+  core_.event("POWERDOWN");
+  co_await core_.clock().sleep_for(core_.settings.shutdown_time);
+  if (core_.running()) power_off();
+}
+
+sys::Task<void> Qemu::quit_soon() {
+  co_await core_.clock().sleep_for(Millis{1});  // after the reply
+  core_.end();
+}
+
+}  // namespace godwit::sim
