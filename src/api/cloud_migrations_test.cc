@@ -1,14 +1,9 @@
 // A migration as two clouds see it: tickets, votes, fences, and what each cloud shows.
 #include "support/two_clouds.h"
-<<<<<<< HEAD
 
 #include <gtest/gtest.h>
 
 #include <random>
-=======
->>>>>>> main
-
-#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {
