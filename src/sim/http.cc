@@ -1,5 +1,7 @@
 #include "sim/http.h"
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
 namespace godwit::sim {
 namespace {
 
@@ -79,30 +81,52 @@ struct Serving {
   sys::Gate gate;
 };
 
+// The answer and its chunks; an end in order is an empty message.
+sys::Task<void> respond(std::shared_ptr<Serving> at, sys::Stream& stream, sys::HttpRequest request) {
+  sys::HttpResponse response;
+  if (request.body.size() > at->limits.body_bytes) {
+    response.status = 413;
+    response.body = R"({"error":{"code":"exhausted","message":"the body is larger than this server takes"}})";
+  } else {
+    response = co_await at->handler(std::move(request));
+  }
+  response.headers.try_emplace("content-type", "application/json");
+  Fields head{std::to_string(response.status), response.body};
+  put_map(head, response.headers);
+  auto bytes = pack(head);
+  auto written = co_await stream.write(bytes);
+  while (written && response.next_chunk) {
+    const auto chunk = co_await response.next_chunk();
+    if (!chunk) co_return;
+    if (chunk->empty()) break;
+    const Fields one{*chunk};
+    bytes = pack(one);
+    written = co_await stream.write(bytes);
+  }
+  const Fields end;
+  bytes = pack(end);
+  if (written) written = co_await stream.write(bytes);
+}
+
+// Returns when the other side is gone.
+sys::Task<void> until_gone(sys::Stream& stream) {
+  ByteVector nothing(1);
+  for (;;) {
+    const auto count = co_await stream.read_some(nothing);
+    if (!count) co_return;
+  }
+}
+
 sys::Task<void> answer(std::shared_ptr<Serving> at, Incoming incoming) {
+  using namespace boost::asio::experimental::awaitable_operators;
   const auto stream = make_stream(at->gate.executor(), std::move(incoming.connection), 1, {});
   const auto fields = co_await read_fields(*stream);
   if (!fields) co_return;
   auto request = request_of(*fields);
   if (!incoming.peer.name.empty()) request.peer = incoming.peer;
   request.remote = incoming.remote;
-  sys::HttpResponse response;
-  if (request.body.size() > at->limits.body_bytes) {
-    response.status = 413;
-  } else {
-    response = co_await at->handler(std::move(request));
-  }
-  Fields head{std::to_string(response.status), response.body};
-  put_map(head, response.headers);
-  const auto bytes = pack(head);
-  auto written = co_await stream->write(bytes);
-  while (written && response.next_chunk) {
-    const auto chunk = co_await response.next_chunk();
-    if (!chunk || chunk->empty()) break;
-    const Fields one{*chunk};
-    const auto packed = pack(one);
-    written = co_await stream->write(packed);
-  }
+  auto either = respond(at, *stream, std::move(request)) || until_gone(*stream);
+  co_await std::move(either);
 }
 
 sys::Task<void> accept_all(std::shared_ptr<Serving> at) {
@@ -127,10 +151,22 @@ class SimHttpServer final : public sys::HttpServer {
   std::shared_ptr<Serving> at_;
 };
 
+// Errors: invalid_argument where a header would forge another.
+Result<> check_headers(const sys::HttpRequest& request) {
+  for (const auto& [name, value] : request.headers) {
+    if ((name + value).find_first_of("\r\n") != std::string::npos) {
+      return fail(Errc::invalid_argument, "header {}: has a line break", name);
+    }
+  }
+  return {};
+}
+
 // Everything of a call but its limit. `on_chunk` null: chunks are joined to the body.
 sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& process, std::shared_ptr<Trust> trust,
                                               sys::HttpEndpoint to, sys::HttpRequest request,
                                               std::function<void(std::string)> on_chunk, Nanos idle_limit) {
+  const auto sound = check_headers(request);
+  if (!sound) co_return pass(sound);
   TcpListening::Admission check = [trust, to](const Identity& shown) -> Result<sys::PeerIdentity> {
     if (to.tls == sys::HttpTls::none) return sys::PeerIdentity{};
     if (shown.name != to.name) return fail(Errc::not_authentic, "certificate of {}: called as {}", shown.name, to.name);
@@ -154,7 +190,7 @@ sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& p
   for (;;) {
     auto next = read_fields(*stream);
     const auto chunk = co_await sys::within(process.runtime().clock, idle_limit, what, std::move(next));
-    if (!chunk && chunk.error().code == Errc::closed) break;
+    if (chunk && chunk->empty()) break;
     if (!chunk && chunk.error().code == Errc::timed_out) co_return pass(chunk);
     if (!chunk) co_return fail(Errc::unavailable, "{}: {}", what, chunk.error().message);
     if (on_chunk) {

@@ -1,4 +1,5 @@
 // The simulated seams, in the suites that the real ones pass.
+#include "conformance/http_suite.h"
 #include "conformance/peer_network_suite.h"
 #include "conformance/stream_suite.h"
 #include "sim/host.h"
@@ -81,6 +82,21 @@ struct PeerSuiteHarness {
   sys::PeerNetwork& host(const testing::HostSpec& spec) { return inner.host_of(spec); }
 };
 
+struct HttpHarness : PeerSuiteHarness {
+  sys::Http& party(const testing::HostSpec& spec) {
+    (void)host(spec);
+    std::string key = spec.name + spec.signer;
+    std::vector<sys::TrustedCa> trusted;
+    for (const auto& cloud : spec.trusts) {
+      key += cloud;
+      trusted.push_back(sim::authority(cloud, cloud));
+    }
+    auto& http = inner.made[key]->runtime().http;
+    http.trust(std::move(trusted));
+    return http;
+  }
+};
+
 // Two hosts with the WAN between them.
 struct WanHarness : Harness {
   Process& far{other.start("far", {"b1.cloud-b.godwit", "cloud-b"}, make_bare)};
@@ -112,4 +128,5 @@ namespace godwit::testing {
 INSTANTIATE_TYPED_TEST_SUITE_P(SimulatedUnix, StreamSuite, sim::UnixHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(SimulatedWan, StreamSuite, sim::WanHarness);
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, PeerNetworkSuite, sim::PeerSuiteHarness);
+INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, HttpSuite, sim::HttpHarness);
 }  // namespace godwit::testing

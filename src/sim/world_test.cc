@@ -13,12 +13,13 @@ namespace {
 // A program whose main() is a function of the test.
 class Main final : public Program {
  public:
-  Main(Process& process, const std::function<sys::Task<void>(sys::Runtime&)>& body)
-      : gate_(process.runtime().executor) {
-    gate_.spawn(body(process.runtime()));
+  Main(Process& process, std::function<sys::Task<void>(sys::Runtime&)> body)
+      : body_(std::move(body)), gate_(process.runtime().executor) {
+    gate_.spawn(body_(process.runtime()));
   }
 
  private:
+  std::function<sys::Task<void>(sys::Runtime&)> body_;  // its captures are those of the coroutine
   sys::Gate gate_;
 };
 
