@@ -83,7 +83,7 @@ class Lab:
 
     def hosts_alive(self, accounts):
         try:
-            hosts = self.cli("host", "list", limit_s=20)["hosts"]
+            hosts = [host for cloud in self.cli("host", "list", limit_s=20)["clouds"] for host in cloud["hosts"]]
         except (Failed, ValueError, KeyError):
             return False
         wanted = len(list((self.directory / "hosts").iterdir()))

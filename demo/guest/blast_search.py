@@ -45,7 +45,7 @@ for line in sys.stdin:
 def arguments():
     parser = argparse.ArgumentParser(description="A BLAST search spread over the members of a cluster.")
     parser.add_argument("members", nargs="+", metavar="MEMBER", help="DNS name of a member")
-    parser.add_argument("--queries", type=int, default=48, help="how many of the query sequences to search for (%(default)s)")
+    parser.add_argument("--queries", type=int, default=96, help="how many of the query sequences to search for (%(default)s)")
     parser.add_argument("--per-task", type=int, default=2, help="queries in a task (%(default)s)")
     parser.add_argument("--query-file", type=Path, default=Path(DATA, "query.fasta"), help="%(default)s")
     parser.add_argument("--database", default=DATA + "/db", help="%(default)s")

@@ -3,12 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "text.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
-
-#include "text.h"
 
 namespace godwit::tiny {
 namespace {
@@ -38,9 +37,7 @@ std::optional<std::string> Disk::open_once() {
   return std::nullopt;
 }
 
-std::uint64_t Disk::records() {
-  return open_once() ? 0 : records_;
-}
+std::uint64_t Disk::records() { return open_once() ? 0 : records_; }
 
 std::string Disk::write(std::uint64_t record, std::uint64_t version) {
   if (auto error = open_once()) return *error;

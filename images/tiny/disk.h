@@ -1,11 +1,10 @@
 // images/tiny/disk.h: numbered 4 KiB records on /dev/vda. A write that returned is on the disk.
 #pragma once
 
+#include "pattern.h"
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "pattern.h"
 
 namespace godwit::tiny {
 

@@ -11,11 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "text.h"
 #include <cstring>
 #include <filesystem>
 #include <set>
-
-#include "text.h"
 
 namespace godwit::tiny {
 namespace {
@@ -106,9 +105,11 @@ void bring_up_network() {
   if (address != "none") {
     if (!mtu.empty()) set_mtu(socket, mtu);
     const std::size_t slash = address.find('/');
-    if (address.empty()) start_dhcp();
-    else set_address(socket, address.substr(0, slash),
-                     slash == address.npos ? 24 : number_of(address.substr(slash + 1)).value_or(24));
+    if (address.empty())
+      start_dhcp();
+    else
+      set_address(socket, address.substr(0, slash),
+                  slash == address.npos ? 24 : number_of(address.substr(slash + 1)).value_or(24));
     set_up(socket);
     set_gateway(socket, kernel_option("godwit.gateway"));
   }

@@ -11,8 +11,8 @@ void prepare_kernel();
 // The value of `key=` on the kernel's command line, or nothing.
 std::string kernel_option(const std::string& key);
 
-// Brings eth0 up: godwit.ip=ADDRESS/PREFIX [godwit.gateway=ADDRESS] [godwit.mtu=BYTES], or godwit.ip=none, or else DHCP.
-// DHCP goes on in the background until it gets an answer.
+// Brings eth0 up: godwit.ip=ADDRESS/PREFIX [godwit.gateway=ADDRESS] [godwit.mtu=BYTES], or godwit.ip=none, or else
+// DHCP. DHCP goes on in the background until it gets an answer.
 void bring_up_network();
 
 // Facts about eth0 for people and tests: "mac=… ip=… mtu=…".

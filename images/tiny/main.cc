@@ -7,13 +7,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "guest.h"
+#include "service.h"
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <thread>
-
-#include "guest.h"
-#include "service.h"
 
 using namespace godwit::tiny;
 

@@ -2,9 +2,8 @@
 
 #include <sys/sysinfo.h>
 
-#include <chrono>
-
 #include "text.h"
+#include <chrono>
 
 namespace godwit::tiny {
 namespace {
@@ -22,7 +21,7 @@ std::string DirtyMemory::set(std::uint64_t mib_per_s, std::uint64_t mib) {
   const std::uint64_t pages = mib * kPagesPerMib;
   if (mib_per_s > kMaxMibPerSecond) return print("ERR at most %lu MiB/s", kMaxMibPerSecond);
   if (mib > 0 && pages != region_.size()) {
-    struct sysinfo now {};
+    struct sysinfo now{};
     sysinfo(&now);
     const std::uint64_t free_mib = (now.freeram * now.mem_unit + region_.size() * kPageBytes) >> 20;
     if (mib > free_mib * 3 / 4) return print("ERR %lu MiB asked, %lu MiB free", mib, free_mib);

@@ -1,14 +1,13 @@
 // images/tiny/memory.h: memory that is written at a known rate, and can tell whether it is still what was written.
 #pragma once
 
+#include "pattern.h"
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "pattern.h"
 
 namespace godwit::tiny {
 

@@ -6,10 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include <algorithm>
 #include <ctime>
-
-#include "guest.h"
 
 namespace godwit::tiny {
 namespace {
@@ -61,8 +60,8 @@ bool Service::answer(Line& peer, const std::string& line) {
   if (command == "WRITES" && numbered) return write_records(peer, words);
   if (command == "READ" && numbered) return peer.write(disk_.read(*number_of(words[1])));
   if (command == "SUM")
-    return peer.write(disk_.sum(number_at(words, 1, 0),
-                                words.size() > 2 ? number_of(words[2]) : std::optional<std::uint64_t>()));
+    return peer.write(
+        disk_.sum(number_at(words, 1, 0), words.size() > 2 ? number_of(words[2]) : std::optional<std::uint64_t>()));
   if (command == "FOLLOW" && words.size() > 1) return peer.write(follower_.start(words[1], shape_at(words, 2)));
   if (command == "FOLLOWED") return peer.write(follower_.report());
   if (command == "SH") return shell(peer, rest);
@@ -75,7 +74,7 @@ bool Service::answer(Line& peer, const std::string& line) {
 std::string Service::status() {
   timespec up{};
   clock_gettime(CLOCK_MONOTONIC, &up);
-  struct sysinfo now {};
+  struct sysinfo now{};
   sysinfo(&now);
   return print("OK boot=%s uptime_ms=%ld %s memory_kib=%lu disk_records=%lu",
                file_content("/proc/sys/kernel/random/boot_id").c_str(), up.tv_sec * 1000 + up.tv_nsec / 1'000'000,

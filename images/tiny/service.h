@@ -1,13 +1,12 @@
 // images/tiny/service.h: the commands that tests drive the guest with. Format: images/README.md.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "disk.h"
 #include "memory.h"
 #include "stream.h"
 #include "text.h"
+#include <string>
+#include <vector>
 
 namespace godwit::tiny {
 

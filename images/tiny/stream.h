@@ -1,11 +1,10 @@
 // images/tiny/stream.h: a numbered stream of lines, its source, and a follower that counts what went missing.
 #pragma once
 
+#include "text.h"
 #include <cstdint>
 #include <mutex>
 #include <string>
-
-#include "text.h"
 
 namespace godwit::tiny {
 

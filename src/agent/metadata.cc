@@ -82,6 +82,7 @@ std::map<std::string, std::string> metadata_tree(const Guest& guest) {
   tree[interface + "owner-id"] = spec.tenant;
   tree[interface + "subnet-id"] = spec.interface.network;
   tree[interface + "subnet-ipv4-cidr-block"] = guest.cidr;
+  tree[interface + "vpc-id"] = spec.interface.network;  // without it cloud-init takes the instance for "EC2 Classic"
   return tree;
 }
 
@@ -178,7 +179,12 @@ sys::HttpResponse Metadata::answer(const sys::HttpRequest& request) {
     const auto& data = entry.guest.spec.user_data;
     return data.empty() ? status(404, "no user data") : text(data);
   }
-  if (rest == "dynamic/instance-identity/document") return text(identity_document(entry.guest));
+  if (rest == "dynamic" || rest.starts_with("dynamic/")) {
+    // cloud-init asks for the directory first, and without an answer again and again for five seconds of each boot.
+    const std::map<std::string, std::string> dynamic{{"instance-identity/document", identity_document(entry.guest)}};
+    rest.remove_prefix(std::min<std::size_t>(rest.size(), 8));
+    if (auto content = look_up(dynamic, rest)) return text(std::move(*content));
+  }
   if (rest == "meta-data" || rest.starts_with("meta-data/")) {
     rest.remove_prefix(std::min<std::size_t>(rest.size(), 10));
     if (auto content = look_up(entry.tree, rest)) return text(std::move(*content));

@@ -77,6 +77,9 @@ TEST_F(MetadataTest, DirectoriesAreListedAsEc2ListsThem) {
   EXPECT_EQ(get("/latest/meta-data/network/interfaces/macs/"), "02:00:00:00:00:01/");
   EXPECT_NE(get("/latest/meta-data/").find("placement/"), std::string::npos);
   EXPECT_EQ(get("/latest/meta-data/no/such"), "status 404");
+  EXPECT_EQ(get("/latest/dynamic/instance-identity"), "document");
+  EXPECT_EQ(get("/latest/dynamic/instance-identity/"), "document");
+  EXPECT_NE(get("/latest/dynamic/instance-identity/document").find("i-0123456789abcdef0"), std::string::npos);
 }
 
 TEST_F(MetadataTest, NothingIsToldWithoutAFreshTokenOfOnesOwn) {

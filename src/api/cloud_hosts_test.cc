@@ -1,7 +1,7 @@
 // Hosts over a cloud's API: joining, reporting, long polls.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {

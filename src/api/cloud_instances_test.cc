@@ -1,7 +1,7 @@
 // Instances over a cloud's API: what users ask, what hosts are told and report.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {

@@ -1,7 +1,9 @@
 // A migration as two clouds see it: tickets, votes, fences, and what each cloud shows.
+#include "support/two_clouds.h"
+
 #include <gtest/gtest.h>
 
-#include "support/two_clouds.h"
+#include <random>
 
 namespace godwit::api {
 namespace {
@@ -226,6 +228,38 @@ TEST_F(CloudMigrations, TheSourceTellsFirstAndTheCloudVotesReleased) {
   EXPECT_EQ(a1.desired.migrations.at(0).decision, Decision::released);
 }
 
+// Whoever asks, in whatever order, with restarts between: the first answer is the answer.
+TEST_F(CloudMigrations, AVoteIsNeverChanged) {
+  std::map<Decision, int> outcomes;
+  for (int seed = 1; seed <= 40; ++seed) {
+    std::mt19937 random(static_cast<unsigned>(seed));
+    under_way(1, seed);
+    Decision first = Decision::none;
+    for (int step = 0; step < 12; ++step) {
+      Result<Decision> said = Decision::none;
+      switch (random() % 4) {
+        case 0: said = vote("release", seed); break;
+        case 1: said = vote("abort", seed); break;
+        case 2: said = resolve(seed); break;
+        default: a.restart();
+      }
+      ASSERT_TRUE(said) << said.error().message;
+      if (first == Decision::none) first = *said;
+      if (*said != Decision::none) {
+        ASSERT_EQ(*said, first) << "seed " << seed << ", step " << step;
+      }
+    }
+    ++outcomes[first];
+    // Ended as it was voted, so that the next seed finds the instance at home.
+    b1.say(migration_id(seed), MigrationRole::destination, MigrationPhase::aborted);
+    if (first == Decision::released) ASSERT_TRUE(fence(a, 1, seed, MigrationRole::source));
+    a1.say(migration_id(seed), MigrationRole::source, MigrationPhase::aborted);
+    ASSERT_EQ(show(a, instance_id(1))->state, InstanceState::running);
+  }
+  EXPECT_GT(outcomes[Decision::released], 0);
+  EXPECT_GT(outcomes[Decision::aborted], 0);
+}
+
 TEST_F(CloudMigrations, OnlyTheTwoAgentsOfTheMigrationMoveTheVote) {
   under_way(1, 1);
   EXPECT_EQ(vote("release", 1, "a2").error().code, Errc::denied);
@@ -291,6 +325,20 @@ TEST_F(CloudMigrations, ALivingSourceThatMayRunItIsNotFenced) {
   a1.sync();
   EXPECT_EQ(a1.desired.migrations.at(0).fence, Decision::released);
   EXPECT_EQ(a1.desires(instance_id(1)), nullptr);
+}
+
+TEST_F(CloudMigrations, AnInstanceComesBackAlsoWhileADeadHostHasNotHeardThatItLeft) {
+  under_way(1, 1);
+  sphere.advance(Seconds{20});
+  a2.sync();
+  b1.report.instances.push_back({instance_id(1), InstanceState::running, false, 2, ""});
+  b1.say(migration_id(1), MigrationRole::destination, MigrationPhase::completed);
+  ASSERT_TRUE(fence(a, 1, 1, MigrationRole::destination));
+  auto request = ticket_request(show(b, instance_id(1)).value(), 2);
+  request.source_cloud = "cloud-b";
+  request.destination_host = "a2";
+  const auto grant = user<wire::TicketGrant>(a, "POST", "/v1/tickets", wire::encode(request));
+  EXPECT_TRUE(grant) << grant.error().message;
 }
 
 TEST_F(CloudMigrations, TheDestinationsCloudTellsItsAgentOfAFence) {

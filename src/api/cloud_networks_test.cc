@@ -1,7 +1,7 @@
 // Networks over clouds, and whom a cloud and its hosts believe because of them.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {

@@ -1,7 +1,8 @@
 // The table of routes: who may call, what is nowhere, and that the document says the same.
+#include "support/two_clouds.h"
+
 #include <gtest/gtest.h>
 
-#include "support/two_clouds.h"
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -40,6 +41,13 @@ TEST_F(CloudRoutesTable, AWrongTokenIsNobodys) {
   EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 200);
 }
 
+TEST_F(CloudRoutesTable, ARevokedTokenIsNobodys) {
+  ASSERT_TRUE(a.cloud().accounts().revoke_tokens("alice"));
+  EXPECT_EQ(a.ask(CloudBench::as_user(alice_a, "GET", "/v1/cloud")).status, 401);
+  const auto again = a.cloud().accounts().issue_token("alice");
+  EXPECT_EQ(a.ask(CloudBench::as_user(*again, "GET", "/v1/cloud")).status, 200);
+}
+
 TEST_F(CloudRoutesTable, WhatIsNowhereIs404AndAWrongMethod405) {
   const auto ask = [&](std::string method, std::string path) {
     return a.ask(CloudBench::as_user(alice_a, std::move(method), std::move(path)));
@@ -67,7 +75,7 @@ TEST_F(CloudRoutesTable, BodiesAreBoundedAndMustBeJson) {
 
 // GODWIT_WRITE_GOLDEN=1 writes the document anew.
 TEST_F(CloudRoutesTable, TheDocumentIsTheOneInTheTree) {
-  const std::string path = GODWIT_DOCS "/api/cloud.yaml";
+  const std::string path = GODWIT_DOCS_DIRECTORY "/api/cloud.yaml";
   const auto written = openapi_yaml(a.router(), cloud_api_title());
   if (std::getenv("GODWIT_WRITE_GOLDEN")) std::ofstream(path) << written;
   std::ostringstream golden;

@@ -1,7 +1,7 @@
 // Every ticket that must be refused, and what is left behind: nothing.
-#include <gtest/gtest.h>
-
 #include "support/two_clouds.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {

@@ -1,8 +1,9 @@
 #include "api/sky_routes.h"
 
+#include "support/sky_world.h"
+
 #include <gtest/gtest.h>
 
-#include "support/sky_world.h"
 #include <cstdlib>
 #include <fstream>
 #include <sstream>

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 namespace godwit::apps {
 namespace {
@@ -26,8 +27,11 @@ struct CloudOptions {
   std::string host;
   std::uint32_t valid_s{3600};
   std::string tenant;
-  wire::Quota quota;
+  std::optional<std::uint32_t> instances;  // of the quota; what is not said stays as it was
+  std::optional<std::uint32_t> vcpus;
+  std::optional<std::uint32_t> memory_mib;
   bool is_operator{false};
+  bool revoke{false};
   std::string image;
   std::string path;
   std::string sha256;
@@ -62,7 +66,7 @@ Result<> init(const CloudOptions& options) {
       "Cloud {} is in {}. Its CA, which its users and hosts need: {}/ca.pem\n"
       "Next:  godwit cloud run {} --listen ADDRESS:PORT\n"
       "       godwit cloud add-image {} NAME PATH\n"
-      "       godwit cloud invite {} HOST > FILE   (once a host; then, there: godwit agent join)\n"
+      "       godwit cloud invite {} HOST > HOST.invitation      (once a host)\n"
       "       godwit cloud add-user {} TENANT\n",
       options.settings.name, options.directory, options.directory, options.directory, options.directory,
       options.directory, options.directory);
@@ -130,24 +134,32 @@ Result<> run(const CloudOptions& options) {
 
 // ---- beside it
 
+// The whole invitation is one file, so that a host believes nothing that its operator has not carried to it.
 Result<> invite(cloud::Cloud& cloud, const CloudOptions& options) {
-  const auto token = cloud.accounts().issue_join_token({options.host, options.valid_s});
+  auto token = cloud.accounts().issue_join_token({options.host, options.valid_s});
   if (!token) return pass(token);
-  os::SystemFiles files;
-  const auto ca = files.read(options.directory + "/ca.pem", 64 * 1024);
-  if (!ca) return pass(ca);
   const auto& core = cloud.core();
-  const wire::Invitation invitation{core.name(), core.settings().api_url, *ca, options.host, token->token};
+  const wire::Invitation invitation{core.name(), core.settings().api_url, core.keys().authority_pem, options.host,
+                                    std::move(token->token)};
   std::cout << wire::print_json_pretty(wire::to_json(invitation));
-  std::cerr << fmt::format("Good once, for host {}, within {} s. Carry it there as you would a key.\n", options.host,
-                           options.valid_s);
+  std::cerr << fmt::format("Good once, for host {}, within {} s: godwit agent join --invitation FILE there.\n",
+                           options.host, options.valid_s);
   return {};
 }
 
 Result<> add_user(cloud::Cloud& cloud, const CloudOptions& options) {
-  const auto made = cloud.accounts().put_tenant(options.tenant, options.quota, options.is_operator);
+  auto& accounts = cloud.accounts();
+  auto tenant = accounts.find_tenant(options.tenant).value_or(cloud::User{});
+  tenant.quota.instances = options.instances.value_or(tenant.quota.instances);
+  tenant.quota.vcpus = options.vcpus.value_or(tenant.quota.vcpus);
+  tenant.quota.memory_mib = options.memory_mib.value_or(tenant.quota.memory_mib);
+  const auto made = accounts.put_tenant(options.tenant, tenant.quota, tenant.is_operator || options.is_operator);
   if (!made) return made;
-  const auto token = cloud.accounts().issue_token(options.tenant);
+  if (options.revoke) {
+    const auto revoked = accounts.revoke_tokens(options.tenant);
+    if (!revoked) return revoked;
+  }
+  const auto token = accounts.issue_token(options.tenant);
   if (!token) return pass(token);
   std::cout << *token << "\n";
   std::cerr << fmt::format("The bearer token of {}: shown this once, stored nowhere.\n", options.tenant);
@@ -237,17 +249,20 @@ void add_cloud_command(CLI::App& app, int& exit_code) {
   command->add_option("--listen", options.listen, "ADDRESS:PORT")->required();
   command->add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();
 
-  command = builder.add("invite", "Make a token with which a host may join, once", beside<invite>);
+  command = builder.add("invite", "Print an invitation with which a host may join, once", beside<invite>);
   command->add_option("HOST", options.host, "its name, a DNS label")->required();
   command->add_option("--valid", options.valid_s, "seconds")->capture_default_str();
-  command->add_flag("--json", options.json, "token and ca_sha256, for programs");
+  command->footer(
+      "Example:\n  godwit cloud invite /var/lib/godwit-cloud h1 > h1.invitation\n"
+      "It holds a secret: carry it to the host as you would a key.");
 
   command = builder.add("add-user", "Make a tenant, or change its quota, and print a bearer token", beside<add_user>);
   command->add_option("TENANT", options.tenant, "its name, a DNS label; the same on every cloud")->required();
-  command->add_option("--instances", options.quota.instances, "quota")->capture_default_str();
-  command->add_option("--vcpus", options.quota.vcpus, "quota")->capture_default_str();
-  command->add_option("--memory-mib", options.quota.memory_mib, "quota")->capture_default_str();
+  command->add_option("--instances", options.instances, "quota; 20 at first");
+  command->add_option("--vcpus", options.vcpus, "quota; 40 at first");
+  command->add_option("--memory-mib", options.memory_mib, "quota; 65536 at first");
   command->add_flag("--operator", options.is_operator, "may make join tokens over the API");
+  command->add_flag("--revoke", options.revoke, "its tokens of before open nothing any more");
 
   command = builder.add("add-image", "Offer an image that is on the hosts", beside<add_image>);
   command->add_option("NAME", options.image, "as users call it")->required();

@@ -1,7 +1,7 @@
 #include "apps/command.h"
 #include "apps/lab_processes.h"
-
 #include "lab/command.h"
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 

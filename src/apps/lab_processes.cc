@@ -1,10 +1,10 @@
 #include "apps/lab_processes.h"
 
 #include "image/store.h"
-#include "wire/json.h"
-
 #include "lab/plan.h"
 #include "lab/quantity.h"
+#include "wire/json.h"
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>

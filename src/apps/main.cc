@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   godwit::apps::add_version_command(app);
   app.footer(
       "Begin with: godwit lab up (whole clouds on this machine), or godwit sky run and godwit account add.\n"
-      "godwit COMMAND --help says more, with examples. Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 not found,\n"
+      "godwit COMMAND --help says more, with examples. Exit codes: 0 done, 1 failed, 2 usage, 3 unreachable, 4 not "
+      "found,\n"
       "5 conflict, 6 denied, 7 exhausted, 8 timed out, 9 in doubt, 130 interrupted.");
   try {
     app.parse(argc, argv);

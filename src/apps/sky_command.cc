@@ -1,11 +1,11 @@
 #include "api/sky_routes.h"
 #include "apps/command.h"
 #include "apps/directories.h"
+#include "cli/session.h"
 #include "crypto/token.h"
 #include "os/system.h"
 #include "sky/sky.h"
 
-#include "cli/session.h"
 #include <CLI/CLI.hpp>
 #include <filesystem>
 

@@ -2,10 +2,10 @@
 #include "apps/directories.h"
 #include "apps/system_terminal.h"
 #include "base/version.h"
-#include "os/system.h"
-
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "os/system.h"
+
 #include <CLI/CLI.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <filesystem>

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/views.h"
+
 #include <CLI/CLI.hpp>
 
 namespace godwit::cli {

@@ -3,6 +3,7 @@
 #include "cli/progress.h"
 #include "cli/views.h"
 #include "cli/watching.h"
+
 #include <CLI/CLI.hpp>
 
 namespace godwit::cli {

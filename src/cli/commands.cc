@@ -28,7 +28,8 @@ CLI::App* add_verb(CLI::App& noun, const Choose& choose, const std::string& name
       ->envname("GODWIT_SKY")
       ->capture_default_str()
       ->group("Connection");
-  verb->add_option("--sky-token-file", common->token_file, "Its token (default: sky.token in the configuration directory)")
+  verb->add_option("--sky-token-file", common->token_file,
+                   "Its token (default: sky.token in the configuration directory)")
       ->envname("GODWIT_TOKEN_FILE")
       ->group("Connection");
   if (!examples.empty()) {

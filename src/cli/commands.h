@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/session.h"
+
 #include <functional>
 #include <memory>
 #include <string>

@@ -1,11 +1,11 @@
 #include "cli/commands.h"
 
 #include "api/sky_routes.h"
+#include "cli/completion.h"
+#include "support/sky_world.h"
 
 #include <gtest/gtest.h>
 
-#include "cli/completion.h"
-#include "support/sky_world.h"
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>

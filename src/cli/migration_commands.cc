@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/moving.h"
 #include "cli/views.h"
+
 #include <CLI/CLI.hpp>
 
 namespace godwit::cli {

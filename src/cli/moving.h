@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/session.h"
+
 #include <string>
 
 namespace CLI {

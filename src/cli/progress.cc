@@ -2,6 +2,7 @@
 
 #include "cli/text.h"
 #include "cli/views.h"
+
 #include <algorithm>
 
 namespace godwit::cli {

@@ -1,10 +1,10 @@
 // Long work as it goes on: bars that move on a terminal, else a line for each thing that happens.
 #pragma once
 
+#include "cli/terminal.h"
 #include "sys/clock.h"
 #include "wire/cluster.h"
 
-#include "cli/terminal.h"
 #include <map>
 #include <string>
 

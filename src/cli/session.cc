@@ -34,7 +34,8 @@ Result<SkyClient> Session::sky() {
   if (!token && token.error().code == Errc::not_found) {
     return fail(
         Errc::not_found,
-        "sky's token: there is no {} (`godwit sky run` makes it; elsewhere: --sky-token-file, or GODWIT_TOKEN_FILE)", path);
+        "sky's token: there is no {} (`godwit sky run` makes it; elsewhere: --sky-token-file, or GODWIT_TOKEN_FILE)",
+        path);
   }
   if (!token) return fail(token, "sky's token");
   return SkyClient(parts_.http, std::move(*endpoint), trimmed(std::move(*token)));

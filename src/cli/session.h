@@ -1,11 +1,11 @@
 // What a command of the user's side works with.
 #pragma once
 
-#include "sys/files.h"
-
 #include "cli/exit_code.h"
 #include "cli/sky_client.h"
 #include "cli/terminal.h"
+#include "sys/files.h"
+
 #include <functional>
 #include <string>
 

@@ -1,6 +1,7 @@
 #include "cli/table.h"
 
 #include "cli/text.h"
+
 #include <algorithm>
 
 namespace godwit::cli {

@@ -1,8 +1,9 @@
 #include "cli/terminal.h"
 
+#include "cli/text.h"
+
 #include <fmt/format.h>
 
-#include "cli/text.h"
 #include <algorithm>
 
 namespace godwit::cli {

@@ -1,8 +1,8 @@
 #include "cli/text.h"
 
-#include <gtest/gtest.h>
-
 #include "cli/table.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::cli {
 namespace {

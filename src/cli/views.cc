@@ -2,6 +2,7 @@
 
 #include "cli/table.h"
 #include "cli/text.h"
+
 #include <algorithm>
 #include <set>
 

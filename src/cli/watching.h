@@ -1,9 +1,9 @@
 // Following what goes on in sky until it is over, through a restart of sky.
 #pragma once
 
+#include "cli/sky_client.h"
 #include "sys/task.h"
 
-#include "cli/sky_client.h"
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <memory>

@@ -32,6 +32,21 @@ Result<std::vector<TenantView>> Accounts::tenants() {
   });
 }
 
+Result<User> Accounts::find_tenant(const std::string& name) {
+  return core_.database().read([&](Sql& sql) -> Result<User> {
+    const auto row = select_one<TenantRow>(sql, "name = $1", name);
+    if (!row) return fail(Errc::not_found, "tenant {}: no such tenant", name);
+    return User{row->name, row->quota, row->is_operator};
+  });
+}
+
+Result<> Accounts::revoke_tokens(const std::string& tenant) {
+  return core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
+    sql.run("DELETE FROM tokens WHERE tenant = $1", tenant);
+    return {};
+  });
+}
+
 Result<std::string> Accounts::issue_token(const std::string& tenant) {
   auto token = crypto::make_token("gwuser", core_.random());
   const auto stored = core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
@@ -111,7 +126,7 @@ Result<wire::JoinAnswer> Accounts::join(std::string_view join_token, const wire:
       return fail(Errc::denied, "join: this token is for host {}, not for {}", token->host, request.host.substr(0, 64));
     }
     if (core_.now_ms() >= token->expires_ms) {
-      return fail(Errc::not_authentic, "join: the token has expired (godwit cloud join-token makes another)");
+      return fail(Errc::not_authentic, "join: the token has expired (godwit cloud invite makes another)");
     }
     if (request.csr_pem.size() > crypto::kPemBytes) return fail(Errc::invalid_argument, "join: csr_pem is too long");
     const auto csr = crypto::inspect_request(request.csr_pem);
@@ -128,7 +143,7 @@ Result<wire::JoinAnswer> Accounts::join(std::string_view join_token, const wire:
       host.key_sha256 = csr->key_sha256;
       put(sql, host);
     } else if (token->csr_sha256 != csr_digest) {
-      return fail(Errc::not_authentic, "join: the token was used already (godwit cloud join-token makes another)");
+      return fail(Errc::not_authentic, "join: the token was used already (godwit cloud invite makes another)");
     }
     return wire::JoinAnswer{core_.name(), token->certificate, core_.keys().authority_pem};
   });

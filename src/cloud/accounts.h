@@ -23,8 +23,12 @@ class Accounts {
   [[nodiscard]] Result<> put_tenant(const std::string& name, const wire::Quota& quota, bool is_operator);
   // All tenants, with what each holds now.
   [[nodiscard]] Result<std::vector<TenantView>> tenants();
+  // As put_tenant() made it. Errors: not_found.
+  [[nodiscard]] Result<User> find_tenant(const std::string& name);
   // A new bearer token; it is shown this once. Errors: not_found (the tenant).
   [[nodiscard]] Result<std::string> issue_token(const std::string& tenant);
+  // Its tokens of before open nothing any more.
+  [[nodiscard]] Result<> revoke_tokens(const std::string& tenant);
   // Errors: not_authentic.
   [[nodiscard]] Result<User> user_of(std::string_view bearer_token);
   // The host of a client certificate that this cloud's CA signed. Errors: not_authentic, denied (another cloud's).

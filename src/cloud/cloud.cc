@@ -49,6 +49,7 @@ Result<> Cloud::prune() {
   return core_.database().write(Durability::relaxed, [&](Sql& sql) -> Result<> {
     sql.run("DELETE FROM instances WHERE state = 'terminated' AND ended_ms < $1", before(kTerminatedKept));
     sql.run("DELETE FROM instances WHERE state = 'moved' AND ended_ms < $1", before(kMovedKept));
+    sql.run("DELETE FROM tickets WHERE used_ms = 0 AND expires_ms < $1", core_.now_ms());
     sql.run("DELETE FROM tickets WHERE expires_ms < $1", before(kTicketKept));
     sql.run("DELETE FROM migrations WHERE closed_ms <> 0 AND closed_ms < $1", before(kMigrationKept));
     sql.run("DELETE FROM join_tokens WHERE expires_ms < $1", before(kTicketKept));

@@ -56,7 +56,7 @@ class Core {
   [[nodiscard]] sys::Clock& clock() { return parts_.clock; }
   [[nodiscard]] sys::Random& random() { return parts_.random; }
   [[nodiscard]] sys::Http& http() { return parts_.http; }
-  [[nodiscard]] Keys& keys() { return parts_.keys; }
+  [[nodiscard]] const Keys& keys() const { return parts_.keys; }
   [[nodiscard]] const Log& log() const { return parts_.log; }
   [[nodiscard]] const Settings& settings() const { return settings_; }
   [[nodiscard]] const std::string& name() const { return settings_.name; }

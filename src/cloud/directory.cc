@@ -32,7 +32,8 @@ Result<> create_directory(sys::Files& files, sys::Random& random, sys::Clock& cl
   auto database = Database::open(directory + "/cloud.db");
   if (!database) return pass(database);
   if (const auto existing = load_settings(**database)) {
-    return fail(Errc::conflict, "init {}: it is cloud {} already", directory, existing->name);
+    if (existing->name == settings.name && existing->api_url == settings.api_url) return {};
+    return fail(Errc::conflict, "init {}: it is cloud {} at {} already", directory, existing->name, existing->api_url);
   }
   const auto key = crypto::Key::generate();
   if (!key) return pass(key);

@@ -7,7 +7,8 @@
 
 namespace godwit::cloud {
 
-// Makes a cloud. What an interrupted attempt has left is made anew. Errors: conflict (there is one), invalid_argument.
+// Makes a cloud; one of the same name and URL that is there already is left as it is, and what an interrupted attempt
+// has left is made anew. Errors: conflict (there is another), invalid_argument.
 [[nodiscard]] Result<> create_directory(sys::Files& files, sys::Random& random, sys::Clock& clock,
                                         const std::string& directory, const Settings& settings);
 

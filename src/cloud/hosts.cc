@@ -83,7 +83,6 @@ sys::Task<Result<wire::DesiredState>> Hosts::sync(HostIdentity host, wire::HostR
     });
     if (!desired || desired->generation != seen || core_.clock().now() >= deadline) co_return desired;
     co_await core_.changed().wait_until(core_.clock(), deadline);
-    heard_[host.name] = core_.clock().now();
   }
 }
 

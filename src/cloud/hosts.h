@@ -37,7 +37,7 @@ class Hosts {
   [[nodiscard]] Result<> record(const HostIdentity& host, const wire::HostReport& report);
 
   Core& core_;
-  std::map<std::string, TimePoint> heard_;          // a host in a long poll counts as heard until it is answered
+  std::map<std::string, TimePoint> heard_;          // when its last report came
   std::map<std::string, std::string> last_report_;  // as text: an equal one changes nothing but the time
 };
 

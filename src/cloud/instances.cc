@@ -69,7 +69,10 @@ Result<NetworkRow> own_network(Sql& sql, const User& user, const std::string& id
 }
 
 std::optional<MigrationRow> open_migration(Sql& sql, const std::string& instance) {
-  return select_one<MigrationRow>(sql, "instance = $1 AND closed_ms = 0 ORDER BY role DESC, opened_ms DESC LIMIT 1",
+  return select_one<MigrationRow>(sql,
+                                  "instance = $1 AND closed_ms = 0 AND NOT (role = 'source' AND fence = 'released')"
+                                  " AND NOT (role = 'destination' AND fence = 'aborted')"
+                                  " ORDER BY role DESC, opened_ms DESC LIMIT 1",
                                   instance);
 }
 
@@ -99,7 +102,10 @@ Result<wire::InstanceView> Instances::run(const User& user, const wire::RunInsta
     put(sql, *row);
     return view(sql, *row);
   });
-  if (ran) core_.announce_change();
+  if (ran) {
+    core_.log().info("instance {} of {}: {} on host {}", request.id, user.tenant, request.type, ran->host);
+    core_.announce_change();
+  }
   return ran;
 }
 
@@ -247,7 +253,10 @@ Result<wire::InstanceView> Instances::want(const User& user, const std::string& 
     }
     return view(sql, *row);
   });
-  if (done) core_.announce_change();
+  if (done) {
+    core_.log().info("instance {}: {} wants it {}", id, user.tenant, boost::describe::enum_to_string(wanted, "?"));
+    core_.announce_change();
+  }
   return done;
 }
 

@@ -37,7 +37,8 @@ class Instances {
 [[nodiscard]] Result<InstanceRow> own_instance(Sql& sql, const User& user, const std::string& id);
 // The tenant's own network. Errors: not_found.
 [[nodiscard]] Result<NetworkRow> own_network(Sql& sql, const User& user, const std::string& id);
-// The migration of the instance that is under way, on whichever side.
+// The migration of the instance that is under way, on whichever side; none that a person has decided against this side,
+// although a dead host may still have to hear of it.
 [[nodiscard]] std::optional<MigrationRow> open_migration(Sql& sql, const std::string& instance);
 // Errors: conflict, where another instance has the MAC or the IP on that network here.
 [[nodiscard]] Result<> check_addresses(Sql& sql, const wire::InstanceSpec& spec);

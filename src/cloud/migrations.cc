@@ -80,7 +80,10 @@ Result<wire::MigrationReport> Migrations::start(const User& user, const std::str
     put(sql, *row);
     return row->report;
   });
-  if (started) core_.announce_change();
+  if (started) {
+    core_.log().info("migration {}: {} is to go to {}", request.migration, instance, request.destination_cloud);
+    core_.announce_change();
+  }
   return started;
 }
 
@@ -167,6 +170,7 @@ Decision Migrations::cast(Sql& sql, MigrationRow row, Decision vote) {
   if (word_of(row) == Decision::none) {
     sql.run("UPDATE migrations SET vote = $1 WHERE id = $2 AND role = 'source' AND vote = 'none'",
             boost::describe::enum_to_string(vote, ""), row.id);
+    core_.log().info("migration {}: votes {}", row.id, boost::describe::enum_to_string(vote, ""));
   }
   return word_of(select_one<MigrationRow>(sql, "id = $1 AND role = 'source'", row.id).value_or(row));
 }

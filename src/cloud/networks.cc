@@ -60,6 +60,10 @@ Result<wire::Network> Networks::put_network(const User& user, wire::Network netw
     if (known && known->tenant != user.tenant) {
       return fail(Errc::conflict, "network {}: the id is taken; draw another", network.id);
     }
+    const auto own = sql.rows("SELECT id FROM networks WHERE tenant = $1", user.tenant).size();
+    if (!known && own >= kNetworksPerTenant) {
+      return fail(Errc::exhausted, "network {}: {} networks a tenant are the limit", network.id, kNetworksPerTenant);
+    }
     const auto same_vni = select_one<NetworkRow>(sql, "vni = $1 AND id <> $2", network.vni, network.id);
     if (same_vni) return fail(Errc::conflict, "network {}: VNI {} is taken; draw another", network.id, network.vni);
     auto body = known ? merged(network, known->body) : network;

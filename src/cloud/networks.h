@@ -7,6 +7,7 @@
 namespace godwit::cloud {
 
 constexpr std::size_t kPeersPerNetwork = 64;
+constexpr std::size_t kNetworksPerTenant = 256;
 
 class Networks {
  public:
@@ -16,7 +17,7 @@ class Networks {
   [[nodiscard]] Result<> start();
 
   // Sky's word on the members; locations are merged by version with what is known here. The answer has the newest.
-  // Errors: invalid_argument, conflict (id or VNI of another).
+  // Errors: invalid_argument, conflict (id or VNI of another), exhausted (kNetworksPerTenant).
   [[nodiscard]] Result<wire::Network> put_network(const User& user, wire::Network network);
   [[nodiscard]] Result<wire::Network> get(const User& user, const std::string& id) const;
   // Errors: not_found, conflict (instances are on it).

@@ -145,6 +145,10 @@ bool apply_migration(Sql& sql, Core& core, const HostRow& host, const wire::Migr
   }
   if (row->closed_ms == 0 && row->owned == was_owned && wire::encode(row->report) == before) return false;
   put(sql, *row);
+  if (row->closed_ms != 0 || row->owned != was_owned) {
+    core.log().info("migration {}: {}, says host {}", row->id, boost::describe::enum_to_string(row->report.phase, "?"),
+                    host.name);
+  }
   return true;
 }
 

@@ -108,7 +108,11 @@ Result<wire::TicketGrant> Tickets::issue(const User& user, const wire::TicketReq
     put(sql, *row);
     return row->granted;
   });
-  if (granted) core_.announce_change();
+  if (granted) {
+    core_.log().info("migration {}: ticket for {} of {} to host {}", request.migration, request.spec.id,
+                     request.source_cloud, granted->destination.host);
+    core_.announce_change();
+  }
   return granted;
 }
 
@@ -251,7 +255,12 @@ Result<wire::RedeemAnswer> Tickets::redeem(const HostIdentity& caller, const wir
     put(sql, migration);
     return wire::RedeemAnswer{row->claims, next_version(sql, *row)};
   });
-  if (redeemed) core_.announce_change();
+  if (redeemed) {
+    core_.log().info("migration {}: ticket redeemed by host {}", claims->migration, caller.name);
+    core_.announce_change();
+  } else {
+    core_.log().warn("migration {}: host {}: {}", claims->migration, caller.name, redeemed.error().message);
+  }
   return redeemed;
 }
 

@@ -1,8 +1,8 @@
 #include "crypto/identity.h"
 
-#include <gtest/gtest.h>
-
 #include "support/counting_random.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::crypto {
 namespace {

@@ -3,10 +3,9 @@
 #include "crypto/digest.h"
 #include "crypto/mac.h"
 #include "crypto/token.h"
+#include "support/counting_random.h"
 
 #include <gtest/gtest.h>
-
-#include "support/counting_random.h"
 
 namespace godwit::crypto {
 namespace {

@@ -3,6 +3,7 @@
 #include "lab/lab.h"
 #include "lab/line.h"
 #include "lab/report.h"
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>

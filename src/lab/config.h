@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/result.h"
-
 #include "lab/quantity.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lab/plan.h"
+
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,15 +1,15 @@
 #include "lab/lab.h"
 
 #include "base/id.h"
+#include "lab/interrupt.h"
+#include "lab/line.h"
+#include "lab/netns.h"
+#include "lab/preflight.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 
-#include "lab/interrupt.h"
-#include "lab/line.h"
-#include "lab/netns.h"
-#include "lab/preflight.h"
 #include <algorithm>
 #include <array>
 #include <cstdlib>

@@ -5,6 +5,7 @@
 #include "lab/processes.h"
 #include "lab/state.h"
 #include "lab/wan_table.h"
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,10 +13,10 @@
 namespace godwit::lab {
 
 struct UpRequest {
-  std::string name;           // empty: the one that the configuration says, else "lab"
-  std::string config;         // the text of a lab.toml
-  std::string config_source;  // for messages
-  ProcessPlanner processes;   // empty: bare
+  std::string name;                 // empty: the one that the configuration says, else "lab"
+  std::string config;               // the text of a lab.toml
+  std::string config_source;        // for messages
+  ProcessPlanner processes;         // empty: bare
   std::vector<std::string> images;  // directories that each cloud offers
 };
 

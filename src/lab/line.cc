@@ -1,5 +1,10 @@
 #include "lab/line.h"
 
+#include "lab/descriptor.h"
+#include "lab/netns.h"
+#include "lab/state.h"
+#include "lab/wan.h"
+
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -12,10 +17,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "lab/descriptor.h"
-#include "lab/netns.h"
-#include "lab/state.h"
-#include "lab/wan.h"
 #include <array>
 #include <cstring>
 

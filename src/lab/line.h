@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lab/wan_table.h"
+
 #include <string>
 
 namespace godwit::lab {

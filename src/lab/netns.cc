@@ -1,5 +1,8 @@
 #include "lab/netns.h"
 
+#include "lab/descriptor.h"
+#include "lab/processes.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -9,8 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "lab/descriptor.h"
-#include "lab/processes.h"
 #include <algorithm>
 #include <array>
 #include <charconv>

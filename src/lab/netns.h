@@ -1,9 +1,9 @@
 // lab/netns.h: named network namespaces, as ip-netns(8) keeps them in /run/netns.
 #pragma once
 
+#include "lab/plan.h"
 #include "sys/files.h"
 
-#include "lab/plan.h"
 #include <string>
 #include <vector>
 

@@ -9,6 +9,7 @@
 
 #include "lab/config.h"
 #include "lab/wan_table.h"
+
 #include <string>
 #include <string_view>
 #include <vector>

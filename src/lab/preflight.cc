@@ -1,11 +1,12 @@
 #include "lab/preflight.h"
 
+#include "lab/descriptor.h"
+#include "lab/netns.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/wait.h>
 
-#include "lab/descriptor.h"
-#include "lab/netns.h"
 #include <array>
 #include <cstdlib>
 #include <cstring>

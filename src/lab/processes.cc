@@ -1,5 +1,8 @@
 #include "lab/processes.h"
 
+#include "lab/descriptor.h"
+#include "lab/netns.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -7,8 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "lab/descriptor.h"
-#include "lab/netns.h"
 #include <algorithm>
 #include <array>
 #include <charconv>

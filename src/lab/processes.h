@@ -2,9 +2,9 @@
 // started it; it is known by pid and start time, so that nobody else's is ever signalled.
 #pragma once
 
+#include "lab/plan.h"
 #include "sys/files.h"
 
-#include "lab/plan.h"
 #include <functional>
 #include <map>
 #include <optional>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lab/lab.h"
+
 #include <string>
 #include <vector>
 

@@ -7,6 +7,7 @@
 #include "lab/descriptor.h"
 #include "lab/faults.h"
 #include "lab/processes.h"
+
 #include <string>
 #include <string_view>
 #include <vector>

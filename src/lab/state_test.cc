@@ -1,8 +1,8 @@
 #include "lab/state.h"
 
-#include <gtest/gtest.h>
-
 #include "support/temp_directory.h"
+
+#include <gtest/gtest.h>
 
 namespace godwit::lab {
 namespace {

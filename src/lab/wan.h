@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lab/wan_table.h"
+
 #include <functional>
 #include <optional>
 #include <vector>

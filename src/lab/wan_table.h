@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/result.h"
-
 #include "lab/link.h"
 #include "lab/quantity.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>

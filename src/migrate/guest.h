@@ -36,7 +36,8 @@ class SourceGuest {
   [[nodiscard]] virtual sys::Task<Result<>> wait_disk_ready() = 0;
   // Starts to send memory to sockets().memory, with the switchover held back: QEMU pauses before it.
   [[nodiscard]] virtual sys::Task<Result<>> start_memory(wire::MigrationOptions options) = 0;
-  // Returns when the vCPUs stand still and QEMU waits for continue_switchover(). Errors: io where QEMU's migration failed.
+  // Returns when the vCPUs stand still and QEMU waits for continue_switchover(). Errors: io where QEMU's migration
+  // failed.
   [[nodiscard]] virtual sys::Task<Result<>> wait_paused() = 0;
   // Ends the ready mirror in order: returns after its last write was acknowledged and flushed.
   [[nodiscard]] virtual sys::Task<Result<>> end_disk() = 0;
@@ -103,7 +104,8 @@ class Locations {
 class Clouds {
  public:
   virtual ~Clouds() = default;
-  // Destination to its own cloud. Errors: denied, not_authentic, exhausted, … with the reason, which the source is told.
+  // Destination to its own cloud. Errors: denied, not_authentic, exhausted, … with the reason, which the source is
+  // told.
   [[nodiscard]] virtual sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) = 0;
   // Source to its own cloud, after its own vote: asks it to vote released. The answer is its vote: never none.
   [[nodiscard]] virtual sys::Task<Result<wire::Decision>> release(std::string migration) = 0;

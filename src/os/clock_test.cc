@@ -1,9 +1,9 @@
 #include "os/clock.h"
 
 #include "os/log.h"
+#include "support/event_loop.h"
 #include "sys/task.h"
 
-#include "support/event_loop.h"
 #include <array>
 
 namespace godwit::os {

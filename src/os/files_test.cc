@@ -1,8 +1,9 @@
 #include "os/files.h"
 
+#include "support/temp_directory.h"
+
 #include <sys/stat.h>
 
-#include "support/temp_directory.h"
 #include <fstream>
 
 namespace godwit::os {

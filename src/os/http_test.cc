@@ -1,13 +1,12 @@
 #include "os/http.h"
 
+#include "conformance/http_suite.h"
 #include "os/clock.h"
 #include "os/tcp.h"
-
-#include <unistd.h>
-
-#include "conformance/http_suite.h"
 #include "support/temp_directory.h"
 #include "support/test_authority.h"
+
+#include <unistd.h>
 
 namespace godwit::os {
 namespace {

@@ -1,8 +1,9 @@
 #include "os/http_wire.h"
 
+#include "support/counting_random.h"
+
 #include <gtest/gtest.h>
 
-#include "support/counting_random.h"
 #include <array>
 
 namespace godwit::os {

@@ -1,12 +1,12 @@
 #include "os/local_sockets.h"
 
+#include "conformance/stream_suite.h"
 #include "os/clock.h"
+#include "support/event_loop.h"
+#include "support/temp_directory.h"
 
 #include <sys/stat.h>
 
-#include "conformance/stream_suite.h"
-#include "support/event_loop.h"
-#include "support/temp_directory.h"
 #include <fstream>
 
 namespace godwit::os {

@@ -3,6 +3,7 @@
 #include "os/packet_netlink.h"
 #include "os/packet_netns.h"
 #include "os/taps.h"
+#include "support/event_loop.h"
 
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -11,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/event_loop.h"
 #include <boost/asio/detached.hpp>
 #include <thread>
 

@@ -1,13 +1,12 @@
 #include "os/peer_network.h"
 
-#include "os/clock.h"
-#include "os/tcp.h"
-
-#include <sys/socket.h>
-
 #include "conformance/peer_network_suite.h"
 #include "conformance/stream_suite.h"
+#include "os/clock.h"
+#include "os/tcp.h"
 #include "support/test_authority.h"
+
+#include <sys/socket.h>
 
 namespace godwit::os {
 namespace {

@@ -3,13 +3,13 @@
 #include "os/clock.h"
 #include "os/descriptor.h"
 #include "os/spawn.h"
+#include "support/event_loop.h"
+#include "support/temp_directory.h"
 #include "sys/task.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "support/event_loop.h"
-#include "support/temp_directory.h"
 #include <csignal>
 #include <fstream>
 #include <sstream>

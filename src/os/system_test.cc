@@ -1,6 +1,7 @@
 #include "os/system.h"
 
 #include "support/event_loop.h"
+
 #include <csignal>
 
 namespace godwit::os {

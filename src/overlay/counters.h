@@ -29,6 +29,7 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   not_a_member_host,    // data from an address that no member of the network is at
   not_authentic,
   stray,                // for an instance that left, too late or too often forwarded
+  held_too_many,        // for an instance that stands still, more than is kept
   late,                 // an answer that nobody waits for
   crowded)              // more output than a batch holds
 // clang-format on

@@ -14,9 +14,10 @@ sys::GatewaySpec gateway_spec(const Segment& segment) {
 
 }  // namespace
 
-std::string tap_name(std::string_view instance) {
+std::string tap_name(const PortName& port) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
-  for (const char each : instance) hash = (hash ^ static_cast<unsigned char>(each)) * 0x100000001b3ULL;
+  for (const char each : port.network + port.instance)
+    hash = (hash ^ static_cast<unsigned char>(each)) * 0x100000001b3ULL;
   return fmt::format("gws{:012x}", hash >> 16U);
 }
 
@@ -25,7 +26,7 @@ Devices::Wanted Devices::wanted() const {
   for (const auto& [id, segment] : core_.segments().all()) {
     for (const auto& [instance, port] : segment->ports()) {
       Device device;
-      device.tap = tap_name(instance);
+      device.tap = tap_name({id, instance});
       device.guest = port.guest_device;
       device.mtu = segment->mtu();
       out.emplace(PortName{id, instance}, std::move(device));

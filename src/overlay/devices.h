@@ -9,8 +9,8 @@
 
 namespace godwit::overlay {
 
-// The name of the switch's own TAP for an instance: the same after a restart, at most 15 characters.
-[[nodiscard]] std::string tap_name(std::string_view instance);
+// The name of the switch's own TAP for a port: the same after a restart, 15 characters.
+[[nodiscard]] std::string tap_name(const PortName& port);
 
 // Level-triggered: reconcile() may be called at any time, and again after a failure. One strand.
 class Devices {

@@ -85,7 +85,7 @@ void Forwarder::from_guest(Segment& segment, const Port& port, sys::Packet& pack
   if (header.destination.is_group()) {
     counters_.count({segment.vni(), header.source, header.destination}, frame.size());
     to_local_ports(segment, packet.port, frame, out);
-    return to_hosts(segment, packet, out);
+    return to_hosts(segment, frame, out);
   }
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::unknown_destination);
@@ -152,17 +152,19 @@ void Forwarder::to_local_ports(Segment& segment, sys::PortHandle except, ByteVie
 }
 
 // A copy for each: a seal differs from peer to peer.
-void Forwarder::to_hosts(Segment& segment, const sys::Packet& packet, Outbox& out) {
-  for (const auto& host : segment.hosts()) {
-    sys::Packet copy;
-    copy.room = out.scratch(sys::kPacketHeadroom + packet.size + sys::kPacketTailroom);
-    if (copy.room.empty()) return drop(Drop::crowded);
-    copy.begin = sys::kPacketHeadroom;
-    copy.size = packet.size;
-    const auto frame = packet.bytes();
-    std::copy(frame.begin(), frame.end(), copy.bytes().begin());
-    to_host(segment, host, 0, copy, out);
-  }
+void Forwarder::to_hosts(Segment& segment, ByteView frame, Outbox& out) {
+  for (const auto& host : segment.hosts()) copy_to_host(segment, host, 0, frame, out);
+}
+
+void Forwarder::copy_to_host(Segment& segment, const sys::UdpEndpoint& host, std::uint8_t hops, ByteView frame,
+                             Outbox& out) {
+  sys::Packet copy;
+  copy.room = out.scratch(sys::kPacketHeadroom + frame.size() + sys::kPacketTailroom);
+  if (copy.room.empty()) return drop(Drop::crowded);
+  copy.begin = sys::kPacketHeadroom;
+  copy.size = frame.size();
+  std::copy(frame.begin(), frame.end(), copy.bytes().begin());
+  to_host(segment, host, hops, copy, out);
 }
 
 void Forwarder::to_member(Segment& segment, const Member& member, sys::Packet& packet, Outbox& out) {
@@ -172,9 +174,22 @@ void Forwarder::to_member(Segment& segment, const Member& member, sys::Packet& p
 }
 
 void Forwarder::to_local_member(const Member& member, ByteView frame, Outbox& out) {
+  if (member.held) {
+    if (!holder_.keep(member.instance, frame)) drop(Drop::held_too_many);
+    return;
+  }
   if (!member.port || !member.port->active()) return drop(Drop::not_claimed);
   if (member.port->handle == 0) return drop(Drop::no_device);
   note(out.to_port(member.port->handle, frame));
+}
+
+void Forwarder::let_go(Segment& segment, const Member& member, ByteView frame, Outbox& out) {
+  if (!member.here && !member.at) return drop(Drop::not_located);
+  if (!member.here) return copy_to_host(segment, member.at, 1, frame, out);
+  const auto scratch = out.scratch(frame.size());
+  if (scratch.empty()) return drop(Drop::crowded);
+  std::copy(frame.begin(), frame.end(), scratch.begin());
+  to_local_member(member, scratch, out);
 }
 
 // Header and seal are put around the frame where it lies.

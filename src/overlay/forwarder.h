@@ -5,6 +5,7 @@
 #pragma once
 
 #include "overlay/counters.h"
+#include "overlay/holder.h"
 #include "overlay/seal.h"
 #include "overlay/segments.h"
 
@@ -15,13 +16,15 @@ constexpr Millis kCorrectionEvery{20};
 
 class Forwarder {
  public:
-  Forwarder(Segments& segments, Seal& seal, Counters& counters)
-      : segments_(segments), seal_(seal), counters_(counters) {}
+  Forwarder(Segments& segments, Holder& holder, Seal& seal, Counters& counters)
+      : segments_(segments), holder_(holder), seal_(seal), counters_(counters) {}
 
   // A frame from the device packet.port. What it puts into `out` may lie in packet.room.
   void on_frame(sys::Packet& packet, Outbox& out);
   // A data datagram from packet.peer.
   void on_data(TimePoint now, const Header& header, sys::Packet& packet, Outbox& out);
+  // A frame that was held back, to where its member is now.
+  void let_go(Segment& segment, const Member& member, ByteView frame, Outbox& out);
 
  private:
   void from_guest(Segment& segment, const Port& port, sys::Packet& packet, Outbox& out);
@@ -31,7 +34,8 @@ class Forwarder {
                                 Outbox& out);
   void to_gateway(Segment& segment, const sys::Packet& packet, Outbox& out);
   void to_local_ports(Segment& segment, sys::PortHandle except, ByteView frame, Outbox& out);
-  void to_hosts(Segment& segment, const sys::Packet& packet, Outbox& out);
+  void to_hosts(Segment& segment, ByteView frame, Outbox& out);
+  void copy_to_host(Segment& segment, const sys::UdpEndpoint& host, std::uint8_t hops, ByteView frame, Outbox& out);
   void to_member(Segment& segment, const Member& member, sys::Packet& packet, Outbox& out);
   void to_local_member(const Member& member, ByteView frame, Outbox& out);
   void to_host(Segment& segment, const sys::UdpEndpoint& host, std::uint8_t hops, sys::Packet& packet, Outbox& out);
@@ -43,6 +47,7 @@ class Forwarder {
   }
 
   Segments& segments_;
+  Holder& holder_;
   Seal& seal_;
   Counters& counters_;
 };

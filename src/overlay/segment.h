@@ -54,6 +54,7 @@ struct Member {
   Port* port{nullptr};        // ours, where it has one
   TimePoint forward_until{};  // it was here: its strays go on to `at`
   TimePoint next_correction{};
+  bool held{false};  // it is here, and its frames are kept back: see Holder
 };
 
 // What a location did to what we believed.

@@ -52,6 +52,7 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   if (saved) {
     const auto configured = core_.configure(parts_.clock.now(), saved->config);
     if (!configured) return fail(configured, "switch state " + state_path_);
+    core_.announce_again(parts_.clock.now());
     devices_.reconcile();
     parts_.log.info("carrying on with {} networks from {}", saved->config.networks.size(), state_path_);
   }
@@ -147,16 +148,16 @@ sys::Task<void> Service::watch_links() {
   }
 }
 
-// What was learned from peers: soon enough, and not at each of a hundred announcements.
+// What was learned from peers or claimed: at once, and not at each of a hundred announcements.
 sys::Task<void> Service::keep_state() {
   for (;;) {
     if (core_.generation() == saved_generation_) {
       co_await state_changed_.wait();
       continue;
     }
-    co_await parts_.clock.sleep_for(kBetweenSaves);
     const auto saved = save();
     if (!saved) parts_.log.warn("{}", saved.error().message);
+    co_await parts_.clock.sleep_for(kBetweenSaves);
   }
 }
 
@@ -182,6 +183,15 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
       break;
     }
     case wire::SwitchOp::announce: co_await answer_announce(request.announce, reply); break;
+    case wire::SwitchOp::hold:
+    case wire::SwitchOp::release: {
+      const auto now = parts_.clock.now();
+      const auto done =
+          request.op == wire::SwitchOp::hold ? core_.hold(now, request.hold) : core_.release(now, request.hold);
+      if (!done) reply.error = done.error().message;
+      poll();
+      break;
+    }
     case wire::SwitchOp::locations: reply.networks = core_.networks(); break;
     case wire::SwitchOp::stats: add_stats(reply); break;
   }

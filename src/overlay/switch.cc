@@ -9,7 +9,7 @@
 namespace godwit::overlay {
 
 Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal)
-    : self_{"", "", address}, peers_(random), announcer_(random), forwarder_(segments_, seal, counters_) {}
+    : self_{"", "", address}, peers_(random), announcer_(random), forwarder_(segments_, holder_, seal, counters_) {}
 
 Result<> Switch::check(const wire::SwitchConfig& config) const {
   const bool nobody = config.networks.empty() && config.cloud.empty() && config.host.empty();
@@ -79,6 +79,48 @@ Result<> Switch::announce(TimePoint now, const wire::SwitchAnnounce& announce, s
   return {};
 }
 
+Result<Member*> Switch::find_held(const wire::SwitchHold& hold) const {
+  auto* segment = segments_.find(hold.network);
+  auto* member = segment ? segment->find(hold.instance) : nullptr;
+  if (!member) return fail(Errc::not_found, "hold {}: no such member on this switch", hold.instance.substr(0, 64));
+  return member;
+}
+
+Result<> Switch::hold(TimePoint now, const wire::SwitchHold& hold) {
+  const auto member = find_held(hold);
+  if (!member) return pass(member);
+  if (!(*member)->here) return fail(Errc::not_found, "hold {}: it is not here", hold.instance);
+  (*member)->held = true;
+  holder_.hold(now, hold.network, hold.instance);
+  return {};
+}
+
+Result<> Switch::release(TimePoint now, const wire::SwitchHold& hold) {
+  const auto member = find_held(hold);
+  if (!member) return pass(member);
+  holder_.end(now, hold.instance);
+  return {};
+}
+
+// What was held for instances that have moved, or are not to be held any longer.
+void Switch::let_go(TimePoint now, Outbox& out) {
+  for (auto& ended : holder_.take_ended(now, segments_)) {
+    auto* segment = segments_.find(ended.network);
+    auto* member = segment ? segment->find(ended.instance) : nullptr;
+    if (!member) continue;
+    member->held = false;
+    for (const auto& frame : ended.frames) forwarder_.let_go(*segment, *member, frame, out);
+  }
+}
+
+void Switch::announce_again(TimePoint now) {
+  for (const auto& [id, segment] : segments_.all()) {
+    for (const auto& [instance, port] : segment->ports()) {
+      if (port.active()) announcer_.start(now, 0, *segment, instance, segment->hosts(), peers_);
+    }
+  }
+}
+
 void Switch::attach(const PortName& name, sys::PortHandle handle) {
   auto* segment = segments_.find(name.network);
   if (!segment) return;
@@ -128,6 +170,7 @@ void Switch::on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint
     ++generation_;
     peers_.update(now, segments_);
   }
+  if (learned == Learned::newer) let_go(now, out);
   if (nonce == 0) return;
   const auto* member = segment.find(announce.instance);
   send_control(segment, from,
@@ -139,15 +182,17 @@ void Switch::on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint
 }
 
 void Switch::poll(TimePoint now, Outbox& out) {
+  let_go(now, out);
   announcer_.poll(now, segments_, out);
   peers_.poll(now, segments_, out);
 }
 
 std::optional<TimePoint> Switch::next_deadline() const {
-  const auto a = announcer_.next_deadline();
-  const auto b = peers_.next_deadline();
-  if (!a || !b) return a ? a : b;
-  return std::min(*a, *b);
+  std::optional<TimePoint> next;
+  for (const auto& each : {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline()}) {
+    if (each) next = std::min(next.value_or(*each), *each);
+  }
+  return next;
 }
 
 wire::SwitchConfig Switch::state() const {

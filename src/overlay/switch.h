@@ -26,6 +26,12 @@ class Switch {
   [[nodiscard]] Result<> configure(TimePoint now, const wire::SwitchConfig& config);
   // `ticket` (not 0) comes back with the answer in take_announced(). Errors: not_found, conflict.
   [[nodiscard]] Result<> announce(TimePoint now, const wire::SwitchAnnounce& announce, std::uint64_t ticket);
+  // Frames for the instance are kept from now on, until it is elsewhere, released, or kHoldLimit has passed. Errors:
+  // not_found (it is not here).
+  [[nodiscard]] Result<> hold(TimePoint now, const wire::SwitchHold& hold);
+  [[nodiscard]] Result<> release(TimePoint now, const wire::SwitchHold& hold);
+  // After a restart: tells all peers once more what is here, for those that the predecessor did not reach.
+  void announce_again(TimePoint now);
   [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
 
   // The device of a port or gateway is `handle` from now on; 0: it has none. Names that are not configured are ignored.
@@ -49,6 +55,8 @@ class Switch {
  private:
   [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
   void configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config);
+  [[nodiscard]] Result<Member*> find_held(const wire::SwitchHold& hold) const;
+  void let_go(TimePoint now, Outbox& out);
   void on_datagram(TimePoint now, sys::Packet& packet, Outbox& out);
   void on_control(TimePoint now, std::uint32_t vni, const sys::Packet& packet, Outbox& out);
   void on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint& from, std::uint64_t nonce,
@@ -59,6 +67,7 @@ class Switch {
   Segments segments_;
   Peers peers_;
   Announcer announcer_;
+  Holder holder_;
   Forwarder forwarder_;
   std::uint64_t generation_{0};
 };

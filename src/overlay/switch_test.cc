@@ -215,6 +215,64 @@ TEST_F(MoveTest, AForgedAnnouncementMovesNothing) {
   EXPECT_EQ(host(1).drops(Drop::not_authentic), 1U);
 }
 
+// Guest 0 stands still on host 1, and goes on at host 3.
+class HoldTest : public MoveTest {
+ protected:
+  HoldTest() {
+    EXPECT_TRUE(host(1).core().hold(now, name));
+    host(1).delivered.clear();
+  }
+  void send(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) host(2).from_guest(now, 1, guest_frame(1, 0, fmt::format("{:08}", i)));
+    run_for(Millis{100});
+  }
+  static std::vector<std::string> texts(const TestHost& of) {
+    std::vector<std::string> out;
+    for (const auto& each : of.delivered) out.emplace_back(as_text(ByteView(each.frame).last(8)));
+    return out;
+  }
+
+  const wire::SwitchHold name{kNetworkId, instance_id(0)};
+};
+
+TEST_F(HoldTest, FramesForOneThatStandsStillFollowItInOrder) {
+  send(3);
+  EXPECT_TRUE(host(1).delivered.empty());
+  ASSERT_TRUE(announce(3, 0, 2, 77));
+  run_for(Millis{100});
+  EXPECT_TRUE(host(1).delivered.empty());
+  EXPECT_EQ(texts(host(3)), (std::vector<std::string>{"00000000", "00000001", "00000002"}));
+}
+
+TEST_F(HoldTest, WhenTheMoveIsGivenUpItsGuestGetsThem) {
+  send(2);
+  ASSERT_TRUE(host(1).core().release(now, name));
+  run_for(Millis{1});
+  EXPECT_EQ(texts(host(1)), (std::vector<std::string>{"00000000", "00000001"}));
+  host(1).delivered.clear();
+  send(1);
+  EXPECT_EQ(host(1).delivered.size(), 1U);
+}
+
+TEST_F(HoldTest, WhenWhoeverWantedItIsGoneItEndsByItself) {
+  send(2);
+  run_for(kHoldLimit);
+  EXPECT_EQ(texts(host(1)).size(), 2U);
+}
+
+TEST_F(HoldTest, NoMoreThanTheLimitIsKept) {
+  send(kHeldFrames + 10);
+  EXPECT_EQ(host(1).drops(Drop::held_too_many), 10U);
+  ASSERT_TRUE(announce(3, 0, 2, 77));
+  run_for(Millis{100});
+  EXPECT_EQ(host(3).delivered.size(), kHeldFrames);
+}
+
+TEST_F(HoldTest, OnlyWhatIsHereCanBeHeld) {
+  EXPECT_EQ(host(2).core().hold(now, name).error().code, Errc::not_found);
+  EXPECT_EQ(host(1).core().hold(now, {kNetworkId, instance_id(99)}).error().code, Errc::not_found);
+}
+
 TEST_F(SwitchTest, ARestartedSwitchBeginsWithWhatItsPredecessorKnew) {
   ASSERT_TRUE(host(3).configure(now, network, {{2, 1}, {0, 0}}));
   ASSERT_TRUE(announce(3, 0, 2, 77));

@@ -39,9 +39,9 @@ std::optional<Objection> objection(const Demand& demand, const HostOffer& offer)
   if (offer.name == demand.not_host) return Objection{Errc::conflict, "it is there already"};
   if (!offer.alive) return Objection{Errc::unavailable, "not heard from"};
   if (!demand.accelerator.empty() && offer.accelerator != demand.accelerator) {
-    return Objection{Errc::unsupported, fmt::format("has accelerator {}, not {}",
-                                                    offer.accelerator.empty() ? "none" : offer.accelerator,
-                                                    demand.accelerator)};
+    return Objection{Errc::unsupported,
+                     fmt::format("has accelerator {}, not {}", offer.accelerator.empty() ? "none" : offer.accelerator,
+                                 demand.accelerator)};
   }
   if (!has(offer.machine_types, demand.machine_type)) {
     return Objection{Errc::unsupported, "does not offer machine type " + demand.machine_type};

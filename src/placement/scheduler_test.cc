@@ -8,13 +8,7 @@ namespace {
 const std::string kImage(64, 'a');
 
 HostOffer offer(std::string name) {
-  return {std::move(name),
-          true,
-          {4, 2048, 40},
-          {},
-          "tcg",
-          {"pc", "pc-q35-6.2", "pc-q35-7.2"},
-          {"Nehalem"},
+  return {std::move(name),        true, {4, 2048, 40}, {}, "tcg", {"pc", "pc-q35-6.2", "pc-q35-7.2"}, {"Nehalem"},
           {{"debian-12", kImage}}};
 }
 
@@ -36,9 +30,10 @@ TEST(Scheduler, AFullCloudIsExhaustedAndSaysWhatEachHostLacks) {
   const auto chosen = choose_host(demand(), {a1, a2});
   ASSERT_FALSE(chosen);
   EXPECT_EQ(chosen.error().code, Errc::exhausted);
-  EXPECT_EQ(chosen.error().message,
-            "no host can take 1 vCPU, 512 MiB, 8 GiB (a1: 256 of 512 MiB memory free; a2: 0 of 1 vCPUs free, 4 of 8 GiB "
-            "disk free)");
+  EXPECT_EQ(
+      chosen.error().message,
+      "no host can take 1 vCPU, 512 MiB, 8 GiB (a1: 256 of 512 MiB memory free; a2: 0 of 1 vCPUs free, 4 of 8 GiB "
+      "disk free)");
 }
 
 TEST(Scheduler, SaysWhichFeatureIsMissing) {

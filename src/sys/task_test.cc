@@ -1,6 +1,7 @@
 #include "sys/task.h"
 
 #include "support/event_loop.h"
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>

@@ -8,7 +8,7 @@
 
 namespace godwit::wire {
 
-BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, locations, stats)
+BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats)
 
 // An instance of this host. The switch makes a TAP of its own and joins it to `guest_tap` by tc redirect, both ways, as
 // soon as that device exists.
@@ -46,13 +46,23 @@ struct SwitchAnnounce {
 };
 BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version))
 
+// hold: the vCPUs of `instance`, which is here, stand still for a hand-over: frames for it are kept, in order and
+// bounded, instead of filling a queue that ends with its QEMU. When another host announces it they are sent after it;
+// on `release` (the hand-over was given up), or after 10 s, its guest gets them.
+struct SwitchHold {
+  std::string network;
+  std::string instance;
+};
+BOOST_DESCRIBE_STRUCT(SwitchHold, (), (network, instance))
+
 struct SwitchRequest {
   std::uint64_t id{0};  // echoed
   SwitchOp op{SwitchOp::config};
   SwitchConfig config;
   SwitchAnnounce announce;
+  SwitchHold hold;  // hold and release
 };
-BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce))
+BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold))
 
 struct PairCount {
   std::string network;

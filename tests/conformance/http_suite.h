@@ -8,11 +8,10 @@
 //   };
 #pragma once
 
+#include "conformance/peer_network_suite.h"
 #include "sys/http.h"
 
 #include <gtest/gtest.h>
-
-#include "conformance/peer_network_suite.h"
 
 namespace godwit::testing {
 

@@ -10,12 +10,11 @@
 //   };
 #pragma once
 
+#include "support/event_loop.h"
 #include "sys/stream.h"
 #include "sys/task.h"
 
 #include <gtest/gtest.h>
-
-#include "support/event_loop.h"
 
 namespace godwit::testing {
 

@@ -8,12 +8,11 @@
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Unix, StreamSuite, UnixHarness);
 #pragma once
 
+#include "support/event_loop.h"
 #include "sys/stream.h"
 #include "sys/task.h"
 
 #include <gtest/gtest.h>
-
-#include "support/event_loop.h"
 
 namespace godwit::testing {
 

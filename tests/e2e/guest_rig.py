@@ -107,8 +107,8 @@ class Lan:
                    "--log-facility=" + str(self.directory / "dnsmasq.log"), "--pid-file", "--interface=lan", "--bind-interfaces",
                    "--dhcp-authoritative", "--dhcp-leasefile=" + str(self.directory / "leases"), "--no-ping",
                    "--domain=cluster.internal", "--local=/cluster.internal/", "--expand-hosts",
-                   "--dhcp-range=10.7.0.0,static,255.255.255.0,12h", f"--dhcp-option=26,{MTU}",
-                   f"--dhcp-option=121,{METADATA}/32,{GATEWAY},0.0.0.0/0,{GATEWAY}"]
+                   "--dhcp-range=10.7.0.0,static,255.255.255.0,infinite", f"--dhcp-option=option:mtu,{MTU}",
+                   f"--dhcp-option=option:router,{GATEWAY}", "--dhcp-option=option:domain-search,cluster.internal"]
         for member in self.members:
             options.append(f"--dhcp-host={member.mac},{member.ip},{member.name}")
             options.append(f"--host-record={member.name}.cluster.internal,{member.name},{member.ip}")
@@ -127,7 +127,8 @@ class Guest:
             *([disk_size] if disk_size else []))
         self.serial, theirs = socket.socketpair()
         self.log = open(directory / f"{member.name}.console.log", "wb")
-        command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35,accel=tcg",
+        command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+                   "-accel", "tcg,tb-size=256", "-device", "virtio-rng-pci",
                    "-m", str(memory_mib), "-kernel", str(image / manifest["kernel"]), "-initrd", str(image / manifest["initrd"]),
                    "-append", f"{manifest['cmdline']} {append}".strip(),
                    "-drive", f"file={overlay},if=virtio,format=qcow2,discard=unmap,cache=unsafe",

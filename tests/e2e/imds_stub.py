@@ -101,6 +101,10 @@ class Service:
                 service.tokens.add(token)
                 self.answer(200, token)
 
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self.answer(200 if self.path == "/godwit/ready" else 404)
+
             def do_GET(self):
                 if self.headers.get("X-aws-ec2-metadata-token") not in service.tokens:
                     return self.answer(401)

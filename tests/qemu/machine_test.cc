@@ -8,11 +8,11 @@
 #include "os/log.h"
 #include "os/processes.h"
 #include "os/taps.h"
+#include "support/event_loop.h"
+#include "support/temp_directory.h"
 
 #include <gtest/gtest.h>
 
-#include "support/event_loop.h"
-#include "support/temp_directory.h"
 #include <cstdlib>
 #include <filesystem>
 

@@ -141,17 +141,17 @@ class Host:
 class Segment:
     """One network over all hosts, as sky and the agents would tell it to the switches."""
 
-    def __init__(self, number, hosts):
-        self.number, self.hosts = number, hosts
-        self.members, self.ports = {}, {host.name: {} for host in hosts}
+    def __init__(self, number):
+        self.number = number
+        self.members, self.ports = {}, {}  # by instance; by host, by instance
 
     def place(self, guest, host, version=1):
         self.members[guest.instance] = (guest, host.location(version))
-        self.ports[host.name][guest.instance] = (guest, version)
+        self.ports.setdefault(host.name, {})[guest.instance] = (guest, version)
 
     def expect(self, guest, host):
         """A port for an incoming migration."""
-        self.ports[host.name][guest.instance] = (guest, 0)
+        self.ports.setdefault(host.name, {})[guest.instance] = (guest, 0)
 
     def config(self, host):
         members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
@@ -160,7 +160,7 @@ class Segment:
                    "cidr": CIDR, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
                    "members": members}
         ports = [{"instance": i, "mac": g.mac, "ip": g.ip, "guest_tap": g.tap(host), "version": v}
-                 for i, (g, v) in self.ports[host.name].items()]
+                 for i, (g, v) in self.ports.get(host.name, {}).items()]
         return {"network": network, "ports": ports, "gateway_namespace": self.gateway(host)}
 
     def gateway(self, host):

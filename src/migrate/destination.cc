@@ -1,0 +1,359 @@
+#include "migrate/destination.h"
+
+#include <algorithm>
+
+namespace godwit::migrate {
+
+using wire::MigrationPhase;
+
+Destination::Destination(Context& context, Record record)
+    : context_(context),
+      clock_(context.runtime.clock),
+      log_(context.runtime.log.named("migrate " + record.id)),
+      record_(std::move(record)),
+      handover_(record_.ballot),
+      control_changed_at_(context.now()),
+      changed_(context.runtime.executor),
+      course_gate_(context.runtime.executor),
+      gate_(context.runtime.executor) {}
+
+void Destination::begin(std::unique_ptr<sys::PeerStream> control, std::vector<std::string> encodings) {
+  const auto both = std::find_if(context_.encodings.begin(), context_.encodings.end(), [&](const auto* each) {
+    return std::find(encodings.begin(), encodings.end(), each->name()) != encodings.end();
+  });
+  encoding_ = both == context_.encodings.end() ? context_.encodings.back() : *both;
+  gate_.spawn(keep_time());
+  course_gate_.spawn(run_course(std::move(control), std::string(encoding_->name())));
+}
+
+void Destination::restore() {
+  gate_.spawn(keep_time());
+  if (open() && record_.error.empty()) record_.error = "the destination's agent was restarted";
+  perform(handover_.restore(context_.now()));
+}
+
+sys::Task<void> Destination::stop() {
+  co_await course_gate_.close();
+  co_await gate_.close();
+  control_.reset();
+}
+
+// ---- the course: QEMU waits, loads, and is flushed
+
+sys::Task<void> Destination::run_course(std::unique_ptr<sys::PeerStream> control, std::string encoding) {
+  const auto done = co_await course(std::move(control), std::move(encoding));
+  if (!done) give_up(done.error());
+}
+
+sys::Task<Result<>> Destination::course(std::unique_ptr<sys::PeerStream> control, std::string encoding) {
+  auto receiving = context_.guests.receive(record_.spec);
+  auto received = co_await sys::within(clock_, kReceiveLimit, "start a QEMU that waits", std::move(receiving));
+  Welcome welcome;
+  welcome.version = kProtocolVersion;
+  if (!received) {
+    welcome.code = to_string(received.error().code);
+    welcome.error = received.error().message.substr(0, kReasonLimit_bytes);
+    const auto bytes = pack(welcome);
+    const auto told = co_await control->write(bytes);
+    if (!told) log_.debug("{}", told.error().message);
+    co_return pass(received);
+  }
+  guest_ = std::move(*received);
+  nonce_ = context_.runtime.random.id("nonce");
+  welcome.ok = true;
+  welcome.nonce = nonce_;
+  welcome.encoding = std::move(encoding);
+  const auto bytes = pack(welcome);
+  const auto told = co_await control->write(bytes);
+  if (!told) co_return told;
+  take_control(std::move(control));
+  phase_ = MigrationPhase::disk;
+  context_.changed();
+  const auto loaded = co_await guest_->wait_loaded();
+  if (!loaded) co_return loaded;
+  // The source's mirror has ended before its QEMU let go of the last of the memory.
+  auto finishing = guest_->finish_disk();
+  const auto finished = co_await sys::within(clock_, kFinishDiskLimit, "flush the disk", std::move(finishing));
+  if (!finished) co_return finished;
+  perform(handover_.prepared(context_.now()));
+  co_return Result<>{};
+}
+
+// ---- data: the source dials us, we dial our QEMU
+
+void Destination::join(Channel channel, std::string nonce, std::unique_ptr<sys::PeerStream> wan) {
+  course_gate_.spawn(carry_connection(channel, std::move(nonce), std::move(wan)));
+}
+
+sys::Task<void> Destination::carry_connection(Channel channel, std::string nonce,
+                                              std::unique_ptr<sys::PeerStream> wan) {
+  ++connections_;
+  const auto carried = co_await carry_one(channel, std::move(nonce), std::move(wan));
+  --connections_;
+  if (!carried) log_.debug("{}: {}", boost::describe::enum_to_string(channel, "?"), carried.error().message);
+}
+
+sys::Task<Result<>> Destination::carry_one(Channel channel, std::string nonce, std::unique_ptr<sys::PeerStream> wan) {
+  Welcome welcome;
+  welcome.version = kProtocolVersion;
+  welcome.ok = open() && !nonce_.empty() && nonce == nonce_ && connections_ <= kConnectionsLimit;
+  if (!welcome.ok) {
+    welcome.code = to_string(Errc::denied);
+    welcome.error = "no data channel is expected here";
+  }
+  const auto bytes = pack(welcome);
+  const auto told = co_await wan->write(bytes);
+  if (!told) co_return told;
+  if (!welcome.ok) co_return fail(Errc::denied, "data channel: {}", welcome.error);
+  const auto sockets = guest_->sockets();
+  const auto& path = channel == Channel::disk ? sockets.disk : sockets.memory;
+  auto local = co_await context_.runtime.local.dial(path);
+  if (!local) co_return pass(local);
+  std::unique_ptr<sys::Stream> far = std::move(wan);
+  co_return co_await carry_to_destination(*encoding_, channel, std::move(far), std::move(*local));
+}
+
+// ---- the control channel
+
+void Destination::resume(std::unique_ptr<sys::PeerStream> control) { gate_.spawn(welcome_back(std::move(control))); }
+
+sys::Task<void> Destination::welcome_back(std::unique_ptr<sys::PeerStream> control) {
+  Welcome welcome;
+  welcome.version = kProtocolVersion;
+  welcome.ok = true;
+  const auto bytes = pack(welcome);
+  const auto told = co_await control->write(bytes);
+  if (told) take_control(std::move(control));
+}
+
+void Destination::take_control(std::unique_ptr<sys::PeerStream> stream) {
+  control_ = std::make_unique<Control>(context_.runtime.executor, clock_, std::move(stream));
+  control_changed_at_ = context_.now();
+  gate_.spawn(listen(++control_generation_));
+  perform(handover_.connected(context_.now()));
+}
+
+sys::Task<void> Destination::listen(std::uint64_t generation) {
+  while (control_ && generation == control_generation_) {
+    const auto frame = co_await control_->receive();
+    if (generation != control_generation_) co_return;
+    if (frame) {
+      hear(*frame);
+      continue;
+    }
+    control_.reset();
+    control_changed_at_ = context_.now();
+    if (open()) give_up(frame.error().within("lost the source"));
+    perform(handover_.disconnected(context_.now()));
+    context_.changed();
+  }
+}
+
+void Destination::hear(const Frame& frame) {
+  switch (frame.type) {
+    case FrameType::progress: progress_ = frame.progress; return;
+    case FrameType::disk_ready: phase_ = std::max(phase_, MigrationPhase::memory); break;
+    case FrameType::paused:
+      phase_ = std::max(phase_, MigrationPhase::paused);
+      control_->set_silence_limit(kPausedSilenceLimit);
+      break;
+    case FrameType::drained: phase_ = std::max(phase_, MigrationPhase::draining); break;
+    default: break;
+  }
+  const auto saying = saying_of(frame);
+  if (!saying) {
+    context_.changed();
+    return;
+  }
+  if (*saying == Saying::prepared || *saying == Saying::owned) {
+    control_->close();  // listen() sees it
+    return;
+  }
+  if (*saying == Saying::released && !released_at_) released_at_ = context_.now();
+  if (*saying == Saying::abort && open()) record_.error = "the source gave up: " + frame.reason;
+  perform(handover_.heard(context_.now(), *saying));
+}
+
+void Destination::direct(const wire::MigrationOrder& order) {
+  if (order.cancel && open()) give_up(Error{Errc::cancelled, "cancelled"});
+  if (order.fence != Decision::none) perform(handover_.fenced(context_.now(), order.fence));
+}
+
+// ---- what the votes ask for
+
+void Destination::perform(Step step) {
+  changed_.notify();
+  if (!step.write && step.acts.empty()) return;
+  if (step.write) {
+    if (step.write->decision != Decision::none && record_.ended_ms == 0) record_.ended_ms = context_.unix_ms();
+    record_.promised = record_.promised || step.write->vote == Vote::prepared;
+    record_.ballot = *step.write;
+    const auto saved = context_.records.save(record_);
+    if (!saved) {
+      log_.error("{}", saved.error().message);
+      step = handover_.write_failed(context_.now());
+      record_.ballot = handover_.ballot();
+    }
+  }
+  for (const Act each : step.acts) act(each);
+  context_.changed();
+}
+
+void Destination::act(Act act) {
+  switch (act) {
+    case Act::ask_cloud:
+      if (!asking_cloud_) gate_.spawn(ask_cloud());
+      return;
+    case Act::say_prepared: say(FrameType::prepared); return;
+    case Act::say_owned: say(FrameType::owned); return;
+    case Act::say_abort: say(FrameType::abort); return;
+    case Act::say_settled: say(FrameType::settled); return;
+    case Act::run: gate_.spawn(start()); return;
+    case Act::discard: gate_.spawn(discard()); return;
+    case Act::say_released: return;  // a source's
+  }
+}
+
+void Destination::say(FrameType type) {
+  if (!control_) return;
+  Frame frame;
+  frame.type = type;
+  if (type == FrameType::abort) frame.reason = record_.error.substr(0, kReasonLimit_bytes);
+  if (type == FrameType::owned && started_after_) frame.started_after_ms = to_ms(*started_after_);
+  control_->send(std::move(frame));
+}
+
+sys::Task<void> Destination::ask_cloud() {
+  asking_cloud_ = true;
+  auto asked = context_.clouds.resolve(record_.source.cloud, record_.source_api, record_.id);
+  const auto vote = co_await sys::within(clock_, kCloudCallLimit, "ask the source's cloud", std::move(asked));
+  asking_cloud_ = false;
+  if (!vote) {
+    log_.warn("{}", vote.error().message);
+    co_return;
+  }
+  if (*vote == Decision::aborted && record_.error.empty() && handover_.ballot().vote == Vote::prepared) {
+    record_.error = "the source was lost before it released; its cloud has voted aborted";
+  }
+  perform(handover_.cloud_voted(context_.now(), *vote));
+}
+
+// It is ours, and on disk as ours: say where it is, then let it run. Nothing here undoes that: what can't be started is
+// booted by the agent.
+sys::Task<void> Destination::start() {
+  auto announcing = [](Locations& locations, wire::InstanceSpec spec, std::uint64_t version) -> sys::Task<Result<>> {
+    co_await locations.announce(std::move(spec), version);
+    co_return Result<>{};
+  };
+  auto announcement = announcing(context_.locations, record_.spec, record_.location_version);
+  const auto announced = co_await sys::within(clock_, kAnnounceLimit, "announce the location", std::move(announcement));
+  if (!announced) log_.warn("{}", announced.error().message);
+  if (!guest_) {
+    auto opening = context_.guests.open_received(record_.spec.id);
+    auto opened = co_await sys::within(clock_, kOpenGuestLimit, "open its QEMU", std::move(opening));
+    if (opened) {
+      guest_ = std::move(*opened);
+    } else {
+      log_.warn("{}", opened.error().message);
+    }
+  }
+  if (guest_) {
+    auto starting = guest_->start();
+    const auto started = co_await sys::within(clock_, kStartLimit, "start the vCPUs", std::move(starting));
+    if (!started) log_.error("{}", started.error().message);
+    if (started && released_at_) started_after_ = context_.now() - *released_at_;
+  }
+  perform(handover_.carried_out(context_.now()));
+  co_await course_gate_.close();
+  guest_.reset();
+}
+
+sys::Task<void> Destination::discard() {
+  nonce_.clear();
+  co_await course_gate_.close();
+  guest_.reset();
+  for (;;) {
+    const auto destroyed = co_await context_.guests.destroy(record_.spec.id);
+    if (destroyed) break;
+    log_.error("delete what did not arrive: {}", destroyed.error().message);
+    co_await clock_.sleep_for(kActAgain);
+  }
+  perform(handover_.carried_out(context_.now()));
+}
+
+sys::Task<void> Destination::keep_time() {
+  for (;;) {
+    const auto deadline = handover_.next_deadline();
+    if (!deadline) {
+      co_await changed_.wait();
+    } else if (*deadline > context_.now()) {
+      co_await changed_.wait_until(clock_, *deadline);
+    } else {
+      perform(handover_.poll(context_.now()));
+    }
+  }
+}
+
+void Destination::give_up(const Error& why) {
+  if (!open()) return;
+  record_.error = why.message.substr(0, kReasonLimit_bytes);
+  log_.warn("given up: {}", why.message);
+  perform(handover_.abort(context_.now()));
+}
+
+void Destination::forget() {
+  if (!record_.ballot.carried_out || record_.forgotten) return;
+  record_.forgotten = true;
+  const auto saved = context_.records.save(record_);
+  if (!saved) log_.error("{}", saved.error().message);
+  changed_.notify();
+}
+
+bool Destination::may_drop() const {
+  // What was never prepared was never released by the source, which needs no answer of ours.
+  if (!record_.forgotten || record_.ballot.settled || !record_.promised) return record_.forgotten;
+  return Millis{context_.unix_ms() - record_.ended_ms} > kTombstoneLimit;
+}
+
+// ---- what others are told
+
+wire::MigrationReport Destination::report() const {
+  const Ballot& ballot = record_.ballot;
+  wire::MigrationReport report;
+  report.id = record_.id;
+  report.instance = record_.spec.id;
+  report.role = wire::MigrationRole::destination;
+  report.phase = phase_;
+  if (ballot.vote == Vote::prepared) {
+    const bool in_doubt = !control_ && context_.now() - control_changed_at_ > kInDoubtAfter;
+    report.phase = in_doubt ? MigrationPhase::in_doubt : MigrationPhase::prepared;
+  }
+  if (ballot.decision == Decision::released) {
+    report.phase = ballot.carried_out ? MigrationPhase::completed : MigrationPhase::owned;
+  }
+  if (ballot.decision == Decision::aborted && ballot.carried_out) report.phase = MigrationPhase::aborted;
+  report.from_cloud = record_.source.cloud;
+  report.from_host = record_.source.host;
+  report.to_cloud = record_.destination.cloud;
+  report.to_host = record_.destination.host;
+  report.progress = progress_;
+  report.cost = record_.cost;
+  report.error = record_.error;
+  if (report.phase == MigrationPhase::in_doubt) {
+    report.error = fmt::format(
+        "host {} or its cloud {} must say who has the instance, and neither can be reached; if both are dead for ever, "
+        "godwit instance resolve {} --fence",
+        record_.source.host, record_.source.cloud, record_.spec.id);
+  }
+  if (handover_.known().disputed) report.error = "both sides say that they have it: a fence was given in error";
+  report.started_ms = record_.started_ms;
+  return report;
+}
+
+Standing standing_of_destination(const Record& record) {
+  const Ballot& ballot = record.ballot;
+  if (ballot.decision == Decision::aborted) return ballot.carried_out ? Standing::may_run : Standing::gone;
+  return ballot.decision == Decision::released && ballot.carried_out ? Standing::may_run : Standing::must_not_run;
+}
+
+}  // namespace godwit::migrate

@@ -1,0 +1,67 @@
+#include "migrate/encoding.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+namespace godwit::migrate {
+namespace {
+
+sys::Task<Result<>> copy(sys::Stream& from, sys::Stream& to, std::uint64_t& count) {
+  ByteVector buffer(kHeldBack_bytes);
+  for (;;) {
+    const auto size = co_await from.read_some(buffer);
+    if (!size && size.error().code == Errc::closed) co_return co_await to.shutdown_write();
+    if (!size) co_return pass(size);
+    const auto written = co_await to.write(ByteView(buffer).first(*size));
+    if (!written) co_return written;
+    count += *size;
+  }
+}
+
+sys::Task<Result<>> copy_uncounted(sys::Stream& from, sys::Stream& to) {
+  std::uint64_t count = 0;
+  co_return co_await copy(from, to, count);
+}
+
+// One direction that has failed takes the other with it.
+sys::Task<Result<>> guard(sys::Task<Result<>> direction, sys::Stream& local, sys::Stream& wan) {
+  auto ended = co_await std::move(direction);
+  if (!ended) {
+    local.close();
+    wan.close();
+  }
+  co_return ended;
+}
+
+sys::Task<Result<>> carry(std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
+                          sys::Task<Result<>> forth, sys::Task<Result<>> back) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto both = guard(std::move(forth), *local, *wan) && guard(std::move(back), *local, *wan);
+  const auto [there, home] = co_await std::move(both);
+  co_return there ? home : there;
+}
+
+}  // namespace
+
+sys::Task<Result<>> PlainEncoding::encode(Channel, sys::Stream& local, sys::Stream& wan, std::uint64_t& wan_bytes) {
+  return copy(local, wan, wan_bytes);
+}
+
+sys::Task<Result<>> PlainEncoding::decode(Channel, sys::Stream& wan, sys::Stream& local) {
+  return copy_uncounted(wan, local);
+}
+
+sys::Task<Result<>> carry_from_source(Encoding& encoding, Channel channel, std::unique_ptr<sys::Stream> local,
+                                      std::unique_ptr<sys::Stream> wan, std::uint64_t& wan_bytes) {
+  auto forth = encoding.encode(channel, *local, *wan, wan_bytes);
+  auto back = copy_uncounted(*wan, *local);
+  return carry(std::move(local), std::move(wan), std::move(forth), std::move(back));
+}
+
+sys::Task<Result<>> carry_to_destination(Encoding& encoding, Channel channel, std::unique_ptr<sys::Stream> wan,
+                                         std::unique_ptr<sys::Stream> local) {
+  auto forth = encoding.decode(channel, *wan, *local);
+  auto back = copy_uncounted(*local, *wan);
+  return carry(std::move(local), std::move(wan), std::move(forth), std::move(back));
+}
+
+}  // namespace godwit::migrate

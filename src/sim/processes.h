@@ -1,0 +1,34 @@
+// Processes and TAP devices of one simulated host, as one process sees them.
+#pragma once
+
+#include "sim/host.h"
+
+namespace godwit::sim {
+
+class SimProcesses final : public sys::Processes {
+ public:
+  explicit SimProcesses(Process& self) : self_(self) {}
+  [[nodiscard]] Result<sys::ProcessId> spawn(const sys::ProcessSpec& spec) override;
+  [[nodiscard]] sys::Task<Result<std::string>> run(sys::ProcessSpec spec, Nanos limit) override;
+  [[nodiscard]] bool alive(sys::ProcessId id) const override;
+  void signal(sys::ProcessId id, int number) override;
+  [[nodiscard]] sys::Task<void> wait_gone(sys::ProcessId id) override;
+
+ private:
+  Process& self_;
+};
+
+// A device is held by the process that opened it until the descriptor is closed here, or the process ends.
+class SimTaps final : public sys::Taps {
+ public:
+  explicit SimTaps(Process& self) : self_(self) {}
+  [[nodiscard]] Result<int> open_for_guest(const std::string& name, unsigned mtu) override;
+  void close_descriptor(int descriptor) override;
+
+ private:
+  Process& self_;
+  int next_{3};
+  std::map<int, std::string> open_;
+};
+
+}  // namespace godwit::sim
