@@ -33,7 +33,7 @@ class SkyRoutesTest : public ::testing::Test, protected testing::SkyWorld {
 };
 
 TEST_F(SkyRoutesTest, TheDocumentSaysWhatIsServed) {
-  const std::string path = std::string(GODWIT_DOCS_DIRECTORY) + "/api/sky.yaml";
+  const std::string path = std::string(GODWIT_DOCS) + "/api/sky.yaml";
   const auto written = openapi_yaml(routes_.router(), sky_api_title());
   if (std::getenv("GODWIT_WRITE_GOLDEN")) std::ofstream(path) << written;
   std::stringstream read;
