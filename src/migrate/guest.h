@@ -53,8 +53,8 @@ class SourceGuest {
   // Gives up whatever of the above was started, and lets the vCPUs run, whatever state QEMU is in; also after
   // "completed", and also when a predecessor of this agent started it. Called only while this side has the instance.
   // Not an error when they run already. Whoever listens on sockets() closes every connection of the attempt first: a
-  // quiet one holds QEMU's main loop, one that ends during the next attempt crashes it (qemu-migration-control.md, 6, 7).
-  // Errors: unavailable when QEMU is dead: then the agent boots the instance anew.
+  // quiet one holds QEMU's main loop, one that ends during the next attempt crashes it (qemu-migration-control.md, 6,
+  // 7). Errors: unavailable when QEMU is dead: then the agent boots the instance anew.
   [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
   // Returns when QEMU is dead.
   [[nodiscard]] virtual sys::Task<void> wait_dead() = 0;
