@@ -75,7 +75,7 @@ TEST_F(CloudRoutesTable, BodiesAreBoundedAndMustBeJson) {
 
 // GODWIT_WRITE_GOLDEN=1 writes the document anew.
 TEST_F(CloudRoutesTable, TheDocumentIsTheOneInTheTree) {
-  const std::string path = GODWIT_DOCS_DIRECTORY "/api/cloud.yaml";
+  const std::string path = GODWIT_DOCS "/api/cloud.yaml";
   const auto written = openapi_yaml(a.router(), cloud_api_title());
   if (std::getenv("GODWIT_WRITE_GOLDEN")) std::ofstream(path) << written;
   std::ostringstream golden;

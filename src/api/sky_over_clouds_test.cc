@@ -176,7 +176,8 @@ TEST_F(SkyOverClouds, AClusterMovesToTheOtherCloud) {
     EXPECT_EQ(sky->migration(each.id)->phase, MigrationPhase::completed) << sky->migration(each.id)->error;
   }
   ASSERT_TRUE(until([&] { return state() == ClusterState::ready; })) << describe();
-  for (const auto& member : sky->cluster("demo")->members) EXPECT_EQ(member.cloud, "cloud-b");
+  const auto moved = sky->cluster("demo");
+  for (const auto& member : moved->members) EXPECT_EQ(member.cloud, "cloud-b");
   obey();
   const auto& members = b1.desired.networks.at(0).members;
   EXPECT_EQ(std::count_if(members.begin(), members.end(), [](const auto& each) { return each.location.version == 2; }),
