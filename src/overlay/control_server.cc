@@ -3,7 +3,7 @@
 namespace godwit::overlay {
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace godwit::overlay {
 class ControlServer {
  public:
   using Handler = std::function<sys::Task<wire::SwitchReply>(wire::SwitchRequest)>;
-  static constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
+  static constexpr std::size_t kLineLimit = std::size_t{4} << 20U;
   static constexpr std::size_t kMostConnections = 16;
 
   // `handler` fills everything of a reply but its id.

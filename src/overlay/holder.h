@@ -13,7 +13,7 @@ namespace godwit::overlay {
 
 constexpr Seconds kHoldLimit{10};  // then the guest gets them: whoever wanted them held is gone
 constexpr std::size_t kHeldFrames = 512;
-constexpr std::size_t kHeldBytes = 1024 * 1024;
+constexpr std::size_t kHeldBytes = std::size_t{1} << 20U;
 
 struct Held {
   std::string network;

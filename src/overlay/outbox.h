@@ -10,7 +10,7 @@ namespace godwit::overlay {
 class Outbox {
  public:
   static constexpr std::size_t kPackets = 8192;
-  static constexpr std::size_t kScratchBytes = 2 * 1024 * 1024;
+  static constexpr std::size_t kScratchBytes = std::size_t{2} << 20U;
 
   Outbox() : scratch_(kScratchBytes) { packets_.reserve(kPackets); }
 

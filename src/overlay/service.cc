@@ -7,7 +7,7 @@
 namespace godwit::overlay {
 namespace {
 
-constexpr std::size_t kStateLimit = 16 * 1024 * 1024;
+constexpr std::size_t kStateLimit = std::size_t{16} << 20U;
 constexpr unsigned kRoundsATurn = 8;  // batches before timers and the control socket get a turn
 constexpr Millis kSettle{10};         // links change in bursts
 constexpr Millis kRetryDevices{500};
