@@ -1,14 +1,9 @@
 // A migration as two clouds see it: tickets, votes, fences, and what each cloud shows.
 #include "support/two_clouds.h"
-<<<<<<< HEAD
 
 #include <gtest/gtest.h>
 
 #include <random>
-=======
->>>>>>> main
-
-#include <gtest/gtest.h>
 
 namespace godwit::api {
 namespace {
@@ -257,7 +252,9 @@ TEST_F(CloudMigrations, AVoteIsNeverChanged) {
     ++outcomes[first];
     // Ended as it was voted, so that the next seed finds the instance at home.
     b1.say(migration_id(seed), MigrationRole::destination, MigrationPhase::aborted);
-    if (first == Decision::released) ASSERT_TRUE(fence(a, 1, seed, MigrationRole::source));
+    if (first == Decision::released) {
+      ASSERT_TRUE(fence(a, 1, seed, MigrationRole::source));
+    }
     a1.say(migration_id(seed), MigrationRole::source, MigrationPhase::aborted);
     ASSERT_EQ(show(a, instance_id(1))->state, InstanceState::running);
   }
