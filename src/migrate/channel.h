@@ -59,7 +59,7 @@ struct Frame {
   std::uint64_t sequence{0};                 // ping; echoed by pong
   std::string reason;                        // abort
   std::optional<double> started_after_ms{};  // owned: from D's hearing of S's vote to the start of the vCPUs there
-  wire::MigrationProgress progress;          // progress
+  std::optional<wire::MigrationProgress> progress{};
 };
 BOOST_DESCRIBE_STRUCT(Frame, (), (type, sequence, reason, started_after_ms, progress))
 

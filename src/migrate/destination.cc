@@ -151,7 +151,7 @@ sys::Task<void> Destination::listen(std::uint64_t generation) {
 
 void Destination::hear(const Frame& frame) {
   switch (frame.type) {
-    case FrameType::progress: progress_ = frame.progress; return;
+    case FrameType::progress: progress_ = frame.progress.value_or(progress_); return;
     case FrameType::disk_ready: phase_ = std::max(phase_, MigrationPhase::memory); break;
     case FrameType::paused:
       phase_ = std::max(phase_, MigrationPhase::paused);
