@@ -227,7 +227,6 @@ Result<wire::RunInstanceRequest> Cluster::run_request(const MemberRecord& member
   context.domain = record_.network.domain;
   context.login = record_.login;
   context.host = record_.host;
-  context.ssh_keys = record_.spec.ssh_keys;
   context.user_data = record_.spec.user_data;
   wire::RunInstanceRequest request;
   for (const auto& each : record_.network.members) {
@@ -243,7 +242,6 @@ Result<wire::RunInstanceRequest> Cluster::run_request(const MemberRecord& member
   request.type = member.type;
   request.image = record_.spec.image;
   request.ssh_keys = record_.spec.ssh_keys;
-  request.ssh_keys.push_back(record_.login.public_key);
   request.user_data = std::move(*user_data);
   return request;
 }

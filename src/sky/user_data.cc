@@ -44,15 +44,12 @@ std::string known_hosts(const ClusterContext& context) {
 }
 
 std::string cloud_config(const ClusterContext& context, const KnownMember& self) {
-  array authorized{wire::json::value(context.login.public_key)};
-  for (const auto& key : context.ssh_keys) authorized.emplace_back(key);
-
   object config;
   config["hostname"] = self.name;
   config["fqdn"] = self.name + "." + context.domain;
   config["prefer_fqdn_over_hostname"] = false;
   config["disable_root"] = false;  // keys only: the cluster's own, and those of its user
-  config["ssh_authorized_keys"] = std::move(authorized);
+  config["ssh_authorized_keys"] = array{wire::json::value(context.login.public_key)};
   config["ssh_deletekeys"] = true;
   config["ssh_keys"] =
       object{{"ed25519_private", context.host.private_key}, {"ed25519_public", context.host.public_key}};

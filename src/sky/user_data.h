@@ -1,5 +1,6 @@
 // What each member of a cluster is told when it boots: the user's own user data, and a cloud-config of ours that makes
-// it one of the cluster. cloud-init merges the two (docs/formats/user-data.md says how).
+// it one of the cluster. Keys of people come by the metadata service. cloud-init merges the two
+// (docs/formats/user-data.md says how).
 #pragma once
 
 #include "base/result.h"
@@ -24,8 +25,7 @@ struct ClusterContext {
   SshKey login;  // every member holds it and admits it as root: members reach each other
   SshKey host;   // every member shows it: they know each other without asking
   std::vector<KnownMember> members;
-  std::vector<std::string> ssh_keys;  // of people
-  std::string user_data;              // of the user
+  std::string user_data;  // of the user
 };
 
 // The user data of the member `name`. The same context gives the same bytes. Holds secrets.
