@@ -131,8 +131,8 @@ sys::Task<void> Service::keep_time() {
 sys::Task<void> Service::keep_devices() {
   for (;;) {
     const bool all = devices_.reconcile();
-    co_await devices_changed_.wait_until(parts_.clock,
-                                         parts_.clock.now() + (all ? Millis(kCheckDevices) : kRetryDevices));
+    const auto again = parts_.clock.now() + (all ? Millis(kCheckDevices) : kRetryDevices);
+    co_await devices_changed_.wait_until(parts_.clock, again);
     co_await parts_.clock.sleep_for(kSettle);
   }
 }

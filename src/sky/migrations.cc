@@ -208,7 +208,8 @@ sys::Task<void> Migrations::drive(std::string id) {
       }
     }
     if (is_open(record) && (!moved_on || record.step == MoveStep::ordered)) {
-      co_await runtime_.clock.sleep_for(moved_on ? pace_.migration : pace_.retry);
+      const auto pause = moved_on ? pace_.migration : pace_.retry;
+      co_await runtime_.clock.sleep_for(pause);
     }
   }
   driven_.erase(id);
