@@ -36,10 +36,10 @@ class CommandsTest : public ::testing::Test, protected testing::SkyWorld {
     serve();
     files_.contents["/home/alice/.config/godwit/sky.token"] = "the-token\n";
     for (auto& [name, cloud] : clouds_) {
-      files_.contents["/work/" + name + ".pem"] = cloud.about.ca_pem;
-      files_.contents["/work/" + name + ".token"] = cloud.token() + "\n";
+      files_.contents["/desk/" + name + ".pem"] = cloud.about.ca_pem;
+      files_.contents["/desk/" + name + ".token"] = cloud.token() + "\n";
     }
-    files_.contents["/work/id.pub"] = "# mine\nssh-ed25519 AAAA alice\n";
+    files_.contents["/desk/id.pub"] = "# mine\nssh-ed25519 AAAA alice\n";
   }
 
   void serve() {
@@ -54,7 +54,7 @@ class CommandsTest : public ::testing::Test, protected testing::SkyWorld {
     app.require_subcommand(1);
     int exit_code = kDone;
     add_user_commands(app, [&](const CommonOptions& options, const Action& action) {
-      Session session({time_, files_, http_, terminal_, "/home/alice/.config/godwit", "/work"}, options);
+      Session session({time_, files_, http_, terminal_, "/home/alice/.config/godwit", "/desk"}, options);
       exit_code = time_.wait(cli::run(session, action));
     });
     try {
@@ -251,7 +251,7 @@ TEST_F(CommandsTest, ErrorsSayWhatToDo) {
 
 TEST_F(CommandsTest, APrivateKeyIsNotGivenAway) {
   add_both();
-  files_.contents["/work/id"] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+  files_.contents["/desk/id"] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
   EXPECT_EQ(run("cluster create demo --size 2 --ssh-key id"), kUsage);
   EXPECT_TRUE(complains("give the .pub beside it")) << terminal_.errors;
 }
