@@ -65,6 +65,7 @@ class Attempt {
       const auto done = co_await step(next, stay && next == wanted);
       if (!done) co_return done;
       reached_ = next;
+      rig_.runtime().log.debug("reached: {}", name_of(next));
     }
     co_return Result<>{};
   }
