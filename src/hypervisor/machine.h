@@ -121,8 +121,8 @@ class Machine {
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
   [[nodiscard]] virtual sys::Task<Result<MigrationStatus>> migration_status() = 0;
   // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent, and tells the
-  // truth: it returns when they run. The caller closes its ends of both sockets first. On a connection that is quiet, not
-  // closed, QEMU waits without end and answers nothing; and one of an earlier attempt that is closed during a later
+  // truth: it returns when they run. The caller closes its ends of both sockets first. On a connection that is quiet,
+  // not closed, QEMU waits without end and answers nothing; and one of an earlier attempt that is closed during a later
   // start_memory() kills it. Errors: timed_out (20 s a step), unavailable.
   [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
 

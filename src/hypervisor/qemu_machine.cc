@@ -150,6 +150,7 @@ void QemuMachine::listen() {
     if (event.name == "BLOCK_IO_ERROR") log_.warn("disk: {}", text_of(event.data, "reason"));
     if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" || event.name == "MIGRATION" ||
         event.name == "BLOCK_IO_ERROR" || event.name == "GUEST_PANICKED") {
+      ++heard_;
       news_.notify();
     }
   });
@@ -202,6 +203,7 @@ sys::Task<void> QemuMachine::watch_monitor() {
       co_await reconnect();
       continue;
     }
+    const auto heard = heard_;
     const auto known = co_await refresh();
     if (!known) {
       log_.debug("{}", known.error().message);
@@ -209,7 +211,8 @@ sys::Task<void> QemuMachine::watch_monitor() {
       if (known.error().code == Errc::unavailable) co_await runtime_.clock.sleep_for(kReconnectPause);
       continue;
     }
-    co_await news_.wait_until(runtime_.clock, runtime_.clock.now() + kMonitorPoll);
+    // What came meanwhile may be younger than the answer.
+    if (heard == heard_) co_await news_.wait_until(runtime_.clock, runtime_.clock.now() + kMonitorPoll);
   }
 }
 

@@ -83,6 +83,7 @@ class QemuMachine final : public Machine {
   MachineState state_{MachineState::starting};
   std::string problem_;
   std::function<void()> changed_;
+  std::uint64_t heard_{0};
   sys::Signal news_;   // an event that may mean another state
   sys::Signal ended_;  // the process is gone
   sys::Gate gate_;

@@ -13,7 +13,7 @@ constexpr const char* kMirrorTarget = "mirror-target";
 constexpr Millis kPoll{500};             // for what an event may have told an earlier agent
 constexpr Seconds kSwitchoverLimit{30};  // of QEMU's own steps while the guest stands still
 constexpr Seconds kCancelLimit{20};
-constexpr Seconds kEndLimit{5};  // from the end of its monitor to that of a process
+constexpr Seconds kEndLimit{5};                    // from the end of its monitor to that of a process
 constexpr std::uint64_t kUnlimited = 1ULL << 40U;  // QEMU's default of 128 MiB/s counts bytes before any encoding
 
 json::object capability(const char* name, bool on) { return {{"capability", name}, {"state", on}}; }
@@ -328,8 +328,8 @@ sys::Task<Result<>> QemuMachine::finish_disk() {
   co_return runtime_.files.sync_file(spec_.disk_path);
 }
 
-// Told to run while it waits for memory, QEMU would run by itself once it has it, whoever owns the instance by then. And
-// just after a failed migration it says "Migration is not finalized yet", and runs a moment later.
+// Told to run while it waits for memory, QEMU would run by itself once it has it, whoever owns the instance by then.
+// And just after a failed migration it says "Migration is not finalized yet", and runs a moment later.
 sys::Task<Result<>> QemuMachine::start() {
   const auto deadline = runtime_.clock.now() + kCancelLimit;
   for (;;) {

@@ -181,9 +181,8 @@ void Qemu::add_migration_commands() {
   on("migrate-set-capabilities", [this](const json::object& arguments) { return set_capabilities(arguments); });
   on("migrate-set-parameters", [this](const json::object& arguments) { return set_parameters(arguments); });
   on("migrate", [this](const json::object& arguments) { return told(outgoing_.start(socket_of(arguments))); });
-  on("migrate-continue", [this](const json::object& arguments) {
-    return told(outgoing_.go_on(text_of(arguments, "state")));
-  });
+  on("migrate-continue",
+     [this](const json::object& arguments) { return told(outgoing_.go_on(text_of(arguments, "state"))); });
   on("migrate_cancel", [this](const json::object&) -> Reply {
     outgoing_.cancel();
     return done();

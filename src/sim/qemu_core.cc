@@ -74,8 +74,8 @@ bool QemuCore::write_record() {
   const auto record = disk.whole() + 1;
   disk.write(record);
   if (!disk.flush()) {  // werror=enospc, QEMU's default
-    json::object data{{"device", ""}, {"node-name", "disk0"}, {"operation", "write"},
-                      {"action", "stop"}, {"nospace", true}, {"reason", "No space left on device"}};
+    json::object data{{"device", ""},     {"node-name", "disk0"}, {"operation", "write"},
+                      {"action", "stop"}, {"nospace", true},      {"reason", "No space left on device"}};
     event("BLOCK_IO_ERROR", std::move(data));
     halt("io-error");
     return true;

@@ -155,7 +155,8 @@ sys::Task<Result<>> QemuOutgoing::send_pages(std::shared_ptr<sys::Stream> stream
     left -= part;
     sent_ += part;
     remaining_ = left;
-    const auto rate = std::max<std::uint64_t>(1, std::min(core_.settings.copy_bytes_per_s, parameters_.max_bytes_per_s));
+    const auto rate =
+        std::max<std::uint64_t>(1, std::min(core_.settings.copy_bytes_per_s, parameters_.max_bytes_per_s));
     co_await wait_for(Nanos{static_cast<std::int64_t>(part * 1'000'000'000 / rate)});
   }
   co_return Result<>{};

@@ -100,8 +100,7 @@ sys::Task<json::object> QemuMonitor::answer(Client& client, std::string line) {
   if (const auto* id = object->if_contains("id")) reply["id"] = *id;
   const auto command = std::string(execute->get_string());
   if (!client.negotiated && command != "qmp_capabilities") {
-    reply["error"] =
-        refusal({Errc::unsupported, "Expecting capabilities negotiation with 'qmp_capabilities'"});
+    reply["error"] = refusal({Errc::unsupported, "Expecting capabilities negotiation with 'qmp_capabilities'"});
     co_return reply;
   }
   client.negotiated = true;

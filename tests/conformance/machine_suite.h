@@ -6,18 +6,18 @@
 //     sys::Task<Result<std::unique_ptr<hypervisor::Machine>>> source();  // running; of an earlier test, maybe
 //     void hang(const hypervisor::Machine&);            // alive, but deaf
 //     void kill(const hypervisor::Machine&);            // from outside
-//     std::string problem();                            // what an observer of everything has to say; empty: all is well
-//     static constexpr bool patient;                    // virtual time: long limits cost nothing
+//     std::string problem();                            // what an observer of everything has to say; empty: all is
+//     well static constexpr bool patient;                    // virtual time: long limits cost nothing
 //   };
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Real, MachineSuite, RealRig);
 #pragma once
 
 #include "hypervisor/machine.h"
+#include "support/event_loop.h"
+#include "support/pump.h"
 
 #include <gtest/gtest.h>
 
-#include "support/event_loop.h"
-#include "support/pump.h"
 #include <optional>
 
 namespace godwit::testing {
@@ -64,6 +64,7 @@ class Attempt {
       const auto next = reached_ ? static_cast<Stage>(static_cast<int>(*reached_) + 1) : Stage::mirroring;
       const auto done = co_await step(next, stay && next == wanted);
       if (!done) co_return done;
+      if (next == Stage::sending) co_await memory->joined();  // QEMU dials after its answer
       reached_ = next;
       rig_.runtime().log.debug("reached: {}", name_of(next));
     }
@@ -86,24 +87,20 @@ class Attempt {
 
  private:
   sys::Task<Result<>> step(Stage next, bool stay) {
-    constexpr std::uint64_t kSlow = 256 * 1024;  // bytes a second
+    constexpr std::uint64_t kSlow = 256 * 1024;       // bytes a second
+    constexpr std::uint64_t kSlowDisk = 1024 * 1024;  // QEMU looks at a lost target at the next of its 1 MiB parts
     const auto& directory = source_->spec().directory;
     switch (next) {
-      case Stage::mirroring:
-        return source_->start_disk(hypervisor::nbd_socket_of(directory), stay ? kSlow : 0);
-      case Stage::following:
-        return source_->wait_disk_ready();
+      case Stage::mirroring: return source_->start_disk(hypervisor::nbd_socket_of(directory), stay ? kSlowDisk : 0);
+      case Stage::following: return source_->wait_disk_ready();
       case Stage::sending: {
         hypervisor::MemoryOptions options;
         if (stay) options.max_bytes_per_s = kSlow;
         return source_->start_memory(hypervisor::memory_socket_of(directory), options);
       }
-      case Stage::paused:
-        return source_->wait_paused();
-      case Stage::disk_ended:
-        return source_->end_disk();
-      case Stage::completed:
-        return source_->continue_switchover();
+      case Stage::paused: return source_->wait_paused();
+      case Stage::disk_ended: return source_->end_disk();
+      case Stage::completed: return source_->continue_switchover();
     }
     return source_->resume();
   }
@@ -266,7 +263,8 @@ TYPED_TEST_P(MachineSuite, AQuietMemoryConnectionHoldsTheSwitchoverUntilItIsClos
     const auto reached = co_await attempt.reach(Stage::disk_ended);
     EXPECT_TRUE(reached) << reached.error().message;
     attempt.memory->stall();
-    const auto sent = co_await sys::within(t->rig.runtime().clock, Millis{500}, "send", attempt.reach(Stage::completed));
+    const auto sent =
+        co_await sys::within(t->rig.runtime().clock, Millis{500}, "send", attempt.reach(Stage::completed));
     EXPECT_FALSE(sent);
     attempt.memory->cut();
     const bool runs = co_await t->becomes(source, hypervisor::MachineState::running, Seconds{5});
@@ -286,7 +284,8 @@ TYPED_TEST_P(MachineSuite, TheDestinationMayBeCompleteThoughTheSourceFails) {
     const auto reached = co_await attempt.reach(Stage::disk_ended);
     EXPECT_TRUE(reached) << reached.error().message;
     attempt.memory->stall(Pump::Way::back);
-    const auto sent = co_await sys::within(t->rig.runtime().clock, Millis{1500}, "send", attempt.reach(Stage::completed));
+    const auto sent =
+        co_await sys::within(t->rig.runtime().clock, Millis{1500}, "send", attempt.reach(Stage::completed));
     EXPECT_FALSE(sent);
     const auto loaded = co_await attempt.destination->wait_loaded();
     EXPECT_TRUE(loaded) << loaded.error().message;
@@ -308,7 +307,8 @@ TYPED_TEST_P(MachineSuite, AQuietDiskAtThePauseHoldsTheSourceUntilItIsClosed) {
     const auto reached = co_await attempt.reach(Stage::following);
     EXPECT_TRUE(reached) << reached.error().message;
     attempt.disk->stall();
-    const auto paused = co_await sys::within(t->rig.runtime().clock, Millis{1500}, "pause", attempt.reach(Stage::paused));
+    const auto paused =
+        co_await sys::within(t->rig.runtime().clock, Millis{1500}, "pause", attempt.reach(Stage::paused));
     EXPECT_FALSE(paused);
     attempt.disk->cut();
     co_await attempt.abandon();

@@ -1,5 +1,6 @@
 // hypervisor::Machine against the real QEMU, on the tiny guest: needs root and .cache/images/tiny (GODWIT_TINY).
 #include "base/assert.h"
+#include "conformance/machine_suite.h"
 #include "hypervisor/qemu_machine.h"
 #include "image/store.h"
 #include "os/clock.h"
@@ -8,11 +9,10 @@
 #include "os/log.h"
 #include "os/processes.h"
 #include "os/taps.h"
+#include "support/temp_directory.h"
 
 #include <gtest/gtest.h>
 
-#include "conformance/machine_suite.h"
-#include "support/temp_directory.h"
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>

@@ -1,8 +1,7 @@
 // hypervisor::Machine on the simulated QEMU, in virtual time: the suite that the real one passes too.
 #include "base/assert.h"
-#include "sim/qemu.h"
-
 #include "conformance/machine_suite.h"
+#include "sim/qemu.h"
 
 namespace godwit::sim {
 namespace {
@@ -16,8 +15,7 @@ class SimRig {
   SimRig() {
     world_.keep_trace(true, LogLevel::debug);
     install_qemu(host_, guests_, QemuSettings());
-    agent_ = &host_.start("agent", {"a1.cloud-a.godwit", "cloud-a"},
-                          [](Process&) { return std::make_unique<Bare>(); });
+    agent_ = &host_.start("agent", {"a1.cloud-a.godwit", "cloud-a"}, [](Process&) { return std::make_unique<Bare>(); });
   }
   ~SimRig() {
     if (!::testing::Test::HasFailure()) return;
