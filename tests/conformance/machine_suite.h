@@ -64,7 +64,9 @@ class Attempt {
       const auto next = reached_ ? static_cast<Stage>(static_cast<int>(*reached_) + 1) : Stage::mirroring;
       const auto done = co_await step(next, stay && next == wanted);
       if (!done) co_return done;
+      if (next == Stage::sending) co_await memory->joined();  // QEMU dials after its answer
       reached_ = next;
+      rig_.runtime().log.debug("reached: {}", name_of(next));
     }
     co_return Result<>{};
   }
@@ -85,10 +87,11 @@ class Attempt {
 
  private:
   sys::Task<Result<>> step(Stage next, bool stay) {
-    constexpr std::uint64_t kSlow = 256 * 1024;  // bytes a second
+    constexpr std::uint64_t kSlow = 256 * 1024;       // bytes a second
+    constexpr std::uint64_t kSlowDisk = 1024 * 1024;  // QEMU looks at a lost target at the next of its 1 MiB parts
     const auto& directory = source_->spec().directory;
     switch (next) {
-      case Stage::mirroring: return source_->start_disk(hypervisor::nbd_socket_of(directory), stay ? kSlow : 0);
+      case Stage::mirroring: return source_->start_disk(hypervisor::nbd_socket_of(directory), stay ? kSlowDisk : 0);
       case Stage::following: return source_->wait_disk_ready();
       case Stage::sending: {
         hypervisor::MemoryOptions options;

@@ -1,6 +1,7 @@
 // hypervisor::Machine against the real QEMU, on the tiny guest: needs root and .cache/images/tiny (GODWIT_TINY).
-#include "hypervisor/machine.h"
-
+#include "base/assert.h"
+#include "conformance/machine_suite.h"
+#include "hypervisor/qemu_machine.h"
 #include "image/store.h"
 #include "os/clock.h"
 #include "os/files.h"
@@ -8,20 +9,19 @@
 #include "os/log.h"
 #include "os/processes.h"
 #include "os/taps.h"
-#include "support/event_loop.h"
 #include "support/temp_directory.h"
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
-namespace godwit {
+namespace godwit::testing {
 namespace {
 
 using hypervisor::Launch;
 using hypervisor::Machine;
-using hypervisor::MachineState;
 
 constexpr unsigned kUid = 65'534;
 
@@ -51,40 +51,31 @@ class NoHttp final : public sys::Http {
   }
 };
 
-// Both ways between a client that dials `listener` and the server at `to`, until either ends.
-sys::Task<void> copy(sys::Stream* from, sys::Stream* to) {
-  ByteVector buffer(256 * 1024);
-  for (;;) {
-    const auto count = co_await from->read_some(buffer);
-    if (!count) break;
-    const auto written = co_await to->write(ByteView(buffer).first(*count));
-    if (!written) break;
-  }
-  (void)co_await to->shutdown_write();
-}
-
-class MachineTest : public ::testing::Test {
+// One rig a test; the source lives on from test to test, as a boot costs seconds under emulation.
+class RealRig {
  public:
-  MachineTest() {
+  static constexpr bool patient = false;
+
+  RealRig() {
     const char* directory = std::getenv("GODWIT_TINY");
-    tiny_ = directory ? directory : "";
-  }
-  void SetUp() override {
-    ASSERT_FALSE(tiny_.empty()) << "GODWIT_TINY names the directory that images/build-tiny has filled";
-    const auto text = files_.read(tiny_ + "/manifest.json", 65536);
-    ASSERT_TRUE(text) << text.error().message;
+    GODWIT_ASSERT(directory);  // names the directory that images/build-tiny has filled
+    const std::string tiny = directory;
+    const auto text = files_.read(tiny + "/manifest.json", 65536);
+    GODWIT_ASSERT(text.has_value());
     const auto manifest = wire::decode<image::Manifest>(*text);
-    ASSERT_TRUE(manifest) << manifest.error().message;
-    auto image = image::Store(runtime_).open(tiny_, manifest->sha256);
-    ASSERT_TRUE(image) << image.error().message;
+    GODWIT_ASSERT(manifest.has_value());
+    auto image = image::Store(runtime_).open(tiny, manifest->sha256);
+    GODWIT_ASSERT(image.has_value());
     image_ = *image;
-    std::filesystem::permissions(directory_.path(), std::filesystem::perms(0711));
   }
+
+  void run(sys::Task<void> task) { loop_.run(std::move(task), Seconds{60}); }
+  sys::Runtime& runtime() { return runtime_; }
 
   hypervisor::MachineSpec make(const std::string& name) {
     hypervisor::MachineSpec spec;
     spec.id = "i-0123456789abcdef0";
-    spec.directory = directory_.path() + "/" + name;
+    spec.directory = shared().path() + "/" + name + "-" + std::to_string(++shared().made);
     spec.uid = kUid;
     spec.memory_mib = 96;
     spec.machine_type = "pc-q35-7.2";
@@ -100,28 +91,75 @@ class MachineTest : public ::testing::Test {
     return spec;
   }
 
-  sys::Task<bool> says(hypervisor::MachineSpec spec, std::string word) {
+  sys::Task<Result<std::unique_ptr<Machine>>> source() {
+    if (!shared().source.empty()) {
+      auto adopted = co_await Machine::adopt(runtime_, shared().source);
+      if (adopted) co_return std::move(adopted);
+    }
+    const auto spec = make("source");
+    const auto filled = co_await runtime_.processes.run(fill(spec.disk_path), Seconds{20});
+    if (!filled) co_return pass(filled);
+    const hypervisor::QemuProgram qemu;
+    auto launched = co_await Machine::launch(runtime_, qemu, spec, Launch::cold, -1);
+    if (!launched) co_return pass(launched);
+    shared().source = spec.directory;
+    const auto ready = co_await says(spec, "godwit-tiny ready");
+    if (!ready) co_return pass(ready);
+    co_return std::move(launched);
+  }
+
+  void hang(const Machine& machine) { signal(machine, SIGSTOP); }
+  void kill(const Machine& machine) { signal(machine, SIGKILL); }
+  // Nobody sees everything of real guests.
+  static std::string problem() { return ""; }
+
+ private:
+  // Of all tests; ends what they leave behind.
+  struct Shared {
+    TempDirectory directory;
+    std::string source;
+    int made{0};
+    Shared() { std::filesystem::permissions(directory.path(), std::filesystem::perms(0711)); }
+    [[nodiscard]] std::string path() const { return directory.path(); }
+    ~Shared() {
+      os::SystemFiles files;
+      for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+        if (entry.path().extension() != ".json") continue;
+        const auto text = files.read(entry.path(), 65'536);
+        const auto record = text ? wire::decode<hypervisor::MachineRecord>(*text) : pass(text);
+        if (record) ::kill(record->pid, SIGKILL);
+      }
+    }
+  };
+  static Shared& shared() {
+    static Shared all;
+    return all;
+  }
+
+  // Something for the mirror to copy.
+  static sys::ProcessSpec fill(const std::string& disk) {
+    sys::ProcessSpec spec;
+    spec.argv = {"/usr/bin/qemu-io", "-f", "qcow2", "-c", "write -P 7 32M 4M", disk};
+    return spec;
+  }
+
+  sys::Task<Result<>> says(hypervisor::MachineSpec spec, std::string word) {
     for (int i = 0; i < 600; ++i) {
       const auto console = files_.read(spec.directory + "/console.log", 1 << 20);
-      if (console && console->find(word) != std::string::npos) co_return true;
+      if (console && console->find(word) != std::string::npos) co_return Result<>{};
       co_await clock_.sleep_for(Millis{50});
     }
-    co_return false;
+    co_return fail(Errc::timed_out, "the guest has not said {}", word);
   }
 
-  // Joins the source's client of `path` with what QEMU listens on at `to`.
-  sys::Task<void> join(std::shared_ptr<sys::Listener> listener, std::string to) {
-    auto client = co_await listener->accept();
-    GODWIT_CO_ASSERT_OK(client);
-    auto server = co_await local_.dial(to);
-    GODWIT_CO_ASSERT_OK(server);
-    using namespace boost::asio::experimental::awaitable_operators;
-    auto both = copy(client->get(), server->get()) && copy(server->get(), client->get());
-    co_await std::move(both);
+  void signal(const Machine& machine, int number) {
+    const auto text = files_.read(machine.spec().directory + ".json", 65'536);
+    const auto record = text ? wire::decode<hypervisor::MachineRecord>(*text) : pass(text);
+    GODWIT_ASSERT(record.has_value());
+    processes_.signal(sys::ProcessId{record->pid, record->start_ticks}, number);
   }
 
-  testing::EventLoop loop_;
-  testing::TempDirectory directory_;
+  EventLoop loop_;
   os::SystemClock clock_;
   os::SystemRandom random_;
   os::SystemFiles files_;
@@ -130,90 +168,31 @@ class MachineTest : public ::testing::Test {
   NoPeers peers_;
   NoHttp http_;
   os::SystemTaps taps_;
-  os::StderrLog sink_{LogLevel::debug};
+  os::StderrLog sink_{std::getenv("GODWIT_TEST_DEBUG") ? LogLevel::debug : LogLevel::info};
   sys::Runtime runtime_{loop_.executor(), clock_, random_, files_, processes_,
                         local_,           peers_, http_,   taps_,  Log(sink_, "test")};
-  std::string tiny_;
   image::Image image_;
 };
 
-TEST_F(MachineTest, MovesWithItsDiskAndEndsPausedAtTheSourceUntilItIsResumed) {
-  loop_.run([](MachineTest* t) -> sys::Task<void> {
+TEST(Capabilities, TellWhatThisHostsQemuCanDo) {
+  RealRig rig;
+  const TempDirectory directory;
+  std::filesystem::permissions(directory.path(), std::filesystem::perms(0711));
+  auto story = [](RealRig* r, std::string scratch) -> sys::Task<void> {
     const hypervisor::QemuProgram qemu;
-    const auto spec = t->make("source");
-    auto source = co_await Machine::launch(t->runtime_, qemu, spec, Launch::cold, -1);
-    GODWIT_CO_ASSERT_OK(source);
-    const bool ready = co_await t->says(spec, "godwit-tiny ready");
-    GODWIT_CO_ASSERT(ready);
-    const auto target = t->make("destination");
-    auto destination = co_await Machine::launch(t->runtime_, qemu, target, Launch::incoming, -1);
-    GODWIT_CO_ASSERT_OK(destination);
-    EXPECT_EQ((*destination)->state(), MachineState::incoming);
-
-    sys::Gate gate(t->loop_.executor());
-    auto disk = t->local_.listen(hypervisor::nbd_socket_of(spec.directory), 0600, kUid);
-    auto memory = t->local_.listen(hypervisor::memory_socket_of(spec.directory), 0600, kUid);
-    GODWIT_CO_ASSERT_OK(disk);
-    GODWIT_CO_ASSERT_OK(memory);
-    gate.spawn(t->join(std::move(*disk), hypervisor::nbd_socket_of(target.directory)));
-    gate.spawn(t->join(std::move(*memory), hypervisor::memory_socket_of(target.directory)));
-
-    const auto mirrored = co_await (*source)->start_disk(hypervisor::nbd_socket_of(spec.directory), 0);
-    GODWIT_CO_ASSERT_OK(mirrored);
-    const auto caught_up = co_await (*source)->wait_disk_ready();
-    GODWIT_CO_ASSERT_OK(caught_up);
-    const hypervisor::MemoryOptions options;
-    const auto sending = co_await (*source)->start_memory(hypervisor::memory_socket_of(spec.directory), options);
-    GODWIT_CO_ASSERT_OK(sending);
-    const auto paused = co_await (*source)->wait_paused();
-    GODWIT_CO_ASSERT_OK(paused);
-    const auto ended = co_await (*source)->end_disk();
-    GODWIT_CO_ASSERT_OK(ended);
-    const auto sent = co_await (*source)->continue_switchover();
-    GODWIT_CO_ASSERT_OK(sent);
-    const auto loaded = co_await (*destination)->wait_loaded();
-    GODWIT_CO_ASSERT_OK(loaded);
-    const auto finished = co_await (*destination)->finish_disk();
-    GODWIT_CO_ASSERT_OK(finished);
-    EXPECT_EQ((*source)->state(), MachineState::paused);
-    EXPECT_EQ((*destination)->state(), MachineState::paused);
-
-    const auto started = co_await (*destination)->start();
-    GODWIT_CO_ASSERT_OK(started);
-    EXPECT_EQ((*destination)->state(), MachineState::running);
-    co_await (*destination)->kill();
-    EXPECT_EQ((*destination)->state(), MachineState::dead);
-    // What the destination never took, the source takes back.
-    const auto resumed = co_await (*source)->resume();
-    GODWIT_CO_ASSERT_OK(resumed);
-    EXPECT_EQ((*source)->state(), MachineState::running);
-
-    co_await (*source)->detach();
-    source->reset();
-    auto adopted = co_await Machine::adopt(t->runtime_, spec.directory);
-    GODWIT_CO_ASSERT_OK(adopted);
-    EXPECT_EQ((*adopted)->state(), MachineState::running);
-    co_await (*adopted)->kill();
-    co_await (*adopted)->detach();
-    co_await (*destination)->detach();
-    co_await gate.close();
-  }(this));
-}
-
-TEST_F(MachineTest, TellsWhatThisHostsQemuCanDo) {
-  loop_.run([](MachineTest* t) -> sys::Task<void> {
-    const hypervisor::QemuProgram qemu;
-    const auto cache = t->directory_.path() + "/capabilities.json";
-    const auto found =
-        co_await hypervisor::probe_capabilities(t->runtime_, qemu, t->directory_.path() + "/probe", kUid, cache);
+    const auto cache = scratch + "/capabilities.json";
+    const auto found = co_await hypervisor::probe_capabilities(r->runtime(), qemu, scratch + "/probe", kUid, cache);
     GODWIT_CO_ASSERT_OK(found);
     EXPECT_TRUE(found->accelerator == "tcg" || found->accelerator == "kvm");
     EXPECT_FALSE(found->machine_types.empty());
     EXPECT_TRUE(found->post_copy || !found->post_copy_problem.empty());
-    std::printf("%s\n", wire::encode(*found).substr(0, 600).c_str());
-    EXPECT_TRUE(t->files_.exists(cache));
-  }(this));
+    EXPECT_TRUE(r->runtime().files.exists(cache));
+  };
+  rig.run(story(&rig, directory.path()));
 }
 
 }  // namespace
-}  // namespace godwit
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, MachineSuite, RealRig);
+
+}  // namespace godwit::testing

@@ -35,12 +35,12 @@ class EventLoop {
  public:
   [[nodiscard]] sys::Executor executor() { return context_.get_executor(); }
 
-  // Runs the loop until `task` has ended; a test that hangs fails after half a minute.
-  void run(sys::Task<void> task) {
+  // Runs the loop until `task` has ended; a test that hangs fails after `limit`.
+  void run(sys::Task<void> task, Nanos limit = Seconds{30}) {
     std::optional<std::exception_ptr> ended;
     boost::asio::co_spawn(context_, std::move(task),
                           [&ended](std::exception_ptr thrown) { ended = std::move(thrown); });
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + limit;
     context_.restart();
     while (!ended && context_.run_one_until(deadline) > 0) {
     }

@@ -30,10 +30,15 @@ class Pump {
   }
   // Closes our end of everything.
   void cut() {
+    cut_ = true;
     if (client_) client_->close();
     if (server_) server_->close();
     listener_->close();
     moved_.notify();
+  }
+  // Returns when both ends are connected.
+  [[nodiscard]] sys::Task<void> joined() {
+    while (!server_) co_await moved_.wait();
   }
   [[nodiscard]] sys::Task<void> close() {
     cut();
@@ -45,14 +50,15 @@ class Pump {
 
   sys::Task<void> join(std::string to) {
     auto client = co_await listener_->accept();
-    if (!client) co_return;
+    if (!client || cut_) co_return;
     client_ = std::move(*client);
     auto server = co_await runtime_.local.dial(to);
-    if (!server) {
+    if (!server || cut_) {
       client_->close();
       co_return;
     }
     server_ = std::move(*server);
+    moved_.notify();
     using namespace boost::asio::experimental::awaitable_operators;
     auto both = copy(client_.get(), server_.get(), Way::there) && copy(server_.get(), client_.get(), Way::back);
     co_await std::move(both);
@@ -77,6 +83,7 @@ class Pump {
   std::unique_ptr<sys::Listener> listener_;
   std::unique_ptr<sys::Stream> client_;
   std::unique_ptr<sys::Stream> server_;
+  bool cut_{false};
   bool stalled_[2]{false, false};
   sys::Signal moved_;
   sys::Gate gate_;
