@@ -234,6 +234,8 @@ sys::Task<Result<>> Instance::launch(Launch how) {
   machine.cpu_model = spec.cpu_model;
   machine.accelerator = spec.accelerator;
   machine.disk_path = directory() + "/disk.qcow2";
+  machine.base_path = image->disk_path;
+  machine.base_format = image->manifest.format;
   machine.kernel_path = image->kernel_path;
   machine.initrd_path = image->initrd_path;
   machine.cmdline = image->manifest.cmdline;

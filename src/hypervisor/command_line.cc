@@ -25,6 +25,12 @@ std::string serial_of(const std::string& instance_id) {
 std::string nbd_socket_of(const std::string& directory) { return directory + "/nbd.sock"; }
 std::string memory_socket_of(const std::string& directory) { return directory + "/memory.sock"; }
 
+json::object disk_node(const MachineSpec& spec) {
+  json::object node{{"driver", "qcow2"}, {"node-name", "disk0"}, {"file", "disk0-file"}};
+  if (!spec.base_path.empty()) node["backing"] = "base";
+  return node;
+}
+
 std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec& spec, Launch launch,
                                       int tap_descriptor) {
   const auto accelerator =
@@ -63,8 +69,14 @@ std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec
   add({"-chardev", "file,id=console,append=on,path=" + spec.directory + "/console.log", "-serial", "chardev:console"});
   if (!spec.disk_path.empty()) {
     json::object file{{"driver", "file"}, {"node-name", "disk0-file"}, {"filename", spec.disk_path}};
-    json::object disk{{"driver", "qcow2"}, {"node-name", "disk0"}, {"file", "disk0-file"}};
-    add({"-blockdev", blockdev(std::move(file)), "-blockdev", blockdev(std::move(disk))});
+    if (!spec.base_path.empty()) {
+      json::object base_file{
+          {"driver", "file"}, {"node-name", "base-file"}, {"filename", spec.base_path}, {"read-only", true}};
+      json::object base{
+          {"driver", spec.base_format}, {"node-name", "base"}, {"file", "base-file"}, {"read-only", true}};
+      add({"-blockdev", blockdev(std::move(base_file)), "-blockdev", blockdev(std::move(base))});
+    }
+    add({"-blockdev", blockdev(std::move(file)), "-blockdev", blockdev(disk_node(spec))});
     add({"-device", "virtio-blk-pci,id=virtio-disk0,drive=disk0"});
   }
   if (tap_descriptor >= 0) {

@@ -28,6 +28,8 @@ struct MachineSpec {
   std::string cpu_model;
   std::string accelerator;  // "kvm" or "tcg"
   std::string disk_path;    // the overlay
+  std::string base_path;    // what it is on; empty: on nothing
+  std::string base_format;  // "qcow2", "raw"
   std::string kernel_path;  // direct kernel boot; empty: the disk's boot loader
   std::string initrd_path;
   std::string cmdline;
@@ -37,7 +39,7 @@ struct MachineSpec {
 };
 BOOST_DESCRIBE_STRUCT(MachineSpec, (),
                       (id, directory, uid, vcpus, memory_mib, machine_type, cpu_model, accelerator, disk_path,
-                       kernel_path, initrd_path, cmdline, mac, mtu, serial))
+                       base_path, base_format, kernel_path, initrd_path, cmdline, mac, mtu, serial))
 
 // A uuid that starts with "ec2", the same for the same instance wherever it runs.
 [[nodiscard]] std::string serial_of(const std::string& instance_id);
@@ -141,6 +143,8 @@ class Machine {
 };
 
 // The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
+// The node that is the guest's disk, as QEMU was given it and as it is reopened.
+[[nodiscard]] wire::json::object disk_node(const MachineSpec& spec);
 [[nodiscard]] std::string nbd_socket_of(const std::string& directory);
 [[nodiscard]] std::string memory_socket_of(const std::string& directory);
 

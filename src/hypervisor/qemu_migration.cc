@@ -1,6 +1,7 @@
 // QEMU's two parts in a migration. The order of commands and the events that answer them were recorded from QEMU 7.2:
 // docs/formats/qemu-migration-control.md.
 #include "hypervisor/qemu_machine.h"
+#include "wire/json_fields.h"
 
 namespace godwit::hypervisor {
 namespace {
@@ -18,17 +19,8 @@ constexpr std::uint64_t kUnlimited = 1ULL << 40U;  // QEMU's default of 128 MiB/
 
 json::object capability(const char* name, bool on) { return {{"capability", name}, {"state", on}}; }
 
-std::string text_at(const json::object& object, const char* key) {
-  const auto* field = object.if_contains(key);
-  return field && field->is_string() ? std::string(field->get_string()) : std::string();
-}
-
-std::uint64_t number_at(const json::object& object, const char* key) {
-  const auto* field = object.if_contains(key);
-  if (!field) return 0;
-  if (field->is_int64()) return static_cast<std::uint64_t>(std::max<std::int64_t>(0, field->get_int64()));
-  return field->is_uint64() ? field->get_uint64() : 0;
-}
+using wire::number_at;
+using wire::text_at;
 
 bool is_about_mirror(const QmpEvent& event) {
   return event.name == "JOB_STATUS_CHANGE" && text_at(event.data, "id") == kMirror;
@@ -92,7 +84,7 @@ sys::Task<Result<>> QemuMachine::end_disk() {
   json::object about{{"device", kMirror}};
   const auto asked = co_await execute("block-job-cancel", std::move(about));
   if (!asked) co_return fail(asked, "end the mirror");
-  // A ready mirror that is told to end has written and flushed everything when it concludes without an error.
+  // A ready mirror that is told to end has seen all its writes acknowledged when it concludes without an error.
   const auto deadline = runtime_.clock.now() + kSwitchoverLimit;
   for (;;) {
     const auto qmp = qmp_;
@@ -191,11 +183,12 @@ sys::Task<Result<MigrationStatus>> QemuMachine::migration_status() {
     status.status = text_at(*object, "status");
     if (const auto* ram = object->if_contains("ram"); ram && ram->is_object()) {
       const auto& fields = ram->get_object();
-      status.total_bytes = number_at(fields, "total");
-      status.remaining_bytes = number_at(fields, "remaining");
-      status.transferred_bytes = number_at(fields, "transferred");
-      status.dirty_bytes_per_s = number_at(fields, "dirty-pages-rate") * number_at(fields, "page-size");
-      status.rounds = static_cast<std::uint32_t>(number_at(fields, "dirty-sync-count"));
+      status.total_bytes = number_at(fields, "total").value_or(0);
+      status.remaining_bytes = number_at(fields, "remaining").value_or(0);
+      status.transferred_bytes = number_at(fields, "transferred").value_or(0);
+      status.dirty_bytes_per_s =
+          number_at(fields, "dirty-pages-rate").value_or(0) * number_at(fields, "page-size").value_or(0);
+      status.rounds = static_cast<std::uint32_t>(number_at(fields, "dirty-sync-count").value_or(0));
     }
   }
   const auto jobs = co_await execute("query-block-jobs");
@@ -203,8 +196,8 @@ sys::Task<Result<MigrationStatus>> QemuMachine::migration_status() {
   if (const auto* list = jobs->if_array()) {
     for (const auto& job : *list) {
       if (!job.is_object() || text_at(job.get_object(), "device") != kMirror) continue;
-      status.disk_total_bytes = number_at(job.get_object(), "len");
-      status.disk_done_bytes = number_at(job.get_object(), "offset");
+      status.disk_total_bytes = number_at(job.get_object(), "len").value_or(0);
+      status.disk_done_bytes = number_at(job.get_object(), "offset").value_or(0);
     }
   }
   co_return status;
@@ -322,8 +315,11 @@ sys::Task<Result<>> QemuMachine::finish_disk() {
   if (spec_.disk_path.empty()) co_return Result<>{};
   const auto stopped = co_await execute("nbd-server-stop", json::object(), kSwitchoverLimit);
   if (!stopped) log_.debug("{}", stopped.error().message);  // an earlier agent may have stopped it
-  // "stop" of a machine that stands still drains and flushes its disks, and does nothing else (QEMU's do_vm_stop).
-  const auto flushed = co_await execute("stop", json::object(), kSwitchoverLimit);
+  // To reopen a node as it is open drains and flushes it, and, other than "stop", says when that fails.
+  json::array same;
+  same.emplace_back(disk_node(spec_));
+  json::object about{{"options", std::move(same)}};
+  const auto flushed = co_await execute("blockdev-reopen", std::move(about), kSwitchoverLimit);
   if (!flushed) co_return fail(flushed, "flush the disk");
   co_return runtime_.files.sync_file(spec_.disk_path);
 }

@@ -1,5 +1,7 @@
 #include "sim/qemu.h"
 
+#include "wire/json_fields.h"
+
 #include <algorithm>
 #include <csignal>
 
@@ -25,8 +27,8 @@ QemuLine line_of(const sys::ProcessSpec& spec) {
     if (words[i] == "-chardev" && next.starts_with("socket,id=qmp,")) line.monitor_path = option_in(next, "path");
     if (words[i] != "-blockdev") continue;
     const auto node = wire::parse_json(next);
-    const auto* file = node && node->is_object() ? node->get_object().if_contains("filename") : nullptr;
-    if (file && file->is_string()) line.disk_path = std::string(file->get_string());
+    if (!node || !node->is_object() || wire::text_at(node->get_object(), "node-name") != "disk0-file") continue;
+    line.disk_path = wire::text_at(node->get_object(), "filename");
   }
   return line;
 }

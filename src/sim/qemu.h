@@ -48,6 +48,7 @@ class Qemu final : public Program {
   [[nodiscard]] sys::Task<Reply> add_target(json::object arguments);
   [[nodiscard]] sys::Task<Reply> remove_target(json::object arguments);
   [[nodiscard]] sys::Task<Reply> stop_and_flush(json::object arguments);
+  [[nodiscard]] Reply reopen(const json::object& arguments);
   [[nodiscard]] Reply status() const;
   [[nodiscard]] Reply cont();
   [[nodiscard]] Reply mirror(const json::object& arguments);

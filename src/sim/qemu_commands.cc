@@ -1,34 +1,18 @@
 // The commands of a simulated QEMU's monitor.
 #include "sim/qemu.h"
+#include "wire/json_fields.h"
 
 namespace godwit::sim {
 namespace {
 
-std::string text_of(const json::object& object, const char* key) {
-  const auto* field = object.if_contains(key);
-  return field && field->is_string() ? std::string(field->get_string()) : std::string();
-}
-
-std::optional<std::uint64_t> number_of(const json::object& object, const char* key) {
-  const auto* field = object.if_contains(key);
-  if (!field || !field->is_number()) return std::nullopt;
-  return field->to_number<std::uint64_t>();
-}
-
-bool flag_of(const json::object& object, const char* key, bool otherwise) {
-  const auto* field = object.if_contains(key);
-  return field && field->is_bool() ? field->get_bool() : otherwise;
-}
-
-const json::object& object_of(const json::object& object, const char* key) {
-  static const json::object kNone;
-  const auto* field = object.if_contains(key);
-  return field && field->is_object() ? field->get_object() : kNone;
-}
+using wire::flag_at;
+using wire::number_at;
+using wire::object_at;
+using wire::text_at;
 
 // "unix:/x" -> "/x"
 std::string socket_of(const json::object& arguments) {
-  const auto uri = text_of(arguments, "uri");
+  const auto uri = text_at(arguments, "uri");
   return uri.starts_with("unix:") ? uri.substr(5) : uri;
 }
 
@@ -100,15 +84,27 @@ sys::Task<Qemu::Reply> Qemu::stop_and_flush(json::object) {
   co_return done();
 }
 
+// Of a node with the options that it has: flushes it, and says when that failed.
+Qemu::Reply Qemu::reopen(const json::object& arguments) {
+  const auto* list = arguments.if_contains("options");
+  const bool one = list && list->is_array() && list->get_array().size() == 1 && list->get_array()[0].is_object();
+  if (!one || text_at(list->get_array()[0].get_object(), "node-name") != "disk0") {
+    return fail(Errc::conflict, "Failed to find node with node-name=''");
+  }
+  if (!core_.disk.flush()) return fail(Errc::conflict, "Error flushing drive: No space left on device");
+  return done();
+}
+
 // ---- the mirror
 
 void Qemu::add_mirror_commands() {
   commands_["blockdev-add"] = [this](json::object arguments) { return add_target(std::move(arguments)); };
   commands_["blockdev-del"] = [this](json::object arguments) { return remove_target(std::move(arguments)); };
+  on("blockdev-reopen", [this](const json::object& arguments) { return reopen(arguments); });
   on("blockdev-mirror", [this](const json::object& arguments) { return mirror(arguments); });
   on("block-job-cancel", [this](const json::object& arguments) { return cancel_job(arguments); });
   on("job-dismiss", [this](const json::object& arguments) -> Reply {
-    if (!has_job() || mirror_->id() != text_of(arguments, "id")) return fail(Errc::conflict, "Job not found");
+    if (!has_job() || mirror_->id() != text_at(arguments, "id")) return fail(Errc::conflict, "Job not found");
     if (!mirror_->concluded()) return fail(Errc::conflict, "Job '{}' can't be dismissed now", mirror_->id());
     mirror_->dismiss();
     return done();
@@ -126,11 +122,11 @@ void Qemu::add_mirror_commands() {
 }
 
 sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
-  const auto name = text_of(arguments, "node-name");
+  const auto name = text_at(arguments, "node-name");
   if (core_.target) co_return fail(Errc::conflict, "Duplicate nodes with node-name='{}'", name);
   const MainLoop::Hold hold(core_.loop);
-  const auto path = text_of(object_of(arguments, "server"), "path");
-  auto target = co_await NbdTarget::open(core_.runtime(), path, text_of(arguments, "export"));
+  const auto path = text_at(object_at(arguments, "server"), "path");
+  auto target = co_await NbdTarget::open(core_.runtime(), path, text_at(arguments, "export"));
   if (!target) co_return pass(target);
   core_.target = std::move(*target);
   target_name_ = name;
@@ -138,7 +134,7 @@ sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
 }
 
 sys::Task<Qemu::Reply> Qemu::remove_target(json::object arguments) {
-  const auto name = text_of(arguments, "node-name");
+  const auto name = text_at(arguments, "node-name");
   if (!core_.target || name != target_name_) {
     co_return fail(Errc::conflict, "Failed to find node with node-name='{}'", name);
   }
@@ -152,11 +148,11 @@ sys::Task<Qemu::Reply> Qemu::remove_target(json::object arguments) {
 
 Qemu::Reply Qemu::mirror(const json::object& arguments) {
   MirrorOptions options;
-  options.id = text_of(arguments, "job-id");
-  options.bytes_per_s = number_of(arguments, "speed").value_or(0);
-  options.auto_dismiss = flag_of(arguments, "auto-dismiss", true);
+  options.id = text_at(arguments, "job-id");
+  options.bytes_per_s = number_at(arguments, "speed").value_or(0);
+  options.auto_dismiss = flag_at(arguments, "auto-dismiss", true);
   if (has_job()) return fail(Errc::conflict, "Job ID '{}' already in use", options.id);
-  const auto target = text_of(arguments, "target");
+  const auto target = text_at(arguments, "target");
   if (!core_.target || target != target_name_) {
     return fail(Errc::conflict, "Cannot find device='' nor node-name='{}'", target);
   }
@@ -166,12 +162,12 @@ Qemu::Reply Qemu::mirror(const json::object& arguments) {
 }
 
 Qemu::Reply Qemu::cancel_job(const json::object& arguments) {
-  const auto id = text_of(arguments, "device");
+  const auto id = text_at(arguments, "device");
   if (!has_job() || mirror_->id() != id) return fail(Errc::not_found, "Block job '{}' not found", id);
   if (mirror_->concluded()) {
     return fail(Errc::conflict, "Job '{}' in state 'concluded' cannot accept command verb 'cancel'", id);
   }
-  mirror_->cancel(flag_of(arguments, "force", false));
+  mirror_->cancel(flag_at(arguments, "force", false));
   return done();
 }
 
@@ -182,7 +178,7 @@ void Qemu::add_migration_commands() {
   on("migrate-set-parameters", [this](const json::object& arguments) { return set_parameters(arguments); });
   on("migrate", [this](const json::object& arguments) { return told(outgoing_.start(socket_of(arguments))); });
   on("migrate-continue",
-     [this](const json::object& arguments) { return told(outgoing_.go_on(text_of(arguments, "state"))); });
+     [this](const json::object& arguments) { return told(outgoing_.go_on(text_at(arguments, "state"))); });
   on("migrate_cancel", [this](const json::object&) -> Reply {
     outgoing_.cancel();
     return done();
@@ -198,8 +194,8 @@ Qemu::Reply Qemu::set_capabilities(const json::object& arguments) {
   if (!list || !list->is_array()) return fail(Errc::invalid_argument, "Parameter 'capabilities' is missing");
   for (const auto& each : list->get_array()) {
     if (!each.is_object()) continue;
-    const auto name = text_of(each.get_object(), "capability");
-    const bool on = flag_of(each.get_object(), "state", false);
+    const auto name = text_at(each.get_object(), "capability");
+    const bool on = flag_at(each.get_object(), "state", false);
     if (name == "postcopy-ram" && on) return fail(Errc::conflict, "Postcopy is not supported");
     if (name == "return-path") parameters_.return_path = on;
     if (name == "pause-before-switchover") parameters_.pause_before_switchover = on;
@@ -208,8 +204,8 @@ Qemu::Reply Qemu::set_capabilities(const json::object& arguments) {
 }
 
 Qemu::Reply Qemu::set_parameters(const json::object& arguments) {
-  if (const auto limit = number_of(arguments, "downtime-limit")) parameters_.downtime_limit_ms = *limit;
-  if (const auto rate = number_of(arguments, "max-bandwidth")) parameters_.max_bytes_per_s = *rate;
+  if (const auto limit = number_at(arguments, "downtime-limit")) parameters_.downtime_limit_ms = *limit;
+  if (const auto rate = number_at(arguments, "max-bandwidth")) parameters_.max_bytes_per_s = *rate;
   return done();
 }
 
@@ -218,13 +214,13 @@ Qemu::Reply Qemu::set_parameters(const json::object& arguments) {
 void Qemu::add_server_commands() {
   on("nbd-server-start", [this](const json::object& arguments) -> Reply {
     if (server_.started()) return fail(Errc::conflict, "NBD server already running");
-    return told(server_.start(text_of(object_of(object_of(arguments, "addr"), "data"), "path")));
+    return told(server_.start(text_at(object_at(object_at(arguments, "addr"), "data"), "path")));
   });
   on("block-export-add", [this](const json::object& arguments) -> Reply {
     if (!server_.started()) return fail(Errc::conflict, "NBD server not running");
     const auto active = core_.activate_disk();
     if (!active) return pass(active);
-    server_.export_as(text_of(arguments, "name"));
+    server_.export_as(text_at(arguments, "name"));
     return done();
   });
   on("nbd-server-stop", [this](const json::object&) -> Reply {

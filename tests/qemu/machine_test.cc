@@ -82,6 +82,8 @@ class RealRig {
     spec.cpu_model = "Nehalem";
     spec.accelerator = "tcg";
     spec.disk_path = spec.directory + "/disk.qcow2";
+    spec.base_path = image_.disk_path;
+    spec.base_format = image_.manifest.format;
     spec.kernel_path = image_.kernel_path;
     spec.initrd_path = image_.initrd_path;
     spec.cmdline = image_.manifest.cmdline;
