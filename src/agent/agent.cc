@@ -290,6 +290,12 @@ sys::Task<void> Agent::announce(wire::InstanceSpec spec, std::uint64_t version) 
   if (auto* instance = instances_.find(spec.id)) instance->set_claim(version);
 }
 
+sys::Task<void> Agent::hold(wire::InstanceSpec spec, bool held) {
+  wire::SwitchHold which{spec.interface.network, spec.id};
+  const auto reply = co_await switch_.hold(std::move(which), held);
+  if (!reply) runtime_.log.warn("{} frames for {}: {}", held ? "hold" : "release", spec.id, reply.error().message);
+}
+
 sys::Task<Result<wire::RedeemAnswer>> Agent::redeem(wire::RedeemRequest request) {
   return cloud_.redeem(std::move(request));
 }

@@ -54,6 +54,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
 
   // migrate::Locations
   sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
   // migrate::Clouds
   sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
   sys::Task<Result<wire::Decision>> release(std::string migration) override;

@@ -158,4 +158,11 @@ sys::Task<Result<wire::SwitchReply>> SwitchLink::announce(wire::SwitchAnnounce a
   co_return co_await sys::within(runtime_.clock, kAnnounceLimit, "switch: announce", ask(std::move(request)));
 }
 
+sys::Task<Result<wire::SwitchReply>> SwitchLink::hold(wire::SwitchHold which, bool held) {
+  wire::SwitchRequest request;
+  request.op = held ? wire::SwitchOp::hold : wire::SwitchOp::release;
+  request.hold = std::move(which);
+  co_return co_await sys::within(runtime_.clock, kAnnounceLimit, "switch: hold", ask(std::move(request)));
+}
+
 }  // namespace godwit::agent

@@ -29,6 +29,10 @@ class SwitchLink {
   // most). Errors: unavailable when the switch does not answer within 250 ms: the caller goes on.
   [[nodiscard]] sys::Task<Result<wire::SwitchReply>> announce(wire::SwitchAnnounce announce);
 
+  // Frames for an instance that stands still are kept from now on, or no longer. Errors: as announce(); the switch ends
+  // a hold by itself when nobody else does.
+  [[nodiscard]] sys::Task<Result<wire::SwitchReply>> hold(wire::SwitchHold which, bool held);
+
   // Where the switch's UDP socket is; empty until it has answered once.
   [[nodiscard]] const std::string& overlay_ip() const { return overlay_ip_; }
   [[nodiscard]] std::uint16_t overlay_port() const { return overlay_port_; }

@@ -71,6 +71,7 @@ sys::Task<Result<>> Destination::course(std::unique_ptr<sys::PeerStream> control
   context_.changed();
   const auto loaded = co_await guest_->wait_loaded();
   if (!loaded) co_return loaded;
+  log_.info("QEMU has loaded everything");
   // The source's mirror has ended before its QEMU let go of the last of the memory.
   auto finishing = guest_->finish_disk();
   const auto finished = co_await sys::within(clock_, kFinishDiskLimit, "flush the disk", std::move(finishing));
@@ -204,7 +205,10 @@ void Destination::act(Act act) {
     case Act::ask_cloud:
       if (!asking_cloud_) gate_.spawn(ask_cloud());
       return;
-    case Act::say_prepared: say(FrameType::prepared); return;
+    case Act::say_prepared:
+      log_.info("prepared");
+      say(FrameType::prepared);
+      return;
     case Act::say_owned: say(FrameType::owned); return;
     case Act::say_abort: say(FrameType::abort); return;
     case Act::say_settled: say(FrameType::settled); return;
@@ -245,9 +249,11 @@ sys::Task<void> Destination::start() {
     co_await locations.announce(std::move(spec), version);
     co_return Result<>{};
   };
+  log_.info("owned");
   auto announcement = announcing(context_.locations, record_.spec, record_.location_version);
   const auto announced = co_await sys::within(clock_, kAnnounceLimit, "announce the location", std::move(announcement));
   if (!announced) log_.warn("{}", announced.error().message);
+  log_.info("announced");
   if (!guest_) {
     auto opening = context_.guests.open_received(record_.spec.id);
     auto opened = co_await sys::within(clock_, kOpenGuestLimit, "open its QEMU", std::move(opening));
@@ -261,6 +267,7 @@ sys::Task<void> Destination::start() {
     auto starting = guest_->start();
     const auto started = co_await sys::within(clock_, kStartLimit, "start the vCPUs", std::move(starting));
     if (!started) log_.error("{}", started.error().message);
+    if (started) log_.info("runs");
     if (started && released_at_) started_after_ = context_.now() - *released_at_;
   }
   perform(handover_.carried_out(context_.now()));

@@ -100,6 +100,9 @@ class Locations {
   // Says to every peer host that the instance is here now, with `version`. Returns when all have acknowledged, or after
   // min(1 RTT + 10 ms, 100 ms). Cannot fail: a peer that missed it learns from its next configuration.
   [[nodiscard]] virtual sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) = 0;
+  // The instance, which is here, stands still for a hand-over: frames for it are kept, and go to where it is announced.
+  // With `held` false it runs on here, and gets them. Cannot fail: frames are lost then, as on any network.
+  [[nodiscard]] virtual sys::Task<void> hold(wire::InstanceSpec spec, bool held) = 0;
 };
 
 // The words with clouds that a migration needs. Each call is idempotent and bounds its own time.

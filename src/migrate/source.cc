@@ -79,6 +79,7 @@ void Source::act(Act act) {
       if (!asking_cloud_) gate_.spawn(ask_cloud());
       return;
     case Act::say_released:
+      log_.info("released");
       if (!released_at_) released_at_ = context_.now();
       say(FrameType::released);
       return;
@@ -122,6 +123,7 @@ sys::Task<void> Source::resume() {
     co_await clock_.sleep_for(kActAgain);
   }
   guest_.reset();
+  gate_.spawn(context_.locations.hold(record_.spec, false));
   perform(handover_.carried_out(context_.now()));
 }
 

@@ -188,6 +188,7 @@ sys::Task<Result<>> Source::switch_over() {
   enter(MigrationPhase::paused);
   if (control_) control_->set_silence_limit(kPausedSilenceLimit);
   say(FrameType::paused);
+  course_gate_.spawn(context_.locations.hold(record_.spec, true));
   auto ending = guest_->end_disk();
   auto done = co_await sys::within(clock_, kDrainLimit, "end the mirror", std::move(ending));
   if (!done) co_return done;
@@ -195,6 +196,7 @@ sys::Task<Result<>> Source::switch_over() {
   auto completing = guest_->continue_switchover();
   done = co_await sys::within(clock_, kCompleteLimit, "complete the switchover", std::move(completing));
   if (!done) co_return done;
+  log_.info("QEMU has sent everything");
   say(FrameType::drained);
   perform(handover_.drained(context_.now()));
   co_await clock_.sleep_for(kPreparedLimit);  // the vote, or its abort, ends this wait by what follows from it

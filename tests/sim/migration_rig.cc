@@ -255,6 +255,7 @@ sys::Task<Result<>> TestAgent::destroy(std::string) {
 }
 
 sys::Task<void> TestAgent::announce(wire::InstanceSpec, std::uint64_t) { return runtime_.clock.sleep_for(Millis{50}); }
+sys::Task<void> TestAgent::hold(wire::InstanceSpec, bool) { return runtime_.clock.sleep_for(Millis{1}); }
 
 // A cloud is a site's control plane: within reach as long as the WAN is, or at once for its own agents.
 sys::Task<Result<>> TestAgent::call_cloud(std::string cloud) {

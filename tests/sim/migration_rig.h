@@ -33,6 +33,7 @@ class TestAgent final : public sim::Program,
   sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> open_received(std::string instance) override;
   sys::Task<Result<>> destroy(std::string instance) override;
   sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
   sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
   sys::Task<Result<wire::Decision>> release(std::string migration) override;
   sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url, std::string migration) override;
