@@ -34,6 +34,9 @@ class QemuSource final : public migrate::SourceGuest {
   sys::Task<Result<>> wait_paused() override { return machine_->wait_paused(); }
   sys::Task<Result<>> end_disk() override { return machine_->end_disk(); }
   sys::Task<Result<>> continue_switchover() override { return machine_->continue_switchover(); }
+  sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) override {
+    return machine_->allow_pause(downtime_limit_ms);
+  }
   sys::Task<Result<>> allow_auto_converge() override { return machine_->allow_auto_converge(); }
   sys::Task<Result<>> resume() override { return machine_->resume(); }
   sys::Task<void> wait_dead() override { return machine_->wait_dead(); }

@@ -120,6 +120,7 @@ class Machine {
   [[nodiscard]] virtual sys::Task<Result<>> wait_paused() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> end_disk() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> continue_switchover() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) = 0;
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
   [[nodiscard]] virtual sys::Task<Result<MigrationStatus>> migration_status() = 0;
   // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent, and tells the

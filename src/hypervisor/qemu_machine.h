@@ -36,6 +36,7 @@ class QemuMachine final : public Machine {
   sys::Task<Result<>> wait_paused() override;
   sys::Task<Result<>> end_disk() override;
   sys::Task<Result<>> continue_switchover() override;
+  sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) override;
   sys::Task<Result<>> allow_auto_converge() override;
   sys::Task<Result<MigrationStatus>> migration_status() override;
   sys::Task<Result<>> resume() override;

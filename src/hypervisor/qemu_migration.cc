@@ -105,7 +105,8 @@ sys::Task<Result<>> QemuMachine::end_disk() {
 
 sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions options) {
   json::array capabilities{capability("events", true), capability("return-path", true),
-                           capability("pause-before-switchover", true), capability("auto-converge", true)};
+                           capability("pause-before-switchover", true), capability("auto-converge", true),
+                           capability("xbzrle", true)};
   json::object wanted{{"capabilities", std::move(capabilities)}};
   const auto capable = co_await execute("migrate-set-capabilities", std::move(wanted));
   if (!capable) co_return fail(capable, "prepare the migration");
@@ -122,6 +123,13 @@ sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions 
   json::object where{{"uri", "unix:" + socket}};
   const auto started = co_await execute("migrate", std::move(where));
   if (!started) co_return fail(started, "start the migration");
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> QemuMachine::allow_pause(std::uint32_t downtime_limit_ms) {
+  json::object parameters{{"downtime-limit", downtime_limit_ms}};
+  const auto set = co_await execute("migrate-set-parameters", std::move(parameters));
+  if (!set) co_return pass(set);
   co_return Result<>{};
 }
 

@@ -21,6 +21,7 @@ inline constexpr Seconds kPreparedLimit{30};   // from there to D's `prepared`
 inline constexpr Seconds kCloudCallLimit{5};
 inline constexpr Seconds kIntroduceLimit{10};  // Hello to Welcome of a data channel, or of a resumed control channel
 inline constexpr Millis kProgressEvery{500};
+inline constexpr std::uint32_t kShortPause_ms = 30;  // QEMU's part of the pause, of a guest that converges by itself
 // Waits of the destination.
 inline constexpr Seconds kHelloLimit{10};
 inline constexpr Seconds kReceiveLimit{60};

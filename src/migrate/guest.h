@@ -47,6 +47,8 @@ class SourceGuest {
 
   // May be called at any time between start_disk() and completion.
   [[nodiscard]] virtual sys::Task<Result<wire::MigrationProgress>> progress() = 0;
+  // Another limit of QEMU's own part of the pause; it is taken at any time before the pause.
+  [[nodiscard]] virtual sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) = 0;
   // Throttles the vCPUs until the rounds converge; QEMU takes it at any time.
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
 

@@ -130,7 +130,10 @@ sys::Task<Result<>> Source::copy_memory() {
   const auto sockets = guest_->sockets();
   const auto served = serve(Channel::memory, sockets.memory, sockets.owner_uid);
   if (!served) co_return served;
-  const auto started = co_await guest_->start_memory(record_.options);
+  // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
+  auto options = record_.options;
+  options.downtime_limit_ms = std::min(options.downtime_limit_ms, kShortPause_ms);
+  const auto started = co_await guest_->start_memory(options);
   if (!started) co_return started;
   auto pause = guest_->wait_paused();
   const auto paused = co_await sys::within(clock_, time_left(), "copy the memory", std::move(pause));
@@ -171,6 +174,14 @@ sys::Task<void> Source::watch_progress() {
 
 sys::Task<Result<>> Source::help_convergence() {
   auto& tried = record_.cost.tried;
+  const auto limit_ms = record_.options.downtime_limit_ms;
+  const auto longer = fmt::format("a pause of {} ms", limit_ms);
+  if (limit_ms > kShortPause_ms && std::find(tried.begin(), tried.end(), longer) == tried.end()) {
+    const auto allowed = co_await guest_->allow_pause(limit_ms);
+    if (!allowed) co_return allowed;
+    tried.push_back(longer);
+    co_return Result<>{};
+  }
   const std::string throttle = "auto-converge";
   if (record_.options.auto_converge && std::find(tried.begin(), tried.end(), throttle) == tried.end()) {
     const auto allowed = co_await guest_->allow_auto_converge();

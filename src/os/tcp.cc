@@ -24,6 +24,7 @@ constexpr int kProbeEvery_s = 2;
 constexpr int kProbes = 3;
 constexpr int kUnacknowledged_ms = 10'000;  // TCP_USER_TIMEOUT, RFC 5482
 constexpr int kUnsentBytes = 64 * 1024;
+constexpr std::string_view kCongestion = "bbr";
 
 struct Address {
   sockaddr_storage storage{};
@@ -160,6 +161,8 @@ void tune(int socket) {
   set(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
   set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, kUnacknowledged_ms);
   set(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentBytes);
+  // Where the kernel has it: a queue that others fill up would stand in every pause (docs/decisions/congestion.md).
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, kCongestion.data(), kCongestion.size());
 }
 
 std::string remote_of(int socket) {

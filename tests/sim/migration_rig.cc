@@ -83,6 +83,7 @@ class FakeSource final : public migrate::SourceGuest {
     progress.memory_sent_bytes = (*qemu)->sent_bytes;
     co_return progress;
   }
+  sys::Task<Result<>> allow_pause(std::uint32_t) override { co_return Result<>{}; }
   sys::Task<Result<>> allow_auto_converge() override { co_return Result<>{}; }
   sys::Task<Result<>> resume() override {
     const auto qemu = living(host_);
