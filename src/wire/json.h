@@ -134,7 +134,8 @@ Result<void> from_json(const json::value& value, T& into, const std::string& pat
   } else if constexpr (std::is_enum_v<T>) {
     const auto text = detail::read_string(value, path);
     if (!text) return pass(text);
-    if (!boost::describe::enum_from_string(text->c_str(), into)) {
+    // Describe reads up to the first NUL: what follows one must not pass unseen.
+    if (text->find('\0') != std::string::npos || !boost::describe::enum_from_string(text->c_str(), into)) {
       return fail(Errc::invalid_argument, "{}: \"{}\" is no known value", path, text->substr(0, 64));
     }
   } else if constexpr (detail::is_optional<T>::value) {

@@ -32,6 +32,12 @@ TEST(Json, ReadsBackWhatItWrote) {
   EXPECT_EQ(back->inners[1].port, 80);
 }
 
+TEST(Json, AnEnumIsItsWholeNameOrNothing) {
+  EXPECT_TRUE(decode<Outer>(R"({"colour": "green"})"));
+  EXPECT_FALSE(decode<Outer>(R"({"colour": "green\u0000ish"})"));
+  EXPECT_FALSE(decode<Outer>(R"({"colour": ""})"));
+}
+
 TEST(Json, MissingFieldsKeepDefaultsAndUnknownOnesArePassedOver) {
   const auto got = decode<Outer>(R"({"from_the_future": [1, {}], "inners": []})");
   ASSERT_TRUE(got);
