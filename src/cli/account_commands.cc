@@ -6,7 +6,7 @@
 namespace godwit::cli {
 namespace {
 
-constexpr std::size_t kFileLimit = 64 * 1024;
+constexpr std::size_t kFileLimit = 64UL * 1024;
 
 struct AddOptions {
   std::string cloud;

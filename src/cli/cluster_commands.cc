@@ -9,8 +9,8 @@
 namespace godwit::cli {
 namespace {
 
-constexpr std::size_t kKeyFileLimit = 16 * 1024;
-constexpr std::size_t kSpecLimit = 1024 * 1024;
+constexpr std::size_t kKeyFileLimit = 16UL * 1024;
+constexpr std::size_t kSpecLimit = 1024UL * 1024;
 
 struct CreateOptions {
   wire::ClusterSpec spec;

@@ -70,7 +70,7 @@ Result<> await_line(int reading, const std::string& log_path) {
   const int ready = ::poll(&said, 1, static_cast<int>(Millis(kLineStartLimit).count()));
   if (ready == 1 && ::read(reading, &byte, 1) == 1) return {};
   if (Interrupt::came()) return fail(Errc::cancelled, "interrupted");
-  auto why = read_file(log_path, 64 * 1024).value_or("");
+  auto why = read_file(log_path, 64UL * 1024).value_or("");
   while (why.ends_with('\n')) why.pop_back();
   return fail(Errc::io, "the delay line did not start: {}", why.empty() ? "it said nothing" : why);
 }
