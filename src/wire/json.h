@@ -28,6 +28,7 @@ constexpr std::size_t kJsonDepth = 32;
 
 // Errors: invalid_argument with the offset, where `text` is no JSON, too deep, or longer than `limit_bytes`.
 [[nodiscard]] Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes = 4UL * 1024 * 1024);
+// Always UTF-8, whatever the strings hold: no reader takes anything else.
 [[nodiscard]] std::string print_json(const json::value& value);
 // Indented by two spaces, for files and people.
 [[nodiscard]] std::string print_json_pretty(const json::value& value);

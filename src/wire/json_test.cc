@@ -44,6 +44,14 @@ TEST(Json, MissingFieldsKeepDefaultsAndUnknownOnesArePassedOver) {
   EXPECT_EQ(got->count, 7);
 }
 
+TEST(Json, WhatIsWrittenCanBeReadWhateverItHolds) {
+  Outer out;
+  out.inners = {{"cut \xe2\x82", std::nullopt}};
+  const auto back = decode<Outer>(encode(out));
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->inners[0].name, "cut \xef\xbf\xbd\xef\xbf\xbd");
+}
+
 TEST(Json, ErrorsNameTheField) {
   EXPECT_EQ(decode<Outer>(R"({"inners":[{"name":1}]})").error().message, "inners[0].name: must be a string");
   EXPECT_EQ(decode<Outer>(R"({"inners":[{"port":70000}]})").error().message,
