@@ -12,6 +12,7 @@ help:
 	@echo "make test         everything: build, unit tests, simulation, and the real journeys with QEMU (root)"
 	@echo "make check        the everyday loop, under 2 minutes: debug build, unit tests, simulation"
 	@echo "make check-all    both compilers, clang-tidy on everything, ASan + UBSan, TSan"
+	@echo "make fuzz         libFuzzer on every parser of bytes from outside, a minute each; FUZZ=NAME FUZZ_SECONDS=600 for one"
 	@echo "make bench        every benchmark; make bench-NAME for one"
 	@echo "make build        the release binary: build/release/bin/godwit"
 	@echo "make images       the guest images, into .cache/images (once)"
@@ -39,6 +40,10 @@ test: preflight tools-check build images
 check-all: tools-check build
 	@tools/check-all
 
+FUZZ_SECONDS ?= 60
+fuzz: tools-check tools-build
+	@tools/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
 demo: preflight build images
 	@demo/run
 
@@ -52,4 +57,4 @@ bench-%: preflight build images
 clean:
 	rm -rf build out
 
-.PHONY: help build images check test check-all demo preflight bench clean
+.PHONY: help build images check test check-all fuzz demo preflight bench clean

@@ -100,7 +100,7 @@ void Gateway::remove() {
 }
 
 std::optional<sys::ProcessId> Gateway::recorded_process() const {
-  const auto text = runtime_.files.read(directory_ + "/dnsmasq.json", 64 * 1024);
+  const auto text = runtime_.files.read(directory_ + "/dnsmasq.json", 64UL * 1024);
   if (!text) return std::nullopt;
   const auto record = wire::decode<ProcessRecord>(*text);
   if (!record) return std::nullopt;

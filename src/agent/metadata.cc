@@ -123,10 +123,10 @@ void Metadata::set_guests(const std::vector<Guest>& guests) {
 
 sys::HttpResponse Metadata::issue_token(Entry& entry, const sys::HttpRequest& request) {
   const auto asked = request.headers.find("x-aws-ec2-metadata-token-ttl-seconds");
+  const std::string_view digits = asked == request.headers.end() ? std::string_view() : asked->second;
   int life_s = 0;
-  if (asked == request.headers.end() ||
-      std::from_chars(asked->second.data(), asked->second.data() + asked->second.size(), life_s).ec != std::errc{} ||
-      life_s < 1 || life_s > kTokenLifeLimit_s) {
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), life_s);
+  if (read.ec != std::errc{} || read.ptr != digits.data() + digits.size() || life_s < 1 || life_s > kTokenLifeLimit_s) {
     return status(400, "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600");
   }
   const auto now = clock_.now();
@@ -140,7 +140,7 @@ sys::HttpResponse Metadata::issue_token(Entry& entry, const sys::HttpRequest& re
   auto token = to_base64url(random);
   entry.tokens[token] = now + Seconds{life_s};
   auto response = text(std::move(token));
-  response.headers["x-aws-ec2-metadata-token-ttl-seconds"] = asked->second;
+  response.headers["x-aws-ec2-metadata-token-ttl-seconds"] = digits;
   return response;
 }
 

@@ -91,6 +91,17 @@ TEST_F(MetadataTest, NothingIsToldWithoutAFreshTokenOfOnesOwn) {
   EXPECT_EQ(ask("GET", "/latest/meta-data/", token).status, 401);
 }
 
+TEST_F(MetadataTest, ATokensLifeIsANumberOfSeconds) {
+  for (const auto* wrong : {"", "0", "21601", "-1", "60 ", "60x", "99999999999"}) {
+    sys::HttpRequest request;
+    request.method = "PUT";
+    request.path = "/latest/api/token";
+    request.remote = "10.77.0.11:40000";
+    request.headers["x-aws-ec2-metadata-token-ttl-seconds"] = wrong;
+    EXPECT_EQ(service_.answer(request).status, 400) << wrong;
+  }
+}
+
 TEST_F(MetadataTest, AStrangerIsToldNothing) {
   EXPECT_EQ(ask("PUT", "/latest/api/token", "", "10.77.0.99:1").status, 404);
 }

@@ -5,8 +5,8 @@
 namespace godwit::agent {
 namespace {
 
-constexpr std::size_t kRecordLimit = 512 * 1024;
-constexpr std::size_t kDesiredLimit = 64 * 1024 * 1024;
+constexpr std::size_t kRecordLimit = 512UL * 1024;
+constexpr std::size_t kDesiredLimit = 64UL * 1024 * 1024;
 constexpr std::string_view kSuffix = ".json";
 
 }  // namespace

@@ -6,8 +6,8 @@ namespace {
 constexpr Millis kRedial{100};
 constexpr Millis kConfigLimit{10'000};
 constexpr Millis kAnnounceLimit{250};  // the switch itself stops at 100 ms
-constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;
+constexpr std::size_t kReadBytes = 64UL * 1024;
 
 }  // namespace
 

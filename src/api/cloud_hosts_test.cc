@@ -93,7 +93,7 @@ TEST_F(CloudHosts, ReportsAreBounded) {
   EXPECT_EQ(send("{"), 400);
   EXPECT_EQ(send(std::string(100'000, '[')), 400);
   EXPECT_EQ(send(R"({"host":"a1","wait_ms":-1})"), 400);
-  EXPECT_EQ(send(std::string(5 * 1024 * 1024, ' ')), 400);
+  EXPECT_EQ(send(std::string(5UL * 1024 * 1024, ' ')), 400);
 }
 
 // ---- joining

@@ -179,7 +179,7 @@ TEST_F(CloudInstances, RefusesWhatMakesNoSense) {
   bad.id = "../../etc/passwd";
   EXPECT_EQ(run(a, bad).error().code, Errc::invalid_argument);
   bad = run_request(1);
-  bad.user_data = std::string(300 * 1024, 'x');
+  bad.user_data = std::string(300UL * 1024, 'x');
   EXPECT_EQ(run(a, bad).error().code, Errc::invalid_argument);
   EXPECT_EQ(user<wire::CloudView>(a, "GET", "/v1/cloud")->used.instances, 0U);
 }

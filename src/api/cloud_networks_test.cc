@@ -120,7 +120,7 @@ TEST_F(CloudNetworks, NobodyVouchesForThisCloudsOwnName) {
 TEST_F(CloudNetworks, ACaMustBeTheOneOfItsCloud) {
   EXPECT_EQ(introduce_as(a, "cloud-c", b.ca()).error().code, Errc::invalid_argument);
   EXPECT_EQ(introduce_as(a, "cloud-c", "no PEM").error().code, Errc::invalid_argument);
-  EXPECT_EQ(introduce_as(a, "cloud-c", std::string(64 * 1024, 'x')).error().code, Errc::invalid_argument);
+  EXPECT_EQ(introduce_as(a, "cloud-c", std::string(64UL * 1024, 'x')).error().code, Errc::invalid_argument);
   EXPECT_EQ(introduce_as(a, "Not a label", b.ca()).error().code, Errc::invalid_argument);
   EXPECT_EQ(a.trusted().size(), 2U) << "what was introduced before stands";
 }

@@ -130,7 +130,7 @@ TEST_F(CloudTickets, AnAlteredOneIsRefused) {
     ASSERT_FALSE(redeemed) << at;
     EXPECT_TRUE(redeemed.error().code == Errc::not_authentic || redeemed.error().code == Errc::invalid_argument) << at;
   }
-  request.ticket = std::string(200 * 1024, 'A');
+  request.ticket = std::string(200UL * 1024, 'A');
   EXPECT_FALSE(redeem(request));
   request.ticket = "";
   EXPECT_FALSE(redeem(request));

@@ -13,8 +13,8 @@
 
 namespace godwit::api {
 
-constexpr std::size_t kUsualBodyBytes = 256 * 1024;  // of user data at most 64 KiB, tickets and keys
-constexpr std::size_t kLargeBodyBytes = 4 * 1024 * 1024;
+constexpr std::size_t kUsualBodyBytes = 256UL * 1024;  // of user data at most 64 KiB, tickets and keys
+constexpr std::size_t kLargeBodyBytes = 4UL * 1024 * 1024;
 
 // Who may call, as the document says it. The route's handler is what checks.
 BOOST_DEFINE_ENUM_CLASS(Caller, anyone, user, operator_user, host, destination_host, joining_host)

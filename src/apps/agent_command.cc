@@ -15,7 +15,7 @@
 namespace godwit::apps {
 namespace {
 
-constexpr std::size_t kFileLimit = 1024 * 1024;
+constexpr std::size_t kFileLimit = 1024UL * 1024;
 constexpr Seconds kJoinLimit{30};
 constexpr Seconds kJoinPatience{60};  // for a cloud that is coming up
 constexpr Millis kJoinRetry{250};

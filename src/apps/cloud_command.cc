@@ -176,7 +176,7 @@ Result<> add_image(cloud::Cloud& cloud, const CloudOptions& options) {
   auto sha256 = options.sha256;
   if (sha256.empty()) {
     os::SystemFiles files;
-    const auto text = files.read(path + "/manifest.json", 64 * 1024);
+    const auto text = files.read(path + "/manifest.json", 64UL * 1024);
     if (!text) return fail(text, "add-image (or say --sha256, where the image is on the hosts alone)");
     const auto manifest = wire::decode<ManifestDigest>(*text);
     if (!manifest) return fail(manifest, path + "/manifest.json");

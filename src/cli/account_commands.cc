@@ -6,7 +6,7 @@
 namespace godwit::cli {
 namespace {
 
-constexpr std::size_t kFileLimit = 64 * 1024;
+constexpr std::size_t kFileLimit = 64UL * 1024;
 
 struct AddOptions {
   std::string cloud;
@@ -32,13 +32,8 @@ sys::Task<Result<>> add(Session& session, AddOptions options) {
   account.token = std::move(*token);
   const auto view = co_await sky->put<wire::AccountView>("/v1/accounts/" + options.cloud, account);
   if (!view) co_return pass(view);
-  if (session.json()) {
-    session.print_json(*view);
-  } else {
-    session.terminal().out(fmt::format("{} is yours to use, as {}: {} instances, {} vCPUs, {} MiB at most\n",
-                                       view->cloud, view->tenant, view->quota.instances, view->quota.vcpus,
-                                       view->quota.memory_mib));
-  }
+  session.print(*view, fmt::format("{} is yours to use, as {}: {} instances, {} vCPUs, {} MiB at most\n", view->cloud,
+                                   view->tenant, view->quota.instances, view->quota.vcpus, view->quota.memory_mib));
   co_return Result<>{};
 }
 
@@ -47,11 +42,7 @@ sys::Task<Result<>> list(Session& session, bool verbose) {
   if (!sky) co_return pass(sky);
   const auto accounts = co_await sky->get<wire::AccountList>("/v1/accounts");
   if (!accounts) co_return pass(accounts);
-  if (session.json()) {
-    session.print_json(*accounts);
-  } else {
-    session.terminal().out(accounts_text(*accounts, verbose));
-  }
+  session.print(*accounts, accounts_text(*accounts, verbose));
   co_return Result<>{};
 }
 
@@ -60,11 +51,7 @@ sys::Task<Result<>> remove(Session& session, std::string cloud) {
   if (!sky) co_return pass(sky);
   const auto removed = co_await sky->remove<wire::json::value>("/v1/accounts/" + cloud);
   if (!removed) co_return pass(removed);
-  if (session.json()) {
-    session.print_json(*removed);
-  } else {
-    session.terminal().out("The account on " + cloud + " is forgotten. The cloud still knows its token.\n");
-  }
+  session.print(*removed, "The account on " + cloud + " is forgotten. The cloud still knows its token.\n");
   co_return Result<>{};
 }
 

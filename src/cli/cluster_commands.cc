@@ -9,8 +9,8 @@
 namespace godwit::cli {
 namespace {
 
-constexpr std::size_t kKeyFileLimit = 16 * 1024;
-constexpr std::size_t kSpecLimit = 1024 * 1024;
+constexpr std::size_t kKeyFileLimit = 16UL * 1024;
+constexpr std::size_t kSpecLimit = 1024UL * 1024;
 
 struct CreateOptions {
   wire::ClusterSpec spec;
@@ -134,11 +134,7 @@ sys::Task<Result<>> create(Session& session, CreateOptions options) {
     view = co_await await_cluster(session, *sky, spec->name, "ready", Seconds{options.timeout_s});
     if (!view) co_return pass(view);
   }
-  if (session.json()) {
-    session.print_json(*view);
-  } else {
-    session.terminal().out(cluster_text(*view, session.clock().wall_now()));
-  }
+  session.print(*view, cluster_text(*view, session.clock().wall_now()));
   co_return Result<>{};
 }
 
@@ -147,11 +143,7 @@ sys::Task<Result<>> list(Session& session) {
   if (!sky) co_return pass(sky);
   const auto clusters = co_await sky->get<wire::ClusterList>("/v1/clusters");
   if (!clusters) co_return pass(clusters);
-  if (session.json()) {
-    session.print_json(*clusters);
-  } else {
-    session.terminal().out(clusters_text(*clusters, session.clock().wall_now()));
-  }
+  session.print(*clusters, clusters_text(*clusters, session.clock().wall_now()));
   co_return Result<>{};
 }
 
@@ -160,11 +152,7 @@ sys::Task<Result<>> show(Session& session, std::string name) {
   if (!sky) co_return pass(sky);
   const auto view = co_await sky->get<wire::ClusterView>("/v1/clusters/" + name);
   if (!view) co_return pass(view);
-  if (session.json()) {
-    session.print_json(*view);
-  } else {
-    session.terminal().out(cluster_text(*view, session.clock().wall_now()));
-  }
+  session.print(*view, cluster_text(*view, session.clock().wall_now()));
   co_return Result<>{};
 }
 
@@ -194,11 +182,7 @@ sys::Task<Result<>> erase(Session& session, DeleteOptions options) {
     if (!ended && ended.error().code != Errc::not_found) co_return pass(ended);
     view->state = wire::ClusterState::deleted;
   }
-  if (session.json()) {
-    session.print_json(*view);
-  } else {
-    session.terminal().out(fmt::format("Cluster {} is {}.\n", options.name, options.wait ? "gone" : "being deleted"));
-  }
+  session.print(*view, fmt::format("Cluster {} is {}.\n", options.name, options.wait ? "gone" : "being deleted"));
   co_return Result<>{};
 }
 

@@ -74,11 +74,7 @@ sys::Task<Result<>> show(Session& session, std::string word) {
   if (!found) co_return pass(found);
   const auto view = co_await sky->get<wire::InstanceView>("/v1/instances/" + found->member.instance);
   if (!view) co_return pass(view);
-  if (session.json()) {
-    session.print_json(*view);
-  } else {
-    session.terminal().out(instance_text(*view, session.clock().wall_now()));
-  }
+  session.print(*view, instance_text(*view, session.clock().wall_now()));
   co_return Result<>{};
 }
 
@@ -92,11 +88,7 @@ sys::Task<Result<>> terminate(Session& session, std::string word, bool yes) {
   if (asked && !confirm(session.terminal(), question)) co_return fail(Errc::cancelled, "nothing was terminated");
   const auto ended = co_await sky->remove<wire::json::value>("/v1/instances/" + found->member.instance);
   if (!ended) co_return pass(ended);
-  if (session.json()) {
-    session.print_json(found->member);
-  } else {
-    session.terminal().out(found->member.name + " is being terminated, and leaves its cluster.\n");
-  }
+  session.print(found->member, found->member.name + " is being terminated, and leaves its cluster.\n");
   co_return Result<>{};
 }
 

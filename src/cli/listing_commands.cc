@@ -12,11 +12,7 @@ sys::Task<Result<>> hosts(Session& session) {
   if (!sky) co_return pass(sky);
   const auto list = co_await sky->get<wire::CloudHostsList>("/v1/hosts");
   if (!list) co_return pass(list);
-  if (session.json()) {
-    session.print_json(*list);
-  } else {
-    session.terminal().out(hosts_text(*list, session.clock().wall_now()));
-  }
+  session.print(*list, hosts_text(*list, session.clock().wall_now()));
   co_return Result<>{};
 }
 
@@ -48,11 +44,7 @@ sys::Task<Result<>> networks(Session& session) {
   if (!sky) co_return pass(sky);
   const auto list = co_await sky->get<wire::NetworkList>("/v1/networks");
   if (!list) co_return pass(list);
-  if (session.json()) {
-    session.print_json(*list);
-  } else {
-    session.terminal().out(networks_text(*list));
-  }
+  session.print(*list, networks_text(*list));
   co_return Result<>{};
 }
 
@@ -66,11 +58,7 @@ sys::Task<Result<>> network(Session& session, std::string word) {
   if (found == list->networks.end()) {
     co_return fail(Errc::not_found, "network \"{}\": there is none (godwit network list shows them)", word);
   }
-  if (session.json()) {
-    session.print_json(*found);
-  } else {
-    session.terminal().out(network_text(*found));
-  }
+  session.print(*found, network_text(*found));
   co_return Result<>{};
 }
 

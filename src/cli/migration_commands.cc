@@ -60,12 +60,8 @@ sys::Task<Result<>> cancel(Session& session, std::string id) {
   const auto report = co_await sky->post<wire::MigrationReport>("/v1/migrations/" + id + "/cancel",
                                                                 wire::json::value(wire::json::object()));
   if (!report) co_return pass(report);
-  if (session.json()) {
-    session.print_json(*report);
-  } else {
-    session.terminal().out(fmt::format("{} is being cancelled: the instance stays at {} unless it has left already.\n",
-                                       report->id, report->from_cloud));
-  }
+  session.print(*report, fmt::format("{} is being cancelled: the instance stays at {} unless it has left already.\n",
+                                     report->id, report->from_cloud));
   co_return Result<>{};
 }
 

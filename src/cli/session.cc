@@ -5,7 +5,7 @@
 namespace godwit::cli {
 namespace {
 
-constexpr std::size_t kTokenFileLimit = 8 * 1024;
+constexpr std::size_t kTokenFileLimit = 8UL * 1024;
 
 std::string trimmed(std::string text) {
   text.erase(text.find_last_not_of(" \t\r\n") + 1);

@@ -50,6 +50,12 @@ class Session {
   void print_json(const T& message) {
     terminal().out(wire::print_json_pretty(wire::to_json(message)));
   }
+  // `message` where JSON was asked for, else `text`.
+  template <class T>
+  void print(const T& message, std::string_view text) {
+    if (json()) return print_json(message);
+    terminal().out(text);
+  }
 
  private:
   Parts parts_;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr Seconds kCallLimit{30};  // sky may ask a cloud, which has 10 s
 constexpr Seconds kIdleLimit{45};  // of a watch: three heartbeats
-constexpr std::size_t kLineLimit = 4 * 1024 * 1024;
+constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;
 
 // Cuts chunks into lines; what is left waits for the next chunk.
 class LineReader {

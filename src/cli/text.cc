@@ -1,5 +1,7 @@
 #include "cli/text.h"
 
+#include "base/utf8.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,27 +36,6 @@ bool is_in(const std::array<Range, N>& ranges, std::uint32_t point) {
                      [point](const Range& range) { return point >= range.first && point <= range.last; });
 }
 
-// A code point and how many bytes it took; 0 bytes when `text` does not begin with valid UTF-8 (RFC 3629).
-struct Decoded {
-  std::uint32_t point;
-  std::size_t bytes;
-};
-
-Decoded decode(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) < 0x80) return {byte(0), 1};
-  const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : byte(0) >= 0xc2 ? 2 : 0;
-  if (length == 0 || byte(0) > 0xf4 || text.size() < length) return {0, 0};
-  std::uint32_t point = byte(0) & (0xffU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return {0, 0};
-    point = (point << 6U) | (byte(i) & 0x3fU);
-  }
-  constexpr std::array<std::uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-  if (point < least[length] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return {0, 0};
-  return {point, length};
-}
-
 bool is_control(std::uint32_t point) {
   return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x2028 || point == 0x2029 ||
          is_in(kDirection, point);
@@ -70,7 +51,7 @@ std::size_t width_of(std::uint32_t point) {
 std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const auto [point, bytes] = decode(text);
+    const auto [point, bytes] = first_code_point(text);
     if (bytes == 0 || is_control(point)) {
       out += '?';
     } else {
@@ -84,7 +65,7 @@ std::string printable(std::string_view text) {
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) {
-    const auto [point, bytes] = decode(text);
+    const auto [point, bytes] = first_code_point(text);
     width += bytes == 0 ? 1 : width_of(point);
     text.remove_prefix(std::max<std::size_t>(bytes, 1));
   }
@@ -97,7 +78,7 @@ std::string cut_to(std::string_view text, std::size_t columns) {
   std::string out;
   std::size_t width = 0;
   while (!text.empty()) {
-    const auto [point, bytes] = decode(text);
+    const auto [point, bytes] = first_code_point(text);
     const auto step = std::max<std::size_t>(bytes, 1);
     const auto wide = bytes == 0 ? 1 : width_of(point);
     if (width + wide > columns - 1) break;

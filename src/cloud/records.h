@@ -35,7 +35,7 @@ void from_sql(const SqlValue& value, T& field) {
     } else if constexpr (std::is_enum_v<T>) {
       if (!boost::describe::enum_from_string(text->c_str(), field)) throw SqlFailure("database: unknown " + *text);
     } else {
-      auto read = wire::decode<T>(*text, 64 * 1024 * 1024);
+      auto read = wire::decode<T>(*text, 64UL * 1024 * 1024);
       if (!read) throw SqlFailure("database: " + read.error().message);
       field = std::move(*read);
     }

@@ -12,7 +12,7 @@
 
 namespace godwit::crypto {
 
-inline constexpr std::size_t kPemBytes = 16 * 1024;  // no key, request or certificate of ours is larger
+inline constexpr std::size_t kPemBytes = 16UL * 1024;  // no key, request or certificate of ours is larger
 
 // A private key. Moves, never copies.
 class Key {

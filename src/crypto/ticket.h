@@ -15,7 +15,7 @@
 
 namespace godwit::crypto {
 
-inline constexpr std::size_t kTicketBytes = 8 * 1024;  // of the whole text
+inline constexpr std::size_t kTicketBytes = 8UL * 1024;  // of the whole text
 
 // The public half; a value.
 class TicketVerifier {

@@ -12,7 +12,7 @@ namespace json = wire::json;
 
 constexpr Seconds kAskLimit{20};
 constexpr Seconds kBootLimit{20};  // the sector boots in half a second under emulation, in a quarter of that with KVM
-constexpr std::size_t kProbeAnswerLimit = 64 * 1024;
+constexpr std::size_t kProbeAnswerLimit = 64UL * 1024;
 constexpr std::string_view kProbeWord = "godwit-boots";
 constexpr const char* kUserfaultfd = "/proc/sys/vm/unprivileged_userfaultfd";
 

@@ -9,8 +9,8 @@ constexpr Millis kStartLimit{15'000};   // until the monitor answers; a loaded h
 constexpr Millis kMonitorPoll{10'000};  // a state that no event told of is seen after this
 constexpr Millis kReconnectPause{250};
 constexpr Millis kConnectPause{20};
-constexpr std::size_t kRecordLimit = 64 * 1024;
-constexpr std::size_t kLogTail = 256 * 1024;
+constexpr std::size_t kRecordLimit = 64UL * 1024;
+constexpr std::size_t kLogTail = 256UL * 1024;
 
 std::string record_path(const std::string& directory) { return directory + ".json"; }
 std::string log_path(const std::string& directory) { return directory + ".log"; }

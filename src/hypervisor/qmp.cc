@@ -4,8 +4,8 @@ namespace godwit::hypervisor {
 namespace {
 
 constexpr Millis kConnectLimit{5'000};
-constexpr std::size_t kLineLimit = 4 * 1024 * 1024;  // query-qmp-schema, the longest, is 0.2 MiB
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;  // query-qmp-schema, the longest, is 0.2 MiB
+constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kEventsKept = 1024;
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace godwit::image {
 namespace {
 
-constexpr std::size_t kManifestLimit = 64 * 1024;
+constexpr std::size_t kManifestLimit = 64UL * 1024;
 
 bool is_file_name(const std::string& name) {
   return !name.empty() && name.size() < 200 && name.find('/') == std::string::npos && name != "." && name != "..";

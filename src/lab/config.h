@@ -58,7 +58,7 @@ struct Config {
   std::vector<std::string> images;  // directories, as images/build-* fill them: each cloud offers them
 };
 
-constexpr std::size_t kMostConfigBytes = 64 * 1024;
+constexpr std::size_t kMostConfigBytes = 64UL * 1024;
 constexpr std::size_t kMostSites = 16;          // clouds and public nodes
 constexpr std::size_t kMostHostsOfACloud = 64;  // so that addresses fit a /24
 

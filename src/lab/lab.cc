@@ -70,7 +70,7 @@ Result<> await_line(int reading, const std::string& log_path) {
   const int ready = ::poll(&said, 1, static_cast<int>(Millis(kLineStartLimit).count()));
   if (ready == 1 && ::read(reading, &byte, 1) == 1) return {};
   if (Interrupt::came()) return fail(Errc::cancelled, "interrupted");
-  auto why = read_file(log_path, 64 * 1024).value_or("");
+  auto why = read_file(log_path, 64UL * 1024).value_or("");
   while (why.ends_with('\n')) why.pop_back();
   return fail(Errc::io, "the delay line did not start: {}", why.empty() ? "it said nothing" : why);
 }
@@ -234,26 +234,31 @@ Result<LabStatus> Labs::status(const std::string& name) const {
   return status;
 }
 
-Result<> Labs::set_faults(const StateDirectory& directory, const Plan& plan, State state,
-                          std::vector<Fault> faults) const {
-  const bool had_cuts = has_cuts_of_hosts(effects_of(plan, state.faults));
-  state.faults = std::move(faults);
-  const Effects effects = effects_of(plan, state.faults);
+Result<Labs::Opened> Labs::open(const std::string& name) const {
+  auto directory = StateDirectory::open(root_, name);
+  if (!directory) return pass(directory);
+  auto state = directory->read_state();
+  if (!state) return pass(state);
+  auto plan = plan_of(*state, name);
+  if (!plan) return pass(plan);
+  return Opened{std::move(*directory), std::move(*state), std::move(*plan)};
+}
+
+Result<> Labs::set_faults(Opened& lab, std::vector<Fault> faults) {
+  const bool had_cuts = has_cuts_of_hosts(effects_of(lab.plan, lab.state.faults));
+  lab.state.faults = std::move(faults);
+  const Effects effects = effects_of(lab.plan, lab.state.faults);
   // Written first: whatever fails now, the next command brings everything to what is written.
-  if (const auto written = directory.write_state(state); !written) return written;
-  if (const auto set = set_table(directory.path(), effects.table); !set) return set;
+  if (const auto written = lab.directory.write_state(lab.state); !written) return written;
+  if (const auto set = set_table(lab.directory.path(), effects.table); !set) return set;
   return had_cuts || has_cuts_of_hosts(effects) ? run_all(effects.commands) : Result<>{};
 }
 
 Result<> Labs::fault(const std::string& name, const Fault& change) const {
-  const auto directory = StateDirectory::open(root_, name);
-  if (!directory) return pass(directory);
-  const auto state = directory->read_state();
-  if (!state) return pass(state);
-  const auto plan = plan_of(*state, name);
-  if (!plan) return pass(plan);
-  if (const auto checked = check_fault(*plan, change); !checked) return checked;
-  auto faults = state->faults;
+  auto lab = open(name);
+  if (!lab) return pass(lab);
+  if (const auto checked = check_fault(lab->plan, change); !checked) return checked;
+  auto faults = lab->state.faults;
   auto same = std::ranges::find_if(faults, [&](const Fault& each) { return each.between(change.a, change.b); });
   if (same == faults.end()) {
     if (faults.size() >= kMostFaults) {
@@ -265,36 +270,28 @@ Result<> Labs::fault(const std::string& name, const Fault& change) const {
   if (change.rate_bps) same->rate_bps = change.rate_bps;
   if (change.round_trip) same->round_trip = change.round_trip;
   if (change.loss_ppm) same->loss_ppm = change.loss_ppm;
-  return set_faults(*directory, *plan, *state, std::move(faults));
+  return set_faults(*lab, std::move(faults));
 }
 
 Result<> Labs::heal(const std::string& name, const std::optional<std::pair<std::string, std::string>>& between) const {
-  const auto directory = StateDirectory::open(root_, name);
-  if (!directory) return pass(directory);
-  const auto state = directory->read_state();
-  if (!state) return pass(state);
-  const auto plan = plan_of(*state, name);
-  if (!plan) return pass(plan);
-  auto faults = state->faults;
+  auto lab = open(name);
+  if (!lab) return pass(lab);
+  auto faults = lab->state.faults;
   if (between) {
     const Fault healed{.a = between->first, .b = between->second};
-    if (const auto checked = check_fault(*plan, healed); !checked) return checked;
+    if (const auto checked = check_fault(lab->plan, healed); !checked) return checked;
     std::erase_if(faults, [&healed](const Fault& each) { return each.between(healed.a, healed.b); });
   } else {
     faults.clear();
   }
-  return set_faults(*directory, *plan, *state, std::move(faults));
+  return set_faults(*lab, std::move(faults));
 }
 
 Result<ProcessRecord> Labs::run(const std::string& name, const ProcessPlan& process) const {
-  const auto directory = StateDirectory::open(root_, name);
-  if (!directory) return pass(directory);
-  auto state = directory->read_state();
-  if (!state) return pass(state);
-  const auto plan = plan_of(*state, name);
-  if (!plan) return pass(plan);
-  if (const auto started = start(*directory, *plan, *state, process, -1); !started) return pass(started);
-  return state->processes.back();
+  auto lab = open(name);
+  if (!lab) return pass(lab);
+  if (const auto started = start(lab->directory, lab->plan, lab->state, process, -1); !started) return pass(started);
+  return lab->state.processes.back();
 }
 
 Result<> Labs::exec(const std::string& name, const std::string& node, const std::vector<std::string>& argv) const {

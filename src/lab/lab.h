@@ -75,8 +75,14 @@ class Labs {
   [[nodiscard]] Result<> start(const StateDirectory& directory, const Plan& plan, State& state,
                                const ProcessPlan& process, int inherited) const;
   [[nodiscard]] Result<> unmake(const StateDirectory& directory, const std::string& name) const;
-  [[nodiscard]] Result<> set_faults(const StateDirectory& directory, const Plan& plan, State state,
-                                    std::vector<Fault> faults) const;
+  // A lab that is up, locked, to be changed.
+  struct Opened {
+    StateDirectory directory;
+    State state;
+    Plan plan;
+  };
+  [[nodiscard]] Result<Opened> open(const std::string& name) const;
+  [[nodiscard]] static Result<> set_faults(Opened& lab, std::vector<Fault> faults);
 
   std::string root_;
 };

@@ -43,7 +43,7 @@ struct LinkCounters {
 // What may wait for the line to be free: 50 ms at the rate, as a router's buffer is; the wire holds what it holds.
 constexpr Nanos kQueueLimit = Millis{50};
 // But never less than a few full packets, or a slow link could not carry a burst of ten (RFC 6928).
-constexpr std::size_t kLeastQueueBytes = 16 * 1024;
+constexpr std::size_t kLeastQueueBytes = 16UL * 1024;
 // 1 Gbit/s for 0.5 s in full packets; 128 MiB.
 constexpr std::size_t kMostHeldPackets = 65'536;
 

@@ -1,5 +1,6 @@
 #include "lab/quantity.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -30,14 +31,16 @@ std::optional<double> parse_with_unit(std::string_view text, const std::array<Un
   return std::nullopt;
 }
 
-// The largest unit in which the number stays whole or has few digits.
+// In the largest unit of which it is one or more, else in the smallest; exact, so that it reads back as it was.
 template <std::size_t N>
-std::string format_with_unit(double value, const std::array<Unit, N>& units, std::string_view smallest) {
-  const Unit* best = nullptr;
-  for (const Unit& each : units) {
-    if (value >= each.factor && (!best || each.factor > best->factor)) best = &each;
-  }
-  return best ? fmt::format("{:g}{}", value / best->factor, best->name) : fmt::format("{:g}{}", value, smallest);
+std::string format_with_unit(double value, const std::array<Unit, N>& units) {
+  const auto larger = [&](const Unit& a, const Unit& b) {
+    const bool a_fits = value >= a.factor;
+    const bool b_fits = value >= b.factor;
+    return a_fits == b_fits ? (a_fits ? a.factor > b.factor : a.factor < b.factor) : a_fits;
+  };
+  const Unit& best = *std::min_element(units.begin(), units.end(), larger);
+  return fmt::format("{}{}", value / best.factor, best.name);
 }
 
 }  // namespace
@@ -52,7 +55,7 @@ Result<std::uint64_t> parse_rate(std::string_view text) {
 }
 
 std::string format_rate(std::uint64_t bits_per_s) {
-  return bits_per_s == 0 ? "unlimited" : format_with_unit(static_cast<double>(bits_per_s), kRates, "bit");
+  return bits_per_s == 0 ? "unlimited" : format_with_unit(static_cast<double>(bits_per_s), kRates);
 }
 
 Result<Nanos> parse_span(std::string_view text) {
@@ -65,7 +68,7 @@ Result<Nanos> parse_span(std::string_view text) {
 
 std::string format_span(Nanos span) {
   if (span == Nanos{0}) return "0ms";
-  return format_with_unit(static_cast<double>(span.count()), kSpans, "ns");
+  return format_with_unit(static_cast<double>(span.count()), kSpans);
 }
 
 Result<std::uint32_t> parse_loss(std::string_view text) {
@@ -78,7 +81,7 @@ Result<std::uint32_t> parse_loss(std::string_view text) {
 }
 
 std::string format_loss(std::uint32_t parts_per_million) {
-  return fmt::format("{:g}%", static_cast<double>(parts_per_million) / 1e4);
+  return fmt::format("{}%", static_cast<double>(parts_per_million) / 1e4);
 }
 
 Result<Ipv4Prefix> parse_prefix(std::string_view text) {

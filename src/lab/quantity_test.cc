@@ -10,6 +10,7 @@ TEST(Quantity, RatesReadAsTcHasThem) {
   EXPECT_EQ(parse_rate("1.5gbit").value(), 1'500'000'000U);
   EXPECT_EQ(parse_rate("unlimited").value(), 0U);
   EXPECT_EQ(format_rate(50'000'000), "50mbit");
+  EXPECT_EQ(format_rate(1'234'567), "1.234567mbit");
   EXPECT_EQ(format_rate(0), "unlimited");
   for (const char* wrong : {"", "100", "mbit", "-1mbit", "1 mbit", "nanmbit", "1e9gbit", "100mbit ", "10bit"}) {
     EXPECT_FALSE(parse_rate(wrong)) << wrong;
@@ -21,6 +22,7 @@ TEST(Quantity, SpansAndLossesReadBack) {
   EXPECT_EQ(parse_span("1.5s").value(), Millis{1500});
   EXPECT_EQ(format_span(Millis{40}), "40ms");
   EXPECT_EQ(format_span(Nanos{250'000}), "250us");
+  EXPECT_EQ(format_span(Nanos{500}), "0.5us");
   EXPECT_FALSE(parse_span("11s"));
   EXPECT_FALSE(parse_span("-1ms"));
   EXPECT_EQ(parse_loss("0.5%").value(), 5000U);

@@ -14,7 +14,7 @@ namespace godwit::lab {
 namespace {
 namespace json = boost::json;
 
-constexpr std::size_t kMostStateBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMostStateBytes = 4UL * 1024 * 1024;
 constexpr Seconds kLockLimit{10};
 constexpr Millis kLockRetry{20};
 
@@ -114,7 +114,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit_bytes) 
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail_errno(errno, "open " + path);
   std::string content;
-  std::string chunk(64 * 1024, '\0');
+  std::string chunk(64UL * 1024, '\0');
   while (content.size() <= limit_bytes) {
     const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
     if (got < 0) return fail_errno(errno, "read " + path);

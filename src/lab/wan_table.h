@@ -61,7 +61,7 @@ struct WanCounters {
 };
 
 constexpr std::size_t kMostWanRows = 512;
-constexpr std::size_t kMostWanJsonBytes = 192 * 1024;  // fits one datagram of a SOCK_SEQPACKET socket
+constexpr std::size_t kMostWanJsonBytes = 192UL * 1024;  // fits one datagram of a SOCK_SEQPACKET socket
 
 [[nodiscard]] std::string to_json(const WanSetup& setup);
 [[nodiscard]] std::string to_json(const WanTable& table);

@@ -6,7 +6,7 @@ namespace godwit::migrate {
 namespace {
 
 constexpr std::size_t kNonceLimit = 64;
-constexpr std::size_t kTicketLimit_bytes = 16 * 1024;
+constexpr std::size_t kTicketLimit_bytes = 16UL * 1024;
 constexpr std::size_t kUrlLimit_bytes = 256;
 constexpr std::size_t kEncodings = 16;
 

@@ -13,9 +13,10 @@
 namespace godwit::migrate {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
-inline constexpr std::size_t kHelloLimit_bytes = 512 * 1024;  // a spec with 64 KiB of user data, however it is escaped
-inline constexpr std::size_t kFrameLimit_bytes = 64 * 1024;
-inline constexpr std::size_t kReasonLimit_bytes = 4 * 1024;
+inline constexpr std::size_t kHelloLimit_bytes =
+    512UL * 1024;  // a spec with 64 KiB of user data, however it is escaped
+inline constexpr std::size_t kFrameLimit_bytes = 64UL * 1024;
+inline constexpr std::size_t kReasonLimit_bytes = 4UL * 1024;
 
 BOOST_DEFINE_ENUM_CLASS(Channel, control, disk, memory)
 

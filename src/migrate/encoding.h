@@ -9,7 +9,7 @@ namespace godwit::migrate {
 
 // What one migration holds back in each direction of a connection, at most. QEMU decides when to switch over by what is
 // taken from it, so whatever is taken and not yet on the wire lengthens the downtime.
-inline constexpr std::size_t kHeldBack_bytes = 64 * 1024;
+inline constexpr std::size_t kHeldBack_bytes = 64UL * 1024;
 
 class Encoding {
  public:

@@ -5,7 +5,7 @@
 namespace godwit::migrate {
 namespace {
 
-constexpr std::size_t kRecordLimit_bytes = 1024 * 1024;
+constexpr std::size_t kRecordLimit_bytes = 1024UL * 1024;
 constexpr std::string_view kSuffix = ".json";
 
 }  // namespace

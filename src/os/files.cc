@@ -66,7 +66,7 @@ Result<std::string> SystemFiles::read(const std::string& path, std::size_t limit
   std::string content;
   for (;;) {
     const auto held = content.size();
-    content.resize(held + 16 * 1024);
+    content.resize(held + 16UL * 1024);
     const auto count = ::read(file->get(), content.data() + held, content.size() - held);
     if (count < 0 && errno != EINTR) return fail_errno(errno, doing("read", path));
     content.resize(held + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));

@@ -5,7 +5,7 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kReadBytes = 32 * 1024;
+constexpr std::size_t kReadBytes = 32UL * 1024;
 
 }  // namespace
 

@@ -21,8 +21,8 @@ constexpr Seconds kConnectLimit{5};
 constexpr Seconds kKeepFor{30};  // less than a server's idle limit, so that we hang up first
 constexpr std::size_t kKept = 32;
 constexpr std::size_t kKeptOfOne = 4;
-constexpr std::size_t kResponseBytes = 16 * 1024 * 1024;
-constexpr std::size_t kReadBytes = 32 * 1024;
+constexpr std::size_t kResponseBytes = 16UL * 1024 * 1024;
+constexpr std::size_t kReadBytes = 32UL * 1024;
 
 std::string key_of(const sys::HttpEndpoint& to) { return fmt::format("{}#{}", sys::to_url(to), to.name); }
 

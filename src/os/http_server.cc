@@ -13,8 +13,8 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kReadBytes = 16 * 1024;
-constexpr std::size_t kAheadBytes = 64 * 1024;  // that a client may send while it watches
+constexpr std::size_t kReadBytes = 16UL * 1024;
+constexpr std::size_t kAheadBytes = 64UL * 1024;  // that a client may send while it watches
 
 struct Connection {
   std::unique_ptr<sys::Stream> stream;

@@ -16,7 +16,7 @@ namespace {
 
 using Fields = http::fields;
 
-constexpr std::size_t kResponseHeaderBytes = 64 * 1024;
+constexpr std::size_t kResponseHeaderBytes = 64UL * 1024;
 constexpr std::size_t kPairs = 1024;  // of a query
 
 int hex_digit(char c) {

@@ -171,7 +171,7 @@ sys::Task<Result<>> SystemSwitchLinks::wait_changed() {
     co_return failure(error, "wait for link changes");
   }
   // What changed is looked up afterwards; an overflow (ENOBUFS) says no less than a message.
-  std::array<char, 16 * 1024> ignored{};
+  std::array<char, 16UL * 1024> ignored{};
   for (int i = 0; i < 64; ++i) {
     const auto size = ::recv(impl_->events.native_handle(), ignored.data(), ignored.size(), 0);
     if (size < 0 && errno != ENOBUFS) break;

@@ -143,7 +143,7 @@ TEST_F(PeerNetwork, WhatAReaderDoesNotTakeTheWriterKeeps) {
     auto pair = co_await harness.connect();
     GODWIT_CO_ASSERT_OK(pair);
     // Loopback's windows take some megabytes; the write of much more must wait for the reader.
-    const ByteVector much(64 * 1024 * 1024);
+    const ByteVector much(64UL * 1024 * 1024);
     const auto stuck = co_await sys::within(harness.time, Millis(100), "write", pair->a->write(much));
     GODWIT_CO_ASSERT(!stuck);
     EXPECT_EQ(stuck.error().code, Errc::timed_out);

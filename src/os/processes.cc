@@ -20,7 +20,7 @@ namespace godwit::os {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t kOutputBytes = 1024 * 1024;
+constexpr std::size_t kOutputBytes = 1024UL * 1024;
 constexpr std::size_t kLastLineBytes = 300;
 
 bool running(sys::ProcessId id) {

@@ -21,7 +21,7 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kChildStackBytes = 64 * 1024;
+constexpr std::size_t kChildStackBytes = 64UL * 1024;
 constexpr int kLastSignal = 64;
 
 struct Plan {

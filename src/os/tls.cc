@@ -11,8 +11,8 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kPemBytes = 16 * 1024;
-constexpr long kPeerChainBytes = 16 * 1024;
+constexpr std::size_t kPemBytes = 16UL * 1024;
+constexpr long kPeerChainBytes = 16L * 1024;
 // With AES in hardware the first is the fastest, at no cost in safety.
 constexpr const char* kCiphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "X25519:P-256";

@@ -19,8 +19,8 @@ struct TlsIdentity {
 };
 
 struct TlsOptions {
-  bool client_must_identify{true};     // of those that we accept; a certificate that is shown must hold in any case
-  std::size_t read_bytes{256 * 1024};  // memory of each connection, while it reads
+  bool client_must_identify{true};       // of those that we accept; a certificate that is shown must hold in any case
+  std::size_t read_bytes{256UL * 1024};  // memory of each connection, while it reads
 };
 
 class TlsStream : public sys::PeerStream {

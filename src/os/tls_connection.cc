@@ -12,9 +12,9 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kPieceBytes = 128 * 1024;   // encrypted, then sent in one system call
-constexpr std::size_t kUnsentBytes = 512 * 1024;  // a peer that makes us answer without reading gets no further
-constexpr std::size_t kRunBytes = 1024 * 1024;    // of one stream, before the others' turn
+constexpr std::size_t kPieceBytes = 128UL * 1024;   // encrypted, then sent in one system call
+constexpr std::size_t kUnsentBytes = 512UL * 1024;  // a peer that makes us answer without reading gets no further
+constexpr std::size_t kRunBytes = 1024UL * 1024;    // of one stream, before the others' turn
 
 // The peer's alerts that mean "I do not believe you" (RFC 8446, section 6.2).
 bool is_disbelief(unsigned long reason) {

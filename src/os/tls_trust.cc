@@ -12,7 +12,7 @@
 namespace godwit::os {
 namespace {
 
-constexpr std::size_t kPemBytes = 16 * 1024;
+constexpr std::size_t kPemBytes = 16UL * 1024;
 constexpr std::size_t kNameBytes = 253;
 
 int no_password(char*, int, int, void*) { return 0; }

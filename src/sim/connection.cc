@@ -7,9 +7,9 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::size_t kWindow = 512 * 1024;  // unread at the receiver or under way; over the WAN
-constexpr std::size_t kLocalWindow = 128 * 1024;
-constexpr std::size_t kSegment = 64 * 1024;
+constexpr std::size_t kWindow = 512UL * 1024;  // unread at the receiver or under way; over the WAN
+constexpr std::size_t kLocalWindow = 128UL * 1024;
+constexpr std::size_t kSegment = 64UL * 1024;
 
 constexpr int other(int side) { return 1 - side; }
 

@@ -5,7 +5,7 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::size_t kLogLimit = 1024 * 1024;
+constexpr std::size_t kLogLimit = 1024UL * 1024;
 
 }  // namespace
 

@@ -18,9 +18,9 @@ struct QemuSettings {
   Nanos shutdown_time{Seconds{1}};       // of a guest whose power button was pressed
   Nanos write_interval{Millis{5}};       // from one disk record to the next
   std::uint64_t memory_bytes{1 << 20U};  // that a first round sends
-  std::uint64_t dirty_bytes_per_s{256 * 1024};
+  std::uint64_t dirty_bytes_per_s{256UL * 1024};
   std::uint64_t copy_bytes_per_s{1'000'000'000};  // as fast as QEMU reads memory or disk
-  std::uint64_t overlay_bytes{512 * 1024};        // of the disk, beside the records
+  std::uint64_t overlay_bytes{512UL * 1024};      // of the disk, beside the records
   std::uint32_t device_bytes{40'000};
 };
 

@@ -4,8 +4,8 @@ namespace godwit::sim {
 namespace {
 
 constexpr std::string_view kMark = "\n--- records of a simulated guest ---\n";
-constexpr std::size_t kFileLimit = 16 * 1024 * 1024;
-constexpr std::uint64_t kRecordLimit = 4 * 1024 * 1024;  // hours of writing
+constexpr std::size_t kFileLimit = 16UL * 1024 * 1024;
+constexpr std::uint64_t kRecordLimit = 4UL * 1024 * 1024;  // hours of writing
 
 std::uint64_t without_gap(const std::string& records) {
   const auto gap = records.find('0');

@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x51'45'56'4d'73'69'6d'31;  // "QEVMsim1"
 enum Kind : std::uint8_t { kPages = 1, kDevices };
-constexpr std::uint64_t kPartBytes = 64 * 1024;
-constexpr std::size_t kFrameLimit = 1024 * 1024;
+constexpr std::uint64_t kPartBytes = 64UL * 1024;
+constexpr std::size_t kFrameLimit = 1024UL * 1024;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::byte kLoaded{1};
 constexpr Millis kBottomHalf{1};  // between the word that it has failed and the vCPUs that run again

@@ -14,7 +14,7 @@ struct MigrationParameters {
   bool return_path{false};
   bool pause_before_switchover{false};
   std::uint64_t downtime_limit_ms{300};
-  std::uint64_t max_bytes_per_s{128 * 1024 * 1024};  // QEMU's default
+  std::uint64_t max_bytes_per_s{128UL * 1024 * 1024};  // QEMU's default
 };
 
 // At the source.

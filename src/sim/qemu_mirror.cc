@@ -4,7 +4,7 @@ namespace godwit::sim {
 namespace {
 
 constexpr std::size_t kRecordBytes = 4096;
-constexpr std::uint64_t kPartBytes = 64 * 1024;
+constexpr std::uint64_t kPartBytes = 64UL * 1024;
 
 }  // namespace
 

@@ -3,8 +3,8 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::size_t kLineLimit = 1024 * 1024;
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kLineLimit = 1024UL * 1024;
+constexpr std::size_t kReadBytes = 16UL * 1024;
 constexpr const char* kGreeting =
     R"({"QMP":{"version":{"qemu":{"micro":22,"minor":2,"major":7},"package":"simulated"},"capabilities":["oob"]}})";
 

@@ -5,7 +5,7 @@ namespace {
 
 enum Operation : std::uint8_t { kOpen = 1, kWrite, kFlush };
 constexpr std::size_t kHeadBytes = 13;
-constexpr std::size_t kDataLimit = 1024 * 1024;
+constexpr std::size_t kDataLimit = 1024UL * 1024;
 constexpr std::byte kDone{1};
 constexpr std::byte kRefused{2};
 

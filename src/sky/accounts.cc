@@ -6,7 +6,7 @@
 namespace godwit::sky {
 namespace {
 
-constexpr std::size_t kPemLimit = 64 * 1024;
+constexpr std::size_t kPemLimit = 64UL * 1024;
 constexpr std::size_t kTokenLimit = 4096;
 constexpr std::size_t kAccountLimit = 64;
 

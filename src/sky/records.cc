@@ -5,7 +5,7 @@
 namespace godwit::sky {
 namespace {
 
-constexpr std::size_t kRecordLimit = 4 * 1024 * 1024;
+constexpr std::size_t kRecordLimit = 4UL * 1024 * 1024;
 constexpr unsigned kSecretMode = 0600;
 constexpr unsigned kDirectoryMode = 0700;
 

@@ -31,8 +31,8 @@ struct HttpResponse {
 };
 
 struct HttpLimits {
-  std::size_t header_bytes{16 * 1024};
-  std::size_t body_bytes{4 * 1024 * 1024};
+  std::size_t header_bytes{16UL * 1024};
+  std::size_t body_bytes{4UL * 1024 * 1024};
   Seconds idle{75};
   int connections{512};
 };

@@ -28,7 +28,7 @@ std::string error_body(const Error& error) {
 }
 
 Error error_of(int http_status, std::string_view body) {
-  const auto carried = decode<ApiError>(body, 64 * 1024);
+  const auto carried = decode<ApiError>(body, 64UL * 1024);
   if (carried && !carried->error.code.empty()) {
     return Error{errc_from_string(carried->error.code), carried->error.message};
   }

@@ -64,6 +64,6 @@ BOOST_DESCRIBE_STRUCT(InstanceSpec, (),
 // Checks every field against what may stand in a file name, a command line or a table. Errors: invalid_argument.
 [[nodiscard]] Result<> validate(const InstanceSpec& spec);
 
-constexpr std::size_t kUserDataLimit = 64 * 1024;
+constexpr std::size_t kUserDataLimit = 64UL * 1024;
 
 }  // namespace godwit::wire

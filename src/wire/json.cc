@@ -1,5 +1,7 @@
 #include "wire/json.h"
 
+#include "base/utf8.h"
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -46,13 +48,13 @@ Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
   return value;
 }
 
-std::string print_json(const json::value& value) { return json::serialize(value); }
+std::string print_json(const json::value& value) { return to_utf8(json::serialize(value)); }
 
 std::string print_json_pretty(const json::value& value) {
   std::string out;
   print_pretty(value, 0, out);
   out += '\n';
-  return out;
+  return to_utf8(std::move(out));
 }
 
 namespace detail {

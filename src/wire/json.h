@@ -27,7 +27,8 @@ namespace json = boost::json;
 constexpr std::size_t kJsonDepth = 32;
 
 // Errors: invalid_argument with the offset, where `text` is no JSON, too deep, or longer than `limit_bytes`.
-[[nodiscard]] Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes = 4 * 1024 * 1024);
+[[nodiscard]] Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes = 4UL * 1024 * 1024);
+// Always UTF-8, whatever the strings hold: no reader takes anything else.
 [[nodiscard]] std::string print_json(const json::value& value);
 // Indented by two spaces, for files and people.
 [[nodiscard]] std::string print_json_pretty(const json::value& value);
@@ -65,7 +66,7 @@ template <class T>
 
 // Text to a message and back.
 template <class T>
-[[nodiscard]] Result<T> decode(std::string_view text, std::size_t limit_bytes = 4 * 1024 * 1024) {
+[[nodiscard]] Result<T> decode(std::string_view text, std::size_t limit_bytes = 4UL * 1024 * 1024) {
   const auto value = parse_json(text, limit_bytes);
   if (!value) return pass(value);
   T out{};
@@ -134,7 +135,8 @@ Result<void> from_json(const json::value& value, T& into, const std::string& pat
   } else if constexpr (std::is_enum_v<T>) {
     const auto text = detail::read_string(value, path);
     if (!text) return pass(text);
-    if (!boost::describe::enum_from_string(text->c_str(), into)) {
+    // Describe reads up to the first NUL: what follows one must not pass unseen.
+    if (text->find('\0') != std::string::npos || !boost::describe::enum_from_string(text->c_str(), into)) {
       return fail(Errc::invalid_argument, "{}: \"{}\" is no known value", path, text->substr(0, 64));
     }
   } else if constexpr (detail::is_optional<T>::value) {
@@ -154,7 +156,7 @@ Result<void> from_json(const json::value& value, T& into, const std::string& pat
     into.clear();
     for (const auto& each : value.get_object()) {
       const std::string key(each.key());
-      const auto read = from_json(each.value(), into[key], path + "." + key);
+      const auto read = from_json(each.value(), into[key], fmt::format("{}.{:.64}", path, key));
       if (!read) return read;
     }
   } else {

@@ -32,10 +32,24 @@ TEST(Json, ReadsBackWhatItWrote) {
   EXPECT_EQ(back->inners[1].port, 80);
 }
 
+TEST(Json, AnEnumIsItsWholeNameOrNothing) {
+  EXPECT_TRUE(decode<Outer>(R"({"colour": "green"})"));
+  EXPECT_FALSE(decode<Outer>(R"({"colour": "green\u0000ish"})"));
+  EXPECT_FALSE(decode<Outer>(R"({"colour": ""})"));
+}
+
 TEST(Json, MissingFieldsKeepDefaultsAndUnknownOnesArePassedOver) {
   const auto got = decode<Outer>(R"({"from_the_future": [1, {}], "inners": []})");
   ASSERT_TRUE(got);
   EXPECT_EQ(got->count, 7);
+}
+
+TEST(Json, WhatIsWrittenCanBeReadWhateverItHolds) {
+  Outer out;
+  out.inners = {{"cut \xe2\x82", std::nullopt}};
+  const auto back = decode<Outer>(encode(out));
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->inners[0].name, "cut \xef\xbf\xbd\xef\xbf\xbd");
 }
 
 TEST(Json, ErrorsNameTheField) {

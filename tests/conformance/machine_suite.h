@@ -87,8 +87,8 @@ class Attempt {
 
  private:
   sys::Task<Result<>> step(Stage next, bool stay) {
-    constexpr std::uint64_t kSlow = 256 * 1024;       // bytes a second
-    constexpr std::uint64_t kSlowDisk = 1024 * 1024;  // QEMU looks at a lost target at the next of its 1 MiB parts
+    constexpr std::uint64_t kSlow = 256UL * 1024;       // bytes a second
+    constexpr std::uint64_t kSlowDisk = 1024UL * 1024;  // QEMU looks at a lost target at the next of its 1 MiB parts
     const auto& directory = source_->spec().directory;
     switch (next) {
       case Stage::mirroring: return source_->start_disk(hypervisor::nbd_socket_of(directory), stay ? kSlowDisk : 0);

@@ -163,7 +163,7 @@ TYPED_TEST_P(StreamSuite, AClosedGateEndsAReadAndAWriteThatNobodyTakes) {
       EXPECT_FALSE(got);
     };
     auto write = [](sys::Stream& stream) -> sys::Task<void> {
-      const ByteVector much(64 * 1024 * 1024);
+      const ByteVector much(64UL * 1024 * 1024);
       const auto written = co_await stream.write(much);
       EXPECT_FALSE(written);
     };

@@ -5,10 +5,10 @@
 namespace godwit::simtest {
 namespace {
 
-constexpr Millis kTick{5};                      // of the guest, and of everything that looks again
-constexpr std::size_t kDiskBytes = 512 * 1024;  // allocated when the mirror begins
-constexpr std::size_t kMemoryBytes = 1024 * 1024;
-constexpr std::size_t kPart = 64 * 1024;
+constexpr Millis kTick{5};                        // of the guest, and of everything that looks again
+constexpr std::size_t kDiskBytes = 512UL * 1024;  // allocated when the mirror begins
+constexpr std::size_t kMemoryBytes = 1024UL * 1024;
+constexpr std::size_t kPart = 64UL * 1024;
 constexpr std::size_t kDeviceBytes = 40'000;
 constexpr std::byte kAcknowledged{1};
 

@@ -65,7 +65,7 @@ class Pump {
   }
 
   sys::Task<void> copy(sys::Stream* from, sys::Stream* to, Way way) {
-    ByteVector buffer(256 * 1024);
+    ByteVector buffer(256UL * 1024);
     for (;;) {
       const auto count = co_await from->read_some(buffer);
       if (!count) break;
