@@ -24,6 +24,7 @@ std::string serial_of(const std::string& instance_id) {
 
 std::string nbd_socket_of(const std::string& directory) { return directory + "/nbd.sock"; }
 std::string memory_socket_of(const std::string& directory) { return directory + "/memory.sock"; }
+std::string log_of(const std::string& directory) { return directory + ".log"; }
 
 json::object disk_node(const MachineSpec& spec) {
   json::object node{{"driver", "qcow2"}, {"node-name", "disk0"}, {"file", "disk0-file"}};

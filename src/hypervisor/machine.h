@@ -3,7 +3,7 @@
 //
 // A machine's directory (absolute, mode 0700, owned by the machine's own unprivileged uid) holds all that QEMU may
 // touch: disk.qcow2, console.log, qmp.sock, nbd.sock and memory.sock; and machine.json beside it, as DIRECTORY.json,
-// which QEMU may not: what was started and as which process, for adoption.
+// which QEMU may not: what was started and as which process, for adoption. DIRECTORY.log is what QEMU said.
 #pragma once
 
 #include "hypervisor/qmp.h"
@@ -148,6 +148,8 @@ class Machine {
 [[nodiscard]] wire::json::object disk_node(const MachineSpec& spec);
 [[nodiscard]] std::string nbd_socket_of(const std::string& directory);
 [[nodiscard]] std::string memory_socket_of(const std::string& directory);
+// What QEMU said. It outlives the machine, for whoever asks why; whoever deletes the directory deletes it too.
+[[nodiscard]] std::string log_of(const std::string& directory);
 
 // What this host's QEMU can do. KVM is believed only when a tiny guest has really booted with it; the answer is kept in
 // `cache_path` for this kernel, boot and QEMU.
