@@ -38,14 +38,15 @@ def wait_until(what, condition, limit_s, pause_s=0.25):
 class Lab:
     """A lab with all processes of Godwit, from `up` to `down`; a context manager."""
 
-    def __init__(self, name, godwit, images):
+    def __init__(self, name, godwit, images, toml=None):
         self.name, self.godwit, self.images = name, Path(godwit).absolute(), [Path(image).absolute() for image in images]
+        self.toml = toml  # a file; without one, the default lab
         self.directory = Path("/var/lib/godwit/lab", name)
 
     def __enter__(self):
         if self.directory.exists():  # of a run that was killed
             self.down()
-        words = [self.godwit, "lab", "up", "--name", self.name]
+        words = [self.godwit, "lab", "up", "--name", self.name, *([self.toml] if self.toml else [])]
         for image in self.images:
             words += ["--image", image]
         run(words, limit_s=60)
