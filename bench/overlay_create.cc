@@ -1,5 +1,6 @@
 // The disk of a new instance, made as the agent makes it (image::Store on the real file system), again and again.
-// Usage: overlay_create IMAGE_DIRECTORY SCRATCH_DIRECTORY UID COUNT; one time in ms a line. bench_overlay_create runs it.
+// Usage: overlay_create IMAGE_DIRECTORY SCRATCH_DIRECTORY UID COUNT; one time in ms a line. bench_overlay_create runs
+// it.
 #include "image/store.h"
 #include "os/system.h"
 
@@ -10,7 +11,7 @@
 namespace godwit {
 namespace {
 
-constexpr std::size_t kManifestLimit_bytes = 64 * 1024;
+constexpr std::size_t kManifestLimit_bytes = 65'536;
 
 struct Wish {
   std::string image;
