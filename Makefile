@@ -50,7 +50,11 @@ demo: preflight build images
 preflight: tools-run
 	@tools/preflight
 
-bench: $(patsubst bench/bench_%,bench-%,$(wildcard bench/bench_*))
+# All of them, also where one fails: then it fails at the end, and says which.
+bench: preflight build images
+	@trap 'exit 130' INT TERM; failed=; for each in $(patsubst bench/bench_%,%,$(wildcard bench/bench_*)); do \
+	  echo "==== bench-$$each"; bench/bench_$$each || failed="$$failed bench-$$each"; done; \
+	  [ -z "$$failed" ] || { echo "make bench: missed or failed:$$failed"; exit 1; }
 bench-%: preflight build images
 	@bench/bench_$*
 
