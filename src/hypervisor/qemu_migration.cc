@@ -105,8 +105,7 @@ sys::Task<Result<>> QemuMachine::end_disk() {
 
 sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions options) {
   json::array capabilities{capability("events", true), capability("return-path", true),
-                           capability("pause-before-switchover", true), capability("auto-converge", true),
-                           capability("xbzrle", true)};
+                           capability("pause-before-switchover", true), capability("auto-converge", true)};
   json::object wanted{{"capabilities", std::move(capabilities)}};
   const auto capable = co_await execute("migrate-set-capabilities", std::move(wanted));
   if (!capable) co_return fail(capable, "prepare the migration");
