@@ -1,5 +1,7 @@
 #include "agent/switch_link.h"
 
+#include "sys/lines.h"
+
 namespace godwit::agent {
 namespace {
 
@@ -7,7 +9,6 @@ constexpr Millis kRedial{100};
 constexpr Millis kConfigLimit{10'000};
 constexpr Millis kAnnounceLimit{250};  // the switch itself stops at 100 ms
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;
-constexpr std::size_t kReadBytes = 64UL * 1024;
 
 }  // namespace
 
@@ -66,21 +67,13 @@ sys::Task<void> SwitchLink::run() {
 }
 
 sys::Task<Result<>> SwitchLink::read_replies(sys::Stream& stream) {
-  std::string buffer;
-  ByteVector chunk(kReadBytes);
+  sys::LineReader lines(stream, kLineLimit);
   for (;;) {
-    const auto count = co_await stream.read_some(chunk);
-    if (!count) co_return pass(count);
-    buffer += as_text(ByteView(chunk).first(*count));
-    std::size_t start = 0;
-    for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n', start)) {
-      auto reply = wire::decode<wire::SwitchReply>(std::string_view(buffer).substr(start, end - start));
-      if (!reply) co_return pass(reply);
-      take(std::move(*reply));
-      start = end + 1;
-    }
-    buffer.erase(0, start);
-    if (buffer.size() > kLineLimit) co_return fail(Errc::protocol, "a line of more than {} bytes", kLineLimit);
+    const auto line = co_await lines.next();
+    if (!line) co_return pass(line);
+    auto reply = wire::decode<wire::SwitchReply>(*line, kLineLimit);
+    if (!reply) co_return pass(reply);
+    take(std::move(*reply));
   }
 }
 

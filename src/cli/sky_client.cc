@@ -1,5 +1,7 @@
 #include "cli/sky_client.h"
 
+#include "sys/lines.h"
+
 #include <memory>
 
 namespace godwit::cli {
@@ -9,31 +11,23 @@ constexpr Seconds kCallLimit{30};  // sky may ask a cloud, which has 10 s
 constexpr Seconds kIdleLimit{45};  // of a watch: three heartbeats
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;
 
-// Cuts chunks into lines; what is left waits for the next chunk.
-class LineReader {
- public:
-  explicit LineReader(std::function<Result<>(std::string_view)> on_line) : on_line_(std::move(on_line)) {}
+// Gives each line of a watch's chunks on, until one is refused. Empty ones are heartbeats.
+struct Watch {
+  explicit Watch(std::function<Result<>(std::string_view)> each) : on_line(std::move(each)) {}
 
   void add(std::string_view chunk) {
-    pending_ += chunk;
-    if (pending_.size() > kLineLimit) note(fail(Errc::protocol, "sky's answer: a line longer than 4 MiB"));
-    std::size_t begin = 0;
-    for (auto end = pending_.find('\n'); end != std::string::npos && outcome; end = pending_.find('\n', begin)) {
-      if (end > begin) note(on_line_(std::string_view(pending_).substr(begin, end - begin)));
-      begin = end + 1;
+    lines.add(chunk);
+    while (outcome) {
+      const auto line = lines.next();
+      if (!line) outcome = fail(line, "sky's answer");
+      if (!line || !*line) return;
+      if (!(*line)->empty()) outcome = on_line(**line);
     }
-    pending_.erase(0, begin);
   }
 
+  std::function<Result<>(std::string_view)> on_line;
+  sys::LineBuffer lines{kLineLimit};
   Result<> outcome;
-
- private:
-  void note(Result<> said) {
-    if (outcome) outcome = std::move(said);
-  }
-
-  std::function<Result<>(std::string_view)> on_line_;
-  std::string pending_;
 };
 
 }  // namespace
@@ -67,12 +61,12 @@ sys::Task<Result<>> SkyClient::lines(std::string path, std::map<std::string, std
   auto wanted = request("GET", std::move(path));
   wanted.query = std::move(query);
   wanted.query["watch"] = "1";
-  const auto reader = std::make_shared<LineReader>(std::move(on_line));  // chunks may come until the call has ended
-  std::function<void(std::string)> on_chunk = [reader](std::string chunk) { reader->add(chunk); };
+  const auto watch = std::make_shared<Watch>(std::move(on_line));  // chunks may come until the call has ended
+  std::function<void(std::string)> on_chunk = [watch](std::string chunk) { watch->add(chunk); };
   const auto answer = co_await http_->watch(endpoint_, std::move(wanted), kIdleLimit, std::move(on_chunk));
   if (!answer) co_return unreachable(answer.error());
   if (answer->status / 100 != 2) co_return std::unexpected(wire::error_of(answer->status, answer->body));
-  co_return reader->outcome;
+  co_return watch->outcome;
 }
 
 }  // namespace godwit::cli

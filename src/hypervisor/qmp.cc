@@ -1,11 +1,12 @@
 #include "hypervisor/qmp.h"
 
+#include "sys/lines.h"
+
 namespace godwit::hypervisor {
 namespace {
 
 constexpr Millis kConnectLimit{5'000};
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;  // query-qmp-schema, the longest, is 0.2 MiB
-constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kEventsKept = 1024;
 
 }  // namespace
@@ -57,20 +58,12 @@ sys::Task<void> Qmp::read() {
 }
 
 sys::Task<Result<>> Qmp::read_lines() {
-  std::string buffer;
-  ByteVector chunk(kReadBytes);
+  sys::LineReader lines(*stream_, kLineLimit);
   for (;;) {
-    const auto count = co_await stream_->read_some(chunk);
-    if (!count) co_return pass(count);
-    buffer += as_text(ByteView(chunk).first(*count));
-    std::size_t start = 0;
-    for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n', start)) {
-      const auto taken = take(std::string_view(buffer).substr(start, end - start));
-      if (!taken) co_return taken;
-      start = end + 1;
-    }
-    buffer.erase(0, start);
-    if (buffer.size() > kLineLimit) co_return fail(Errc::protocol, "a line of more than {} bytes", kLineLimit);
+    const auto line = co_await lines.next();
+    if (!line) co_return pass(line);
+    const auto taken = take(*line);
+    if (!taken) co_return taken;
   }
 }
 

@@ -28,7 +28,6 @@ class ControlServer {
   [[nodiscard]] sys::Task<void> accept();
   [[nodiscard]] sys::Task<void> serve(std::unique_ptr<sys::Stream> stream);
   // Answers all whole lines of `buffer` and takes them off it.
-  [[nodiscard]] sys::Task<Result<>> answer_lines(sys::Stream& stream, std::string& buffer);
   [[nodiscard]] sys::Task<wire::SwitchReply> answer(std::string line);
 
   std::unique_ptr<sys::Listener> listener_;

@@ -1,10 +1,11 @@
 #include "sim/qemu_monitor.h"
 
+#include "sys/lines.h"
+
 namespace godwit::sim {
 namespace {
 
 constexpr std::size_t kLineLimit = 1024UL * 1024;
-constexpr std::size_t kReadBytes = 16UL * 1024;
 constexpr const char* kGreeting =
     R"({"QMP":{"version":{"qemu":{"micro":22,"minor":2,"major":7},"package":"simulated"},"capabilities":["oob"]}})";
 
@@ -72,19 +73,13 @@ sys::Task<void> QemuMonitor::write(std::shared_ptr<Client> client) {
 }
 
 sys::Task<void> QemuMonitor::read(std::shared_ptr<Client> client) {
-  std::string buffer;
-  ByteVector chunk(kReadBytes);
-  while (buffer.size() < kLineLimit) {
-    const auto count = co_await client->stream->read_some(chunk);
-    if (!count) co_return;
-    buffer += as_text(ByteView(chunk).first(*count));
-    for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n')) {
-      auto line = buffer.substr(0, end);
-      buffer.erase(0, end + 1);
-      co_await loop_.wait_free();
-      const auto reply = co_await answer(*client, std::move(line));
-      send(*client, reply);
-    }
+  sys::LineReader lines(*client->stream, kLineLimit);
+  for (;;) {
+    const auto line = co_await lines.next();
+    if (!line) co_return;
+    co_await loop_.wait_free();
+    const auto reply = co_await answer(*client, std::string(*line));
+    send(*client, reply);
   }
 }
 
