@@ -3,6 +3,8 @@
 
 #include "hypervisor/machine.h"
 
+#include <algorithm>
+
 namespace godwit::hypervisor {
 
 // DIRECTORY.json: what was started, and as which process.
@@ -67,10 +69,16 @@ class QemuMachine final : public Machine {
   struct MirrorJob {
     std::string status;
     std::string error;
+    std::uint64_t done_bytes{0};
+    std::uint64_t total_bytes{0};  // grows with each write of the guest
+    [[nodiscard]] bool ready() const { return status == "ready" || status == "standby"; }
+    [[nodiscard]] std::uint64_t left_bytes() const { return total_bytes - std::min(done_bytes, total_bytes); }
     [[nodiscard]] bool ended() const { return status.empty() || status == "concluded" || status == "null"; }
     [[nodiscard]] std::string reason() const { return error.empty() ? "there is no mirror" : error; }
   };
   [[nodiscard]] sys::Task<Result<MirrorJob>> mirror_job();
+  // Returns when nothing is left to copy, which is only certain to come while the guest stands still.
+  [[nodiscard]] sys::Task<Result<>> wait_mirror_level(TimePoint deadline);
   // The error that says why QEMU has ended, or is about to.
   [[nodiscard]] sys::Task<Result<>> tell_end();
   void listen();

@@ -14,7 +14,10 @@ constexpr const char* kMirrorTarget = "mirror-target";
 constexpr Millis kPoll{500};             // for what an event may have told an earlier agent
 constexpr Seconds kSwitchoverLimit{30};  // of QEMU's own steps while the guest stands still
 constexpr Seconds kCancelLimit{20};
-constexpr Seconds kEndLimit{5};                    // from the end of its monitor to that of a process
+constexpr Seconds kEndLimit{5};  // from the end of its monitor to that of a process
+// A mirror that is so little behind follows. QEMU calls it ready only when for a moment nothing is under way, and a
+// guest that writes more often than a round trip takes never gives it that moment.
+constexpr std::uint64_t kFollowing_bytes = 1U << 20U;
 constexpr std::uint64_t kUnlimited = 1ULL << 40U;  // QEMU's default of 128 MiB/s counts bytes before any encoding
 
 json::object capability(const char* name, bool on) { return {{"capability", name}, {"state", on}}; }
@@ -56,51 +59,80 @@ sys::Task<Result<QemuMachine::MirrorJob>> QemuMachine::mirror_job() {
   if (!list) co_return fail(Errc::protocol, "query-jobs: no array");
   for (const auto& each : *list) {
     const auto* job = each.if_object();
-    if (job && text_at(*job, "id") == kMirror) co_return MirrorJob{text_at(*job, "status"), text_at(*job, "error")};
+    if (!job || text_at(*job, "id") != kMirror) continue;
+    MirrorJob found;
+    found.status = text_at(*job, "status");
+    found.error = text_at(*job, "error");
+    found.done_bytes = number_at(*job, "current-progress");
+    found.total_bytes = number_at(*job, "total-progress");
+    co_return found;
   }
   co_return MirrorJob{};
 }
 
 // The event says when to look; the answer to the query is what counts, so it works for an adopted machine too.
 sys::Task<Result<>> QemuMachine::wait_disk_ready() {
+  std::uint64_t at_first_bytes = 0;  // what there was to copy when we first looked
   for (;;) {
     const auto qmp = qmp_;
     const auto mark = qmp->mark();
     const auto job = co_await mirror_job();
     if (!job) co_return fail(job, "mirror the disk");
-    if (job->status == "ready" || job->status == "standby") co_return Result<>{};
+    if (job->ready()) co_return Result<>{};
     if (job->ended()) co_return fail(Errc::io, "mirror the disk: {}", job->reason());
+    if (at_first_bytes == 0) at_first_bytes = job->total_bytes;
+    const bool once_around = at_first_bytes > 0 && job->done_bytes >= at_first_bytes;
+    if (once_around && job->left_bytes() <= kFollowing_bytes) co_return Result<>{};
+    (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
+  }
+}
+
+sys::Task<Result<>> QemuMachine::wait_mirror_level(TimePoint deadline) {
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    const auto job = co_await mirror_job();
+    if (!job) co_return fail(job, "end the mirror");
+    if (job->ready()) co_return Result<>{};
+    if (job->ended()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
+    const auto runstate = co_await query_runstate();
+    if (!runstate) co_return fail(runstate, "end the mirror");
+    if (*runstate == "running") {
+      co_return fail(Errc::conflict, "end the mirror: it has not caught up yet (it is {}), and the guest runs",
+                     job->status);
+    }
+    if (runtime_.clock.now() > deadline) {
+      co_return fail(Errc::timed_out, "end the mirror: the destination has not taken the last {} KiB within {:.0f} s",
+                     job->left_bytes() / 1024, to_s(kSwitchoverLimit));
+    }
     (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
   }
 }
 
 sys::Task<Result<>> QemuMachine::end_disk() {
-  auto job = co_await mirror_job();
-  if (!job) co_return fail(job, "end the mirror");
-  if (job->ended()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
-  if (job->status != "ready" && job->status != "standby") {
-    co_return fail(Errc::conflict, "end the mirror: it has not caught up yet (it is {})", job->status);
-  }
+  const auto deadline = runtime_.clock.now() + kSwitchoverLimit;
+  const auto level = co_await wait_mirror_level(deadline);
+  if (!level) co_return level;
   json::object about{{"device", kMirror}};
   const auto asked = co_await execute("block-job-cancel", std::move(about));
   if (!asked) co_return fail(asked, "end the mirror");
   // A ready mirror that is told to end has seen all its writes acknowledged when it concludes without an error.
-  const auto deadline = runtime_.clock.now() + kSwitchoverLimit;
   for (;;) {
     const auto qmp = qmp_;
     const auto mark = qmp->mark();
-    job = co_await mirror_job();
+    const auto job = co_await mirror_job();
     if (!job) co_return fail(job, "end the mirror");
-    if (job->ended()) break;
+    if (job->ended()) {
+      if (job->status.empty() || !job->error.empty()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
+      // The job and its target stay until resume() or the end: closing them would cost two round trips of the pause.
+      co_return Result<>{};
+    }
     if (runtime_.clock.now() > deadline) {
       co_return fail(Errc::timed_out, "end the mirror: the destination has not taken the last writes within {:.0f} s",
                      to_s(kSwitchoverLimit));
     }
     (void)co_await qmp->wait_event(mark, is_about_mirror, kPoll);
   }
-  if (job->status.empty() || !job->error.empty()) co_return fail(Errc::io, "end the mirror: {}", job->reason());
-  // The job and its target stay until resume() or the end: closing them would cost two round trips of the pause.
-  co_return Result<>{};
 }
 
 sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions options) {

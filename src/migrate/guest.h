@@ -32,14 +32,14 @@ class SourceGuest {
   [[nodiscard]] virtual GuestSockets sockets() const = 0;
   // Starts to mirror the top overlay alone to sockets().disk. From now on each write of the guest goes there too.
   [[nodiscard]] virtual sys::Task<Result<>> start_disk(std::uint64_t max_bytes_per_s) = 0;
-  // Returns when the mirror has caught up and follows. Errors: io where the mirror has failed.
+  // Returns when the mirror has caught up and follows, at most a little behind. Errors: io where the mirror has failed.
   [[nodiscard]] virtual sys::Task<Result<>> wait_disk_ready() = 0;
   // Starts to send memory to sockets().memory, with the switchover held back: QEMU pauses before it.
   [[nodiscard]] virtual sys::Task<Result<>> start_memory(wire::MigrationOptions options) = 0;
   // Returns when the vCPUs stand still and QEMU waits for continue_switchover(). Errors: io where QEMU's migration
   // failed.
   [[nodiscard]] virtual sys::Task<Result<>> wait_paused() = 0;
-  // Ends the ready mirror in order: returns after its last write was acknowledged and flushed.
+  // Lets the mirror copy what is left, and ends it in order: returns after its last write was acknowledged and flushed.
   [[nodiscard]] virtual sys::Task<Result<>> end_disk() = 0;
   // Lets QEMU send the rest and returns when it says "completed". From then on it never resumes by itself; before, it
   // does when something fails.

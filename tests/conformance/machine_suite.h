@@ -345,6 +345,20 @@ TYPED_TEST_P(MachineSuite, AMirrorThatLosesItsTargetIsAnErrorHoweverItEnds) {
   });
 }
 
+TYPED_TEST_P(MachineSuite, AGuestThatWritesMoreOftenThanARoundTripTakesMovesAllTheSame) {
+  this->with_source([](MachineSuite<TypeParam>* t, hypervisor::Machine* source) -> sys::Task<void> {
+    Attempt<TypeParam> attempt(t->rig, *source);
+    const auto begun = co_await attempt.begin();
+    GODWIT_CO_ASSERT_OK(begun);
+    attempt.disk->delay(Millis{3});
+    const auto moved =
+        co_await sys::within(t->rig.runtime().clock, Seconds{60}, "move", attempt.reach(Stage::completed, false));
+    EXPECT_TRUE(moved) << moved.error().message;
+    co_await attempt.abandon();
+    co_await t->expect_resumed(source);
+  });
+}
+
 TYPED_TEST_P(MachineSuite, ADestinationThatIsKilledCostsTheAttemptOnly) {
   this->with_source([](MachineSuite<TypeParam>* t, hypervisor::Machine* source) -> sys::Task<void> {
     for (const Stage stage : {Stage::sending, Stage::paused}) {
@@ -466,15 +480,13 @@ TYPED_TEST_P(MachineSuite, ASourceThatIsKilledEndsItsDestination) {
   });
 }
 
-REGISTER_TYPED_TEST_SUITE_P(MachineSuite, FromEveryStageTheSourceResumesAndCanMigrateAgain,
-                            AnotherAgentResumesFromEveryStage, ANewAgentAtEachStageCarriesOnToTheEnd,
-                            ACutMemoryConnectionFailsTheMigrationAndNothingElse,
-                            AQuietMemoryConnectionHoldsTheSwitchoverUntilItIsClosed,
-                            TheDestinationMayBeCompleteThoughTheSourceFails,
-                            AQuietDiskAtThePauseHoldsTheSourceUntilItIsClosed,
-                            AMirrorThatLosesItsTargetIsAnErrorHoweverItEnds,
-                            ADestinationThatIsKilledCostsTheAttemptOnly, AMachineIsNotStartedBeforeItsMemoryIsLoaded,
-                            ADiskThatAnotherMachineHasIsAClearError, ItMovesWithItsDiskAndRunsThereAlone,
-                            ASourceThatIsKilledEndsItsDestination);
+REGISTER_TYPED_TEST_SUITE_P(
+    MachineSuite, FromEveryStageTheSourceResumesAndCanMigrateAgain, AnotherAgentResumesFromEveryStage,
+    ANewAgentAtEachStageCarriesOnToTheEnd, ACutMemoryConnectionFailsTheMigrationAndNothingElse,
+    AQuietMemoryConnectionHoldsTheSwitchoverUntilItIsClosed, TheDestinationMayBeCompleteThoughTheSourceFails,
+    AQuietDiskAtThePauseHoldsTheSourceUntilItIsClosed, AMirrorThatLosesItsTargetIsAnErrorHoweverItEnds,
+    AGuestThatWritesMoreOftenThanARoundTripTakesMovesAllTheSame, ADestinationThatIsKilledCostsTheAttemptOnly,
+    AMachineIsNotStartedBeforeItsMemoryIsLoaded, ADiskThatAnotherMachineHasIsAClearError,
+    ItMovesWithItsDiskAndRunsThereAlone, ASourceThatIsKilledEndsItsDestination);
 
 }  // namespace godwit::testing

@@ -28,6 +28,8 @@ class Pump {
     stall(Way::there);
     stall(Way::back);
   }
+  // From now on each piece takes so long in each direction.
+  void delay(Nanos delay) { delay_ = delay; }
   // Closes our end of everything.
   void cut() {
     cut_ = true;
@@ -69,6 +71,7 @@ class Pump {
     for (;;) {
       const auto count = co_await from->read_some(buffer);
       if (!count) break;
+      if (delay_ > Nanos{}) co_await runtime_.clock.sleep_for(delay_);
       while (stalled_[static_cast<int>(way)]) co_await moved_.wait();
       const auto written = co_await to->write(ByteView(buffer).first(*count));
       if (!written) break;
@@ -85,6 +88,7 @@ class Pump {
   std::unique_ptr<sys::Stream> server_;
   bool cut_{false};
   bool stalled_[2]{false, false};
+  Nanos delay_{};
   sys::Signal moved_;
   sys::Gate gate_;
 };
