@@ -37,6 +37,9 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   [[nodiscard]] Result<> start();
   [[nodiscard]] sys::Task<void> stop();
 
+  // As its cloud is told them, for whoever watches from outside.
+  [[nodiscard]] std::vector<wire::MigrationReport> migrations() const { return migrations_.reports(); }
+
  private:
   [[nodiscard]] sys::Task<void> converse();
   [[nodiscard]] sys::Task<void> watch_changes();

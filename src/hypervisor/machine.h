@@ -143,9 +143,9 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 };
 
-// The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
 // The node that is the guest's disk, as QEMU was given it and as it is reopened.
 [[nodiscard]] wire::json::object disk_node(const MachineSpec& spec);
+// The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
 [[nodiscard]] std::string nbd_socket_of(const std::string& directory);
 [[nodiscard]] std::string memory_socket_of(const std::string& directory);
 // What QEMU said. It outlives the machine, for whoever asks why; whoever deletes the directory deletes it too.

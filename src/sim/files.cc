@@ -34,7 +34,10 @@ Result<> Files::write_atomic(const std::string& path, std::string_view content, 
   }
   File& file = files_[path];
   file.content = content;
+  file.tail.clear();
   file.synced = content;
+  file.synced_tail.clear();
+  file.touched = false;
   file.is_synced = true;
   file.mode = mode;
   return {};
@@ -99,16 +102,34 @@ Result<> Files::sync_file(const std::string& path) {
   const auto found = files_.find(path);
   if (found == files_.end()) return fail(Errc::not_found, "open {}: ENOENT No such file or directory", path);
   if (const auto may = may_write("fsync", path); !may) return may;
-  found->second.synced = found->second.content;
-  found->second.is_synced = true;
+  File& file = found->second;
+  if (file.touched || !file.is_synced) file.synced = file.content;
+  file.synced_tail = file.tail;
+  file.touched = false;
+  file.is_synced = true;
   return {};
 }
 
-void Files::write_cached(const std::string& path, std::string content) { files_[path].content = std::move(content); }
+void Files::write_cached(const std::string& path, std::string content) {
+  File& file = files_[path];
+  file.content = std::move(content);
+  file.touched = true;
+}
+
+void Files::write_cached_tail(const std::string& path, std::string tail) { files_[path].tail = std::move(tail); }
+
+std::string Files::read_tail(const std::string& path) const {
+  const auto found = files_.find(path);
+  return found == files_.end() ? std::string() : found->second.tail;
+}
 
 void Files::lose_power() {
   std::erase_if(files_, [](const auto& each) { return !each.second.is_synced; });
-  for (auto& [path, file] : files_) file.content = file.synced;
+  for (auto& [path, file] : files_) {
+    file.content = file.synced;
+    file.tail = file.synced_tail;
+    file.touched = false;
+  }
 }
 
 }  // namespace godwit::sim

@@ -23,6 +23,10 @@ class Files final : public sys::Files {
 
   // What other programs write through the page cache: gone with the power until sync_file().
   void write_cached(const std::string& path, std::string content);
+  // The same for what follows the content of `path` in its file; apart, so that one more record is no copy of the
+  // whole.
+  void write_cached_tail(const std::string& path, std::string tail);
+  [[nodiscard]] std::string read_tail(const std::string& path) const;  // empty where there is none
   void lose_power();
   // From now on every write fails, as on a full disk.
   void refuse_writes(bool refuse) { refuse_writes_ = refuse; }
@@ -31,7 +35,10 @@ class Files final : public sys::Files {
  private:
   struct File {
     std::string content;
+    std::string tail;
     std::string synced;
+    std::string synced_tail;
+    bool touched{false};    // the content, since it was synced
     bool is_synced{false};  // `synced` counts
     unsigned mode{0};
     unsigned owner{0};

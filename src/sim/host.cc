@@ -45,9 +45,22 @@ void Host::bury(Process& process) {
   const auto dead = std::move(*found);  // destroyed at the end, when nobody finds it any more
   processes_.erase(found);
   std::erase(world_.processes_, &process);
-  std::erase_if(taps_, [&](const auto& tap) { return tap.second == process.id().pid; });
+  const auto unplugged = std::erase_if(taps_, [&](const auto& tap) { return tap.second == process.id().pid; });
   world_.trace(fmt::format("{}/{} is gone", name_, process.name()));
   for (auto* each : mourners_) each->notify();
+  if (unplugged > 0) links_changed();
+}
+
+void Host::links_changed() {
+  for (auto* each : link_watches_) each->notify();
+}
+
+std::vector<Process*> Host::processes() const {
+  std::vector<Process*> living;
+  for (const auto& each : processes_) {
+    if (!each->doomed_) living.push_back(each.get());
+  }
+  return living;
 }
 
 void Host::power_off() {
@@ -56,11 +69,13 @@ void Host::power_off() {
   for (const auto& each : processes_) each->kill();
   world_.bury_doomed();
   files_.lose_power();
+  switch_taps_.clear();
+  gateways_.clear();
   dark_ = false;
 }
 
 std::uint16_t Host::free_port() {
-  while (ports_.contains(next_port_)) ++next_port_;
+  while (ports_.contains({"", next_port_})) ++next_port_;
   return next_port_++;
 }
 

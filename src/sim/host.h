@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace godwit::sim {
 
 class LocalListening;
 class TcpListening;
+class SimPacketIo;
 
 class Host final {
  public:
@@ -50,10 +52,32 @@ class Host final {
     sys::Signal& gone_;
   };
 
-  [[nodiscard]] TcpListening* listening_on(std::uint16_t port) const {
-    const auto found = ports_.find(port);
+  // While it lives, `changed` is notified when a network device has come or gone.
+  class LinkWatch {
+   public:
+    LinkWatch(Host& host, sys::Signal& changed) : host_(host), changed_(changed) {
+      host_.link_watches_.push_back(&changed_);
+    }
+    ~LinkWatch() { std::erase(host_.link_watches_, &changed_); }
+    LinkWatch(const LinkWatch&) = delete;
+    LinkWatch& operator=(const LinkWatch&) = delete;
+
+   private:
+    Host& host_;
+    sys::Signal& changed_;
+  };
+  void links_changed();
+  // A network namespace with the gateway's device: there from when the switch makes it until it removes it.
+  [[nodiscard]] bool has_gateway(const std::string& network_namespace) const {
+    return gateways_.contains(network_namespace);
+  }
+
+  // `network_namespace` empty: the host's own.
+  [[nodiscard]] TcpListening* listening_on(std::uint16_t port, const std::string& network_namespace = {}) const {
+    const auto found = ports_.find({network_namespace, port});
     return found == ports_.end() ? nullptr : found->second;
   }
+  [[nodiscard]] std::vector<Process*> processes() const;  // that live
   [[nodiscard]] World& world() { return world_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& site() const { return site_; }
@@ -69,6 +93,8 @@ class Host final {
   friend class SimPeerNetwork;
   friend class SimHttp;
   friend class SimTaps;
+  friend class SimPacketIo;
+  friend class SimSwitchLinks;
   friend class LocalListening;
   friend class TcpListening;
   Process& add_process(const std::string& process_name, const Identity& identity);
@@ -84,8 +110,12 @@ class Host final {
   std::int32_t next_pid_{100};
   std::uint16_t next_port_{40000};
   std::map<std::string, LocalListening*> sockets_;
-  std::map<std::uint16_t, TcpListening*> ports_;
-  std::map<std::string, std::int32_t> taps_;  // name to the pid that holds it
+  std::map<std::pair<std::string, std::uint16_t>, TcpListening*> ports_;  // by network namespace
+  std::map<std::uint16_t, SimPacketIo*> udp_ports_;
+  std::map<std::string, std::int32_t> taps_;  // guests': name to the pid that holds it
+  std::set<std::string> switch_taps_;         // persistent
+  std::set<std::string> gateways_;            // likewise: network namespaces
+  std::vector<sys::Signal*> link_watches_;
   std::map<std::string, SpawnFactory> programs_;
   std::map<std::string, Command> commands_;
   std::vector<sys::Signal*> mourners_;

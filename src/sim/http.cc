@@ -161,22 +161,11 @@ Result<> check_headers(const sys::HttpRequest& request) {
   return {};
 }
 
-// Everything of a call but its limit. `on_chunk` null: chunks are joined to the body.
-sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& process, std::shared_ptr<Trust> trust,
-                                              sys::HttpEndpoint to, sys::HttpRequest request,
+// What is said over a stream that is open. `on_chunk` null: chunks are joined to the body.
+sys::Task<Result<sys::HttpResponse>> converse(sys::Clock& clock, std::unique_ptr<sys::Stream> stream,
+                                              sys::HttpRequest request, std::string what,
                                               std::function<void(std::string)> on_chunk, Nanos idle_limit) {
-  const auto sound = check_headers(request);
-  if (!sound) co_return pass(sound);
-  TcpListening::Admission check = [trust, to](const Identity& shown) -> Result<sys::PeerIdentity> {
-    if (to.tls == sys::HttpTls::none) return sys::PeerIdentity{};
-    if (shown.name != to.name) return fail(Errc::not_authentic, "certificate of {}: called as {}", shown.name, to.name);
-    return trust->check(shown);
-  };
-  auto dialled = co_await dial_tcp(process, to.host, to.port, std::move(check));
-  if (!dialled) co_return pass(dialled);
-  const auto stream = make_stream(executor, std::move(dialled->connection), 0, {});
   const auto bytes = pack(fields_of(request));
-  const auto what = fmt::format("{} {}{}", request.method, sys::to_url(to), request.path);
   const auto written = co_await stream->write(bytes);
   if (!written) co_return fail(Errc::unavailable, "{}: {}", what, written.error().message);
   const auto head = co_await read_fields(*stream);
@@ -189,7 +178,7 @@ sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& p
   if (on_chunk) on_chunk(std::exchange(response.body, {}));
   for (;;) {
     auto next = read_fields(*stream);
-    const auto chunk = co_await sys::within(process.runtime().clock, idle_limit, what, std::move(next));
+    const auto chunk = co_await sys::within(clock, idle_limit, what, std::move(next));
     if (chunk && chunk->empty()) break;
     if (!chunk && chunk.error().code == Errc::timed_out) co_return pass(chunk);
     if (!chunk) co_return fail(Errc::unavailable, "{}: {}", what, chunk.error().message);
@@ -202,12 +191,56 @@ sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& p
   co_return response;
 }
 
+std::string name_of(const sys::HttpEndpoint& to, const sys::HttpRequest& request) {
+  return fmt::format("{} {}{}", request.method, sys::to_url(to), request.path);
+}
+
+// Everything of a call but its limit.
+sys::Task<Result<sys::HttpResponse>> exchange(sys::Executor executor, Process& process, std::shared_ptr<Trust> trust,
+                                              sys::HttpEndpoint to, sys::HttpRequest request,
+                                              std::function<void(std::string)> on_chunk, Nanos idle_limit) {
+  const auto sound = check_headers(request);
+  if (!sound) co_return pass(sound);
+  TcpListening::Admission check = [trust, to](const Identity& shown) -> Result<sys::PeerIdentity> {
+    if (to.tls == sys::HttpTls::none) return sys::PeerIdentity{};
+    if (shown.name != to.name) return fail(Errc::not_authentic, "certificate of {}: called as {}", shown.name, to.name);
+    return trust->check(shown);
+  };
+  auto dialled = co_await dial_tcp(process, to.host, to.port, std::move(check));
+  if (!dialled) co_return pass(dialled);
+  std::unique_ptr<sys::Stream> stream = make_stream(executor, std::move(dialled->connection), 0, {});
+  auto what = name_of(to, request);
+  co_return co_await converse(process.runtime().clock, std::move(stream), std::move(request), std::move(what),
+                              std::move(on_chunk), idle_limit);
+}
+
 }  // namespace
+
+sys::Task<Result<sys::HttpResponse>> call_gateway(Process& guest, std::string network_namespace, std::string ip,
+                                                  sys::HttpRequest request, Nanos limit) {
+  constexpr std::uint16_t kPort = 80;
+  Host& host = guest.host();
+  auto* at = host.listening_on(kPort, network_namespace);
+  if (!at) co_return fail(Errc::unavailable, "nobody listens in {}", network_namespace);
+  auto connection = Connection::make(host.world(), host, host, true);
+  Incoming incoming{connection, {}, ip + ":1024"};
+  at->backlog.push_back(std::move(incoming));
+  at->changed.notify();
+  const auto& executor = guest.runtime().executor;
+  std::unique_ptr<sys::Stream> stream = make_stream(executor, std::move(connection), 0, {});
+  auto what = request.method + " " + request.path;
+  auto talk = converse(guest.runtime().clock, std::move(stream), std::move(request), what, {}, limit);
+  co_return co_await sys::within(guest.runtime().clock, limit, what, std::move(talk));
+}
 
 SimHttp::SimHttp(sys::Executor executor, Process& process)
     : executor_(std::move(executor)), process_(process), trust_(std::make_shared<Trust>()) {}
 
 Result<std::unique_ptr<sys::HttpServer>> SimHttp::serve(const sys::HttpListen& where, sys::HttpHandler handler) {
+  if (!where.network_namespace.empty() && !process_.host().has_gateway(where.network_namespace)) {
+    return fail(Errc::io, "serve {} port {} in network namespace {}: ENOENT No such file or directory", where.host,
+                where.port, where.network_namespace);
+  }
   auto serving = std::make_shared<Serving>(executor_, std::move(handler), where.limits);
   // A client needs no certificate; one that it shows must be good.
   TcpListening::Admission admit = [trust = trust_,
@@ -215,16 +248,16 @@ Result<std::unique_ptr<sys::HttpServer>> SimHttp::serve(const sys::HttpListen& w
     if (tls == sys::HttpTls::none || shown.signer.empty()) return sys::PeerIdentity{};
     return trust->check(shown);
   };
-  auto listening = TcpListening::open(executor_, process_, where.port, std::move(admit));
+  auto listening = TcpListening::open(executor_, process_, where.port, std::move(admit), where.network_namespace);
   if (!listening) return pass(listening);
   serving->listening = std::move(*listening);
   return std::make_unique<SimHttpServer>(std::move(serving));
 }
 
 sys::Task<Result<sys::HttpResponse>> SimHttp::call(sys::HttpEndpoint to, sys::HttpRequest request, Nanos limit) {
-  const auto what = fmt::format("{} {}{}", request.method, sys::to_url(to), request.path);
+  auto what = name_of(to, request);
   auto talk = exchange(executor_, process_, trust_, std::move(to), std::move(request), {}, limit);
-  co_return co_await sys::within(process_.runtime().clock, limit, what, std::move(talk));
+  co_return co_await sys::within(process_.runtime().clock, limit, std::move(what), std::move(talk));
 }
 
 sys::Task<Result<sys::HttpResponse>> SimHttp::watch(sys::HttpEndpoint to, sys::HttpRequest request, Nanos idle_limit,

@@ -6,6 +6,10 @@
 
 namespace godwit::sim {
 
+// A request of a guest to the gateway of its network on its own host, which sees it come from `ip`.
+[[nodiscard]] sys::Task<Result<sys::HttpResponse>> call_gateway(Process& guest, std::string network_namespace,
+                                                                std::string ip, sys::HttpRequest request, Nanos limit);
+
 class SimHttp final : public sys::Http {
  public:
   SimHttp(sys::Executor executor, Process& process);

@@ -16,18 +16,25 @@ Result<sys::PeerIdentity> Trust::check(const Identity& shown) const {
 }
 
 Result<std::shared_ptr<TcpListening>> TcpListening::open(const sys::Executor& executor, Process& process,
-                                                         std::uint16_t port, Admission admit) {
+                                                         std::uint16_t port, Admission admit,
+                                                         std::string network_namespace) {
   Host& host = process.host();
   if (port == 0) port = host.free_port();
-  if (host.ports_.contains(port)) {
+  if (host.ports_.contains({network_namespace, port})) {
     return fail(Errc::conflict, "listen on {} port {}: another process has this port", host.ip(), port);
   }
-  return std::make_shared<TcpListening>(executor, process, port, std::move(admit));
+  return std::make_shared<TcpListening>(executor, process, port, std::move(admit), std::move(network_namespace));
 }
 
-TcpListening::TcpListening(const sys::Executor& on, Process& of, std::uint16_t which, Admission check)
-    : process(of), port(which), admit(std::move(check)), executor(on), changed(on) {
-  process.host().ports_[port] = this;
+TcpListening::TcpListening(const sys::Executor& on, Process& of, std::uint16_t which, Admission check,
+                           std::string in_namespace)
+    : process(of),
+      port(which),
+      network_namespace(std::move(in_namespace)),
+      admit(std::move(check)),
+      executor(on),
+      changed(on) {
+  process.host().ports_[{network_namespace, port}] = this;
 }
 
 TcpListening::~TcpListening() { close(); }
@@ -35,7 +42,7 @@ TcpListening::~TcpListening() { close(); }
 void TcpListening::close() {
   if (closed) return;
   closed = true;
-  process.host().ports_.erase(port);
+  process.host().ports_.erase({network_namespace, port});
   for (const auto& each : backlog) each.connection->leave(1);
   backlog.clear();
   changed.notify();

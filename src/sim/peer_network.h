@@ -25,8 +25,9 @@ class TcpListening final {
   using Admission = std::function<Result<sys::PeerIdentity>(const Identity& identity)>;
 
   static Result<std::shared_ptr<TcpListening>> open(const sys::Executor& executor, Process& process, std::uint16_t port,
-                                                    Admission admit);
-  TcpListening(const sys::Executor& executor, Process& process, std::uint16_t port, Admission admit);
+                                                    Admission admit, std::string network_namespace = {});
+  TcpListening(const sys::Executor& executor, Process& process, std::uint16_t port, Admission admit,
+               std::string network_namespace);
   ~TcpListening();
   TcpListening(const TcpListening&) = delete;
   TcpListening& operator=(const TcpListening&) = delete;
@@ -35,6 +36,7 @@ class TcpListening final {
 
   Process& process;
   std::uint16_t port;
+  std::string network_namespace;  // empty: the host's own
   Admission admit;
   std::deque<Incoming> backlog;
   bool closed{false};

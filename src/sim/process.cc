@@ -51,9 +51,7 @@ std::string Identity::key_sha256() const {
   return to_hex(bytes);
 }
 
-sys::TrustedCa authority(const std::string& signer, const std::string& cloud) {
-  return {cloud, "the simulated CA of " + signer};
-}
+sys::TrustedCa authority(const std::string& signer, const std::string& cloud) { return {cloud, signer}; }
 
 struct Process::Parts {
   Parts(Process& process, Host& host, const std::string& full_name)

@@ -5,12 +5,14 @@
 #include "sys/runtime.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
 namespace godwit::sim {
 
-// Who the process is to its peers: a certificate of `name` that the CA of the cloud `signer` signed.
+// Who the process is to its peers: a certificate of `name` that the CA `signer` signed. A CA is its PEM, or any word
+// that stands for one: it is compared, never read. Without a signer nothing is shown.
 struct Identity {
   std::string name;
   std::string signer;
@@ -19,7 +21,7 @@ struct Identity {
   [[nodiscard]] std::string key_sha256() const;
 };
 
-// The CA of cloud `signer`, trusted as the one of `cloud`.
+// The CA `signer`, trusted as the one of `cloud`.
 [[nodiscard]] sys::TrustedCa authority(const std::string& signer, const std::string& cloud);
 
 // What a process runs. When the process ends, in whatever way, its coroutines are unwound where they stand and then the
@@ -54,6 +56,7 @@ class Process final {
   friend class World;
   friend class Host;
   friend class SimProcesses;
+  friend class SimTaps;
   struct Parts;
   Process(Host& host, std::string name, Identity identity, sys::ProcessId id);
   [[nodiscard]] bool poll();
@@ -67,6 +70,7 @@ class Process final {
   sys::ProcessId id_;
   bool doomed_{false};
   std::function<void(int)> on_signal_;
+  std::map<int, std::string> open_taps_;  // descriptors to devices
   std::unique_ptr<Parts> parts_;
   std::unique_ptr<Program> program_;
 };

@@ -21,6 +21,10 @@ Result<sys::ProcessId> SimProcesses::spawn(const sys::ProcessSpec& spec) {
   }
   auto& made =
       host.start(basename_of(spec), self_.identity(), [&](Process& process) { return program->second(process, spec); });
+  for (const auto& inherited : spec.descriptors) {
+    const auto tap = self_.open_taps_.find(inherited.first);
+    if (tap != self_.open_taps_.end()) host.taps_[tap->second] = made.id().pid;
+  }
   return made.id();
 }
 
@@ -60,15 +64,19 @@ Result<int> SimTaps::open_for_guest(const std::string& name, unsigned) {
   auto& taps = self_.host().taps_;
   if (taps.contains(name)) return fail(Errc::conflict, "open tap \"{}\": EBUSY Device or resource busy", name);
   taps[name] = self_.id().pid;
-  open_[next_] = name;
+  self_.open_taps_[next_] = name;
+  self_.host().links_changed();
   return next_++;
 }
 
 void SimTaps::close_descriptor(int descriptor) {
-  const auto found = open_.find(descriptor);
-  if (found == open_.end()) return;
-  self_.host().taps_.erase(found->second);
-  open_.erase(found);
+  const auto found = self_.open_taps_.find(descriptor);
+  if (found == self_.open_taps_.end()) return;
+  auto& taps = self_.host().taps_;
+  const auto tap = taps.find(found->second);
+  if (tap != taps.end() && tap->second == self_.id().pid) taps.erase(tap);
+  self_.open_taps_.erase(found);
+  self_.host().links_changed();
 }
 
 }  // namespace godwit::sim

@@ -18,7 +18,8 @@ class SimProcesses final : public sys::Processes {
   Process& self_;
 };
 
-// A device is held by the process that opened it until the descriptor is closed here, or the process ends.
+// A device is there while a process holds it: the one that opened it, until it closes the descriptor or ends, or a
+// child that has inherited that.
 class SimTaps final : public sys::Taps {
  public:
   explicit SimTaps(Process& self) : self_(self) {}
@@ -28,7 +29,6 @@ class SimTaps final : public sys::Taps {
  private:
   Process& self_;
   int next_{3};
-  std::map<int, std::string> open_;
 };
 
 }  // namespace godwit::sim

@@ -1,5 +1,7 @@
 #include "sim/qemu.h"
 
+#include "sim/dnsmasq.h"
+#include "sim/http.h"
 #include "wire/json_fields.h"
 
 #include <algorithm>
@@ -24,6 +26,7 @@ QemuLine line_of(const sys::ProcessSpec& spec) {
     if (words[i] == "-S") line.stopped = true;
     if (words[i] == "-incoming") line.incoming = true;
     if (words[i] == "-name") line.instance = option_in(next, "guest");
+    if (words[i] == "-device" && next.starts_with("virtio-net-pci,")) line.mac = option_in(next, "mac");
     if (words[i] == "-chardev" && next.starts_with("socket,id=qmp,")) line.monitor_path = option_in(next, "path");
     if (words[i] != "-blockdev") continue;
     const auto node = wire::parse_json(next);
@@ -97,6 +100,7 @@ sys::Task<void> Qemu::main() {
   core_.disk.load();
   core_.remember(core_.disk.whole());
   gate_.spawn(guest());
+  if (!core_.line.mac.empty()) gate_.spawn(boot());
   if (!core_.line.stopped && !core_.line.incoming) core_.run();
 }
 
@@ -104,6 +108,26 @@ sys::Task<void> Qemu::guest() {
   for (;;) {
     co_await core_.clock().sleep_for(core_.settings.write_interval);
     if (core_.write_record() && has_job()) mirror_->on_write(core_.remembered());
+  }
+}
+
+// Boots, wherever it runs meanwhile, asks for an address and tells the metadata service that it is ready.
+sys::Task<void> Qemu::boot() {
+  constexpr Millis kStep{250};
+  Nanos ran{};
+  while (!core_.booted) {
+    co_await core_.clock().sleep_for(kStep);
+    if (core_.running()) ran += kStep;
+    if (!core_.running() || ran < core_.settings.boot_time) continue;
+    const auto lease = lease_on(core_.process().host(), core_.line.mac);
+    if (!lease) continue;
+    sys::HttpRequest ready;
+    ready.method = "POST";
+    ready.path = "/godwit/ready";
+    auto calling =
+        call_gateway(core_.process(), lease->network_namespace, lease->ip, std::move(ready), core_.settings.boot_time);
+    const auto told = co_await std::move(calling);
+    core_.booted = core_.booted || (told && told->status == 200);
   }
 }
 

@@ -36,6 +36,7 @@ class Qemu final : public Program {
   using Command = std::function<sys::Task<Reply>(json::object)>;
   [[nodiscard]] sys::Task<void> main();
   [[nodiscard]] sys::Task<void> guest();
+  [[nodiscard]] sys::Task<void> boot();
   [[nodiscard]] sys::Task<void> press_power_button();
   [[nodiscard]] sys::Task<void> quit_soon();
   void shut_down(bool by_guest, const std::string& reason);

@@ -15,6 +15,7 @@ class NbdTarget;
 // How a guest behaves, and how long QEMU's own work takes. The same for all of a host.
 struct QemuSettings {
   Nanos start_time{Millis{20}};
+  Nanos boot_time{Seconds{2}};           // until the guest phones home, where it has a network
   Nanos shutdown_time{Seconds{1}};       // of a guest whose power button was pressed
   Nanos write_interval{Millis{5}};       // from one disk record to the next
   std::uint64_t memory_bytes{1 << 20U};  // that a first round sends
@@ -29,6 +30,7 @@ struct QemuLine {
   std::string instance;
   std::string monitor_path;
   std::string disk_path;
+  std::string mac;  // empty: no network
   bool incoming{false};
   bool stopped{false};  // -S
 };
@@ -42,6 +44,7 @@ class QemuCore final {
   QemuCore& operator=(const QemuCore&) = delete;
 
   [[nodiscard]] sys::Runtime& runtime() { return process_.runtime(); }
+  [[nodiscard]] Process& process() { return process_; }
   [[nodiscard]] sys::Clock& clock() { return process_.runtime().clock; }
   void event(const std::string& name, json::object data = json::object()) { monitor.event(name, std::move(data)); }
   void migration_event(const std::string& status);
@@ -67,6 +70,7 @@ class QemuCore final {
   const QemuSettings settings;
   const QemuLine line;
   std::string runstate;
+  bool booted{false};    // the guest has phoned home; a part of its memory
   bool autostart{true};  // with an incoming migration: run when it is loaded
   MainLoop loop;
   QemuMonitor monitor;

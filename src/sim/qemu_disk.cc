@@ -3,8 +3,6 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::string_view kMark = "\n--- records of a simulated guest ---\n";
-constexpr std::size_t kFileLimit = 16UL * 1024 * 1024;
 constexpr std::uint64_t kRecordLimit = 4UL * 1024 * 1024;  // hours of writing
 
 std::uint64_t without_gap(const std::string& records) {
@@ -30,21 +28,13 @@ void QemuDisk::unlock() {
   if (std::exchange(locked_, false)) guests_.unlock(host_, path_);
 }
 
-void QemuDisk::load() {
-  before_.clear();
-  records_.clear();
-  const auto content = path_.empty() ? Result<std::string>("") : files_.read(path_, kFileLimit);
-  if (!content) return;
-  const auto mark = content->find(kMark);
-  before_ = content->substr(0, mark);
-  if (mark != std::string::npos) records_ = content->substr(mark + kMark.size());
-}
+void QemuDisk::load() { records_ = path_.empty() ? std::string() : files_.read_tail(path_); }
 
 void QemuDisk::write(std::uint64_t record) {
   if (record == 0 || record > kRecordLimit || path_.empty()) return;
   if (records_.size() < record) records_.resize(record, '0');
   records_[record - 1] = '1';
-  files_.write_cached(path_, before_ + std::string(kMark) + records_);
+  files_.write_cached_tail(path_, records_);
 }
 
 Result<> QemuDisk::flush() {
@@ -54,10 +44,6 @@ Result<> QemuDisk::flush() {
 
 std::uint64_t QemuDisk::whole() const { return without_gap(records_); }
 
-std::uint64_t records_on_disk(Files& files, const std::string& path) {
-  const auto content = files.read(path, kFileLimit);
-  const auto mark = content ? content->find(kMark) : std::string::npos;
-  return mark == std::string::npos ? 0 : without_gap(content->substr(mark + kMark.size()));
-}
+std::uint64_t records_on_disk(Files& files, const std::string& path) { return without_gap(files.read_tail(path)); }
 
 }  // namespace godwit::sim

@@ -35,7 +35,6 @@ class QemuDisk final {
   Guests& guests_;
   std::string host_;
   std::string path_;
-  std::string before_;   // the file's content in front of the records
   std::string records_;  // record n is there: '1' at n - 1
   bool locked_{false};
 };

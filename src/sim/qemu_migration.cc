@@ -11,7 +11,8 @@ constexpr std::uint64_t kPartBytes = 64UL * 1024;
 constexpr std::size_t kFrameLimit = 1024UL * 1024;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::byte kLoaded{1};
-constexpr Millis kBottomHalf{1};  // between the word that it has failed and the vCPUs that run again
+constexpr std::size_t kDevicesBytes = 9;  // what the guest remembers, whether it has booted; then anything
+constexpr Millis kBottomHalf{1};          // between the word that it has failed and the vCPUs that run again
 
 ByteVector frame_of(Kind kind, ByteVector data) {
   ByteVector frame{static_cast<std::byte>(kind)};
@@ -190,6 +191,7 @@ sys::Task<Result<>> QemuOutgoing::pause() {
 sys::Task<Result<>> QemuOutgoing::send_rest(std::shared_ptr<sys::Stream> stream) {
   ByteVector devices;
   append_be64(devices, core_.remembered());
+  devices.push_back(static_cast<std::byte>(core_.booted));
   devices.resize(std::max<std::size_t>(devices.size(), core_.settings.device_bytes));
   const auto frame = frame_of(kDevices, std::move(devices));
   json::object pass{{"pass", ++passes_}};
@@ -279,8 +281,10 @@ sys::Task<Result<>> QemuIncoming::load_from(sys::Stream* stream) {
     const auto body = co_await sys::read_exactly(*stream, data);
     if (!body) co_return io_error();
     if (head[0] == static_cast<std::byte>(kPages)) continue;
-    if (head[0] != static_cast<std::byte>(kDevices) || size < 8) co_return fail(Errc::protocol, "Invalid argument");
+    if (head[0] != static_cast<std::byte>(kDevices) || size < kDevicesBytes)
+      co_return fail(Errc::protocol, "Invalid argument");
     core_.remember(load_be64(data));
+    core_.booted = data[8] != std::byte{0};
     co_return Result<>{};
   }
 }

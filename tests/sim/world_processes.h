@@ -1,0 +1,79 @@
+// Godwit's own processes in a simulated world, each wired as src/apps wires it, from the seams of sim.
+#pragma once
+
+#include "agent/agent.h"
+#include "api/cloud_routes.h"
+#include "api/sky_routes.h"
+#include "overlay/service.h"
+#include "sim/packets.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace godwit::simtest {
+
+inline constexpr const char* kImageDirectory = "/images/tiny";
+inline constexpr const char* kAgentState = "/godwit";
+inline constexpr std::uint16_t kSkyPort = 7400;
+inline constexpr const char* kSkyToken = "gwsky_of-the-simulated-user";
+
+// What of a cloud outlives its process: its disk. SQLite's is in memory.
+struct CloudDisk {
+  CloudDisk(const std::string& name, const std::string& api_url, std::string ca_pem, sys::Random& random);
+  std::unique_ptr<cloud::Database> database;
+  cloud::Keys keys;
+};
+
+// `godwit cloud run`
+class CloudProcess final : public sim::Program {
+ public:
+  CloudProcess(sim::Process& process, CloudDisk& disk);
+  [[nodiscard]] cloud::Cloud& cloud() { return *cloud_; }
+
+ private:
+  std::unique_ptr<cloud::Cloud> cloud_;
+  std::unique_ptr<api::CloudRoutes> routes_;
+  std::unique_ptr<sys::HttpServer> server_;
+};
+
+// `godwit sky run`
+class SkyProcess final : public sim::Program {
+ public:
+  explicit SkyProcess(sim::Process& process);
+  [[nodiscard]] sky::Sky& sky() { return *sky_; }
+
+ private:
+  std::unique_ptr<sky::Sky> sky_;
+  std::unique_ptr<api::SkyRoutes> routes_;
+  std::unique_ptr<sys::HttpServer> server_;
+};
+
+// `godwit switch`
+class SwitchProcess final : public sim::Program {
+ public:
+  // `ended` is called where it can't start, as on a full disk.
+  SwitchProcess(sim::Process& process, const std::function<void()>& ended);
+
+ private:
+  sim::SimSwitchLinks links_;
+  std::unique_ptr<sim::SimPacketIo> packets_;
+  std::unique_ptr<overlay::Service> service_;
+};
+
+// `godwit agent run`, of a host that has joined.
+class AgentProcess final : public sim::Program {
+ public:
+  AgentProcess(sim::Process& process, agent::AgentConfig config, std::string ca_pem, std::function<void()> ended);
+  // Null until it knows what its QEMU can do.
+  [[nodiscard]] const agent::Agent* agent() const { return agent_.get(); }
+
+ private:
+  [[nodiscard]] sys::Task<void> serve(agent::AgentConfig config);
+
+  sim::Process& process_;
+  std::function<void()> ended_;  // where it can't start
+  std::unique_ptr<agent::Agent> agent_;
+};
+
+}  // namespace godwit::simtest
