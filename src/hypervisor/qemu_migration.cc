@@ -63,8 +63,8 @@ sys::Task<Result<QemuMachine::MirrorJob>> QemuMachine::mirror_job() {
     MirrorJob found;
     found.status = text_at(*job, "status");
     found.error = text_at(*job, "error");
-    found.done_bytes = number_at(*job, "current-progress");
-    found.total_bytes = number_at(*job, "total-progress");
+    found.done_bytes = number_at(*job, "current-progress").value_or(0);
+    found.total_bytes = number_at(*job, "total-progress").value_or(0);
     co_return found;
   }
   co_return MirrorJob{};

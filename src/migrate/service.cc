@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "migrate/destination.h"
 #include "migrate/source.h"
+#include "migrate/zstd_encoding.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -28,9 +29,14 @@ class Service::Impl {
        std::function<void()> on_changed)
       : runtime_(std::move(runtime)),
         news_(std::make_shared<News>(News{std::move(on_changed), this, false})),
-        context_{
-            runtime_,  std::move(self),      Records(runtime_.files, std::move(directory)), guests, locations, clouds,
-            {&plain_}, [this] { changed(); }},
+        context_{runtime_,
+                 std::move(self),
+                 Records(runtime_.files, std::move(directory)),
+                 guests,
+                 locations,
+                 clouds,
+                 {&zstd_, &plain_},
+                 [this] { changed(); }},
         gate_(runtime_.executor) {}
 
   Result<> restore();
@@ -66,6 +72,7 @@ class Service::Impl {
   [[nodiscard]] Result<> may_arrive(const Hello& hello) const;
 
   sys::Runtime runtime_;
+  ZstdEncoding zstd_;
   PlainEncoding plain_;
   std::shared_ptr<News> news_;
   Context context_;

@@ -213,8 +213,8 @@ Result<> ResponseReader::feed(std::string& buffer) {
 }
 
 Result<> ResponseReader::feed_end() {
-  boost::system::error_code error;
-  impl_->parser.put_eof(error);
+  boost::system::error_code error = boost::beast::http::error::partial_message;
+  if (impl_->parser.got_some()) impl_->parser.put_eof(error);
   if (error) return fail(Errc::unavailable, "the server closed the stream before its answer was whole");
   return {};
 }
