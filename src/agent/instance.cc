@@ -267,6 +267,8 @@ sys::Task<Result<>> Instance::erase() {
   }
   const auto removed = context_.runtime.files.remove_tree(directory());
   if (!removed) co_return removed;
+  const auto silenced = context_.runtime.files.remove(hypervisor::log_of(directory()));
+  if (!silenced) co_return silenced;
   const auto forgotten = context_.records.remove(record_.spec.id);
   if (!forgotten) co_return forgotten;
   log_.info("deleted");

@@ -24,6 +24,7 @@ std::string serial_of(const std::string& instance_id) {
 
 std::string nbd_socket_of(const std::string& directory) { return directory + "/nbd.sock"; }
 std::string memory_socket_of(const std::string& directory) { return directory + "/memory.sock"; }
+std::string log_of(const std::string& directory) { return directory + ".log"; }
 
 std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec& spec, Launch launch,
                                       int tap_descriptor) {

@@ -143,6 +143,8 @@ class Machine {
 // The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
 [[nodiscard]] std::string nbd_socket_of(const std::string& directory);
 [[nodiscard]] std::string memory_socket_of(const std::string& directory);
+// What QEMU said: beside the directory, for QEMU may not write it. Whoever deletes the machine deletes it too.
+[[nodiscard]] std::string log_of(const std::string& directory);
 
 // What this host's QEMU can do. KVM is believed only when a tiny guest has really booted with it; the answer is kept in
 // `cache_path` for this kernel, boot and QEMU.

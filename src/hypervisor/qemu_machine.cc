@@ -13,7 +13,6 @@ constexpr std::size_t kRecordLimit = 64 * 1024;
 constexpr std::size_t kLogTail = 256 * 1024;
 
 std::string record_path(const std::string& directory) { return directory + ".json"; }
-std::string log_path(const std::string& directory) { return directory + ".log"; }
 
 std::string text_of(const wire::json::object& object, std::string_view key) {
   const auto* field = object.if_contains(wire::json::string_view(key.data(), key.size()));
@@ -38,7 +37,7 @@ Seen seen(const std::string& status) {
 
 // The last line that QEMU wrote, without its time stamp: why it ended.
 std::string last_words(sys::Files& files, const std::string& directory) {
-  const auto log = files.read(log_path(directory), kLogTail);
+  const auto log = files.read(log_of(directory), kLogTail);
   if (!log || log->empty()) return "it said nothing";
   const auto end = log->find_last_not_of('\n');
   if (end == std::string::npos) return "it said nothing";
@@ -73,7 +72,7 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::launch(sys::Runtime& runtim
   sys::ProcessSpec process;
   process.argv = command_line(qemu, spec, launch, tap_descriptor < 0 ? -1 : kTapInQemu);
   process.uid = spec.uid;
-  process.output_path = log_path(spec.directory);
+  process.output_path = log_of(spec.directory);
   if (tap_descriptor >= 0) process.descriptors.emplace_back(tap_descriptor, kTapInQemu);
   const auto cleared = runtime.files.remove(process.output_path);
   if (!cleared) runtime.log.warn("{}", cleared.error().message);
