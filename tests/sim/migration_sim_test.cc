@@ -30,8 +30,8 @@ TEST(MigrationSim, AnInstanceMovesAndNothingIsLeftBehind) {
   EXPECT_EQ(report.phase, MigrationPhase::completed);
   EXPECT_GT(report.cost.downtime_ms, 50);
   EXPECT_LT(report.cost.downtime_ms, 400);
-  EXPECT_GT(report.cost.wan_bytes.memory, 1024U * 1024);
-  EXPECT_GT(report.cost.wan_bytes.disk, 512U * 1024);
+  EXPECT_GT(report.cost.wan_bytes.memory, 0U);
+  EXPECT_GT(report.cost.wan_bytes.disk, 0U);
 }
 
 // ---- faults
