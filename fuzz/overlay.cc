@@ -74,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const auto bytes = input.take(length);
     read_alone(bytes);
+    if (from == 'm') read_alone(authenticated(bytes));
     deliver(host, now, from, bytes);
   }
   return 0;

@@ -83,6 +83,11 @@ TEST(HttpWire, AResponseIsReadUntilItsServerHangsUp) {
   EXPECT_EQ(reader.take().body, "body");
 }
 
+TEST(HttpWire, AServerThatHangsUpWithoutAnAnswerIsUnavailable) {
+  ResponseReader reader(false, 1000, {});
+  EXPECT_EQ(reader.feed_end().error().code, Errc::unavailable);
+}
+
 TEST(HttpWire, AnEndlessResponseIsRefused) {
   ResponseReader reader(false, 1000, {});
   std::string buffer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x');
