@@ -21,7 +21,9 @@ constexpr Seconds kCallLimit{30};
 
 class Bare final : public sim::Program {};
 
-std::string api_url_of(const std::string& cloud) { return fmt::format("https://10.{}.0.1:7443", cloud.back() - 'a' + 1); }
+std::string api_url_of(const std::string& cloud) {
+  return fmt::format("https://10.{}.0.1:7443", cloud.back() - 'a' + 1);
+}
 
 void add_image(sim::Host& host) {
   const std::string directory = kImageDirectory;
@@ -101,9 +103,8 @@ void WorldRig::start(const std::string& host_name, const std::string& process) {
   config.cloud = cloud;
   config.host = host_name;
   config.cloud_url = api_url_of(cloud);
-  host.start(process, identity, [&](sim::Process& at) {
-    return std::make_unique<AgentProcess>(at, config, ca_of(cloud), again);
-  });
+  host.start(process, identity,
+             [&](sim::Process& at) { return std::make_unique<AgentProcess>(at, config, ca_of(cloud), again); });
 }
 
 void WorldRig::kill(const std::string& host, const std::string& process) {

@@ -65,7 +65,8 @@ class WorldRig final {
   [[nodiscard]] bool is_clean(const std::string& host, const std::string& instance);
   // As it has them on disk. One that is forgotten has ended, its cloud knows, and it stays for a peer that may ask.
   [[nodiscard]] std::vector<migrate::Record> migrations_of(const std::string& host);
-  // Every member runs exactly once, where sky and its cloud say, nothing of it is anywhere else, and nothing is going on.
+  // Every member runs exactly once, where sky and its cloud say, nothing of it is anywhere else, and nothing is going
+  // on.
   [[nodiscard]] bool settled();
   // Nothing is left of any instance, at any host.
   [[nodiscard]] bool all_gone();
