@@ -101,7 +101,8 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::launch(sys::Runtime& runtim
   if (!qmp) co_return fail(qmp, "start QEMU for " + spec.id);
   auto machine = std::make_unique<QemuMachine>(runtime, std::move(spec), *spawned, std::move(*qmp));
   auto ready = co_await machine->begin();
-  if (ready && launch == Launch::incoming) ready = co_await machine->open_incoming();
+  const bool post_copy = launch == Launch::incoming_post_copy;
+  if (ready && (post_copy || launch == Launch::incoming)) ready = co_await machine->open_incoming(post_copy);
   if (!ready) {
     co_await machine->detach();
     co_return fail(ready, "start QEMU for " + machine->spec().id);
