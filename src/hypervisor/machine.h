@@ -98,6 +98,9 @@ class Machine {
   // The one that DIRECTORY.json tells of. Errors: not_found (nothing recorded), unavailable (its process is gone; the
   // record is removed), timed_out (alive, but hung).
   [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> adopt(sys::Runtime& runtime, std::string directory);
+  // SIGKILL to the one that DIRECTORY.json tells of, whether its monitor answers or not. Returns when it is gone; not
+  // an error where there is none. Errors: io.
+  [[nodiscard]] static sys::Task<Result<>> end(sys::Runtime& runtime, std::string directory);
   virtual ~Machine() = default;
 
   [[nodiscard]] virtual const MachineSpec& spec() const = 0;

@@ -1,5 +1,5 @@
-// Single fields of a JSON object that is not described as a struct: QMP's arguments, answers and events. What is missing,
-// or of another type, is empty.
+// Single fields of a JSON object that is not described as a struct: QMP's arguments, answers and events. What is
+// missing, or of another type, is empty.
 #pragma once
 
 #include "wire/json.h"
