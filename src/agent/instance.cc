@@ -280,9 +280,10 @@ sys::Task<Result<>> Instance::erase() {
   co_return Result<>{};
 }
 
-sys::Task<Result<>> Instance::receive() {
+sys::Task<Result<>> Instance::receive(bool post_copy) {
   const auto turn = co_await lock();
-  const auto launched = co_await launch(Launch::incoming);
+  const auto how = post_copy ? Launch::incoming_post_copy : Launch::incoming;
+  const auto launched = co_await launch(how);
   if (launched) co_return launched;
   const auto erased = co_await erase();
   if (!erased) log_.error("{}", erased.error().message);
@@ -297,6 +298,12 @@ sys::Task<Result<>> Instance::adopt() {
   if (!adopted) co_return fail(Errc::unavailable, "{}", adopted.error().message);
   attach(std::move(*adopted));
   co_return Result<>{};
+}
+
+sys::Task<Result<>> Instance::end_received() {
+  const auto turn = co_await lock();
+  co_await let_go();
+  co_return co_await hypervisor::Machine::end(context_.runtime, directory());
 }
 
 sys::Task<Result<>> Instance::destroy() {

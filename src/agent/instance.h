@@ -56,8 +56,10 @@ class Instance {
   // instance lets go of it.
   [[nodiscard]] std::shared_ptr<hypervisor::Machine> machine() const { return machine_; }
   // A paused QEMU with an empty overlay, waiting for its memory. Leaves nothing behind when it fails.
-  [[nodiscard]] sys::Task<Result<>> receive();
+  [[nodiscard]] sys::Task<Result<>> receive(bool post_copy);
   [[nodiscard]] sys::Task<Result<>> adopt();  // QEMU of an earlier agent. Errors: unavailable
+  // Kills QEMU; the disk stays.
+  [[nodiscard]] sys::Task<Result<>> end_received();
   // Kills QEMU, removes directory and record.
   [[nodiscard]] sys::Task<Result<>> destroy();
   [[nodiscard]] std::string directory() const;

@@ -28,6 +28,7 @@ class QemuSource final : public migrate::SourceGuest {
     hypervisor::MemoryOptions memory;
     memory.downtime_limit_ms = options.downtime_limit_ms;
     memory.max_bytes_per_s = options.max_bytes_per_s;
+    memory.post_copy = options.post_copy;
     memory.auto_converge = false;  // allow_auto_converge() comes when the rounds don't shrink
     return machine_->start_memory(sockets().memory, memory);
   }
@@ -38,6 +39,7 @@ class QemuSource final : public migrate::SourceGuest {
     return machine_->allow_pause(downtime_limit_ms);
   }
   sys::Task<Result<>> allow_auto_converge() override { return machine_->allow_auto_converge(); }
+  sys::Task<Result<>> start_post_copy() override { return machine_->start_post_copy(); }
   sys::Task<Result<>> resume() override { return machine_->resume(); }
   sys::Task<void> wait_dead() override { return machine_->wait_dead(); }
 
@@ -69,7 +71,9 @@ class QemuDestination final : public migrate::DestinationGuest {
   migrate::GuestSockets sockets() const override {
     return {hypervisor::nbd_socket_of(directory_), hypervisor::memory_socket_of(directory_), uid_};
   }
+  std::string post_copy_problem() const override { return machine_->post_copy_problem(); }
   sys::Task<Result<>> wait_loaded() override { return machine_->wait_loaded(); }
+  sys::Task<Result<>> wait_whole() override { return machine_->wait_whole(); }
   sys::Task<Result<>> finish_disk() override { return machine_->finish_disk(); }
   sys::Task<Result<>> start() override { return machine_->start(); }
   sys::Task<void> wait_dead() override { return machine_->wait_dead(); }
@@ -142,12 +146,13 @@ sys::Task<Result<std::unique_ptr<migrate::SourceGuest>>> Instances::open_source(
   co_return std::make_unique<QemuSource>(std::move(machine), *instance);
 }
 
-sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> Instances::receive(wire::InstanceSpec spec) {
+sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> Instances::receive(wire::InstanceSpec spec,
+                                                                                 bool post_copy) {
   const auto id = spec.id;
   const auto created = create(std::move(spec), 0);
   if (!created) co_return pass(created);
   auto* instance = *created;
-  const auto received = co_await instance->receive();
+  const auto received = co_await instance->receive(post_copy);
   if (!received) co_return pass(received);
   auto machine = instance->machine();
   if (!machine) co_return no_machine(*instance);
@@ -162,6 +167,12 @@ sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> Instances::open_re
   auto machine = instance->machine();
   if (!machine) co_return no_machine(*instance);
   co_return std::make_unique<QemuDestination>(std::move(machine), *instance);
+}
+
+sys::Task<Result<>> Instances::end_received(std::string id) {
+  auto* instance = find(id);
+  if (!instance) co_return Result<>{};
+  co_return co_await instance->end_received();
 }
 
 sys::Task<Result<>> Instances::destroy(std::string id) {

@@ -26,9 +26,11 @@ class Instances final : public migrate::Guests {
 
   // migrate::Guests
   [[nodiscard]] sys::Task<Result<std::unique_ptr<migrate::SourceGuest>>> open_source(std::string instance) override;
-  [[nodiscard]] sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> receive(wire::InstanceSpec spec) override;
+  [[nodiscard]] sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> receive(wire::InstanceSpec spec,
+                                                                                      bool post_copy) override;
   [[nodiscard]] sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> open_received(
       std::string instance) override;
+  [[nodiscard]] sys::Task<Result<>> end_received(std::string instance) override;
   [[nodiscard]] sys::Task<Result<>> destroy(std::string instance) override;
 
  private:

@@ -48,7 +48,11 @@ void add_move_options(CLI::App& verb, MoveOptions& options) {
       ->capture_default_str()
       ->group("Tuning");
   verb.add_flag("--no-auto-converge", options.no_auto_converge, "Never slow the guest down")->group("Tuning");
-  verb.add_flag("--post-copy", wanted.post_copy, "As the last resort, where the destination can")->group("Tuning");
+  verb.add_flag(
+          "--post-copy", wanted.post_copy,
+          "As the last resort, where the destination's QEMU may: start there before all memory is there. Until the "
+          "rest has come, the loss of either host costs the memory (not the disk)")
+      ->group("Tuning");
 }
 
 sys::Task<Result<>> move(Session& session, SkyClient sky, std::string path, MoveOptions options) {

@@ -102,6 +102,8 @@ std::string MigrationProgress::line_of(const wire::MigrationReport& report) cons
   if (report.phase == wire::MigrationPhase::memory) {
     line += fmt::format(" {} left, {}/s dirtied, round {}", bytes_text(progress.memory_remaining_bytes),
                         bytes_text(progress.dirty_bytes_per_s), progress.rounds);
+  } else if (report.phase == wire::MigrationPhase::post_copy) {
+    line += fmt::format(" runs there, {} to fetch", bytes_text(progress.memory_remaining_bytes));
   } else if (report.phase == wire::MigrationPhase::disk) {
     line += fmt::format(" {} of {}", bytes_text(progress.disk_sent_bytes), bytes_text(progress.disk_total_bytes));
   }
@@ -110,7 +112,8 @@ std::string MigrationProgress::line_of(const wire::MigrationReport& report) cons
 
 double part_done(const wire::MigrationReport& report) {
   using wire::MigrationPhase;
-  if (report.phase >= MigrationPhase::prepared && report.phase <= MigrationPhase::completed) return 1;
+  const bool handed_over = report.phase >= MigrationPhase::prepared && report.phase <= MigrationPhase::completed;
+  if (handed_over && report.phase != MigrationPhase::post_copy) return 1;
   const auto& progress = report.progress;
   const auto whole = static_cast<double>(progress.memory_total_bytes) + static_cast<double>(progress.disk_total_bytes);
   if (whole <= 0) return 0;
@@ -128,9 +131,10 @@ std::string outcome_text(const wire::MigrationReport& report, const std::string&
   switch (report.phase) {
     case wire::MigrationPhase::completed:
     case wire::MigrationPhase::owned:
-      return fmt::format("{} runs at {}/{}: {} in all, {:.0f} ms down, {} of memory and {} of disk over the WAN\n", who,
-                         printable(report.to_cloud), printable(report.to_host), duration_text(cost.total_s),
-                         cost.downtime_ms, bytes_text(cost.wan_bytes.memory), bytes_text(cost.wan_bytes.disk));
+      return fmt::format("{} runs at {}/{}: {} in all, {:.0f} ms down, {} of memory and {} of disk over the WAN{}\n",
+                         who, printable(report.to_cloud), printable(report.to_host), duration_text(cost.total_s),
+                         cost.downtime_ms, bytes_text(cost.wan_bytes.memory), bytes_text(cost.wan_bytes.disk),
+                         report.error.empty() ? "" : "\n  ! " + printable(report.error));
     case wire::MigrationPhase::in_doubt:
       return fmt::format("{} is in doubt: {} (godwit instance resolve says what can be done)\n", who,
                          printable(report.error));

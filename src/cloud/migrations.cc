@@ -235,7 +235,8 @@ Result<> Migrations::fence_source(Sql& sql, MigrationRow& row, MigrationRole win
     return {};
   }
   const auto phase = row.report.phase;
-  const bool stands_still = phase == MigrationPhase::released || phase == MigrationPhase::in_doubt;
+  const bool stands_still =
+      phase == MigrationPhase::released || phase == MigrationPhase::post_copy || phase == MigrationPhase::in_doubt;
   if (hosts_.alive(row.host) && !stands_still) {
     return fail(Errc::conflict,
                 "fence {}: the source's host {} is alive, and may run it (cancel the migration, or shut "

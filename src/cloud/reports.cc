@@ -18,7 +18,9 @@ constexpr std::size_t kProblemBytes = 2048;
 // A destination that has no word of a migration for this long after its ticket was redeemed has dropped it.
 constexpr Seconds kDroppedAfter{30};
 
-bool says_owned(MigrationPhase phase) { return phase == MigrationPhase::owned || phase == MigrationPhase::completed; }
+bool says_owned(MigrationPhase phase) {
+  return phase == MigrationPhase::post_copy || phase == MigrationPhase::owned || phase == MigrationPhase::completed;
+}
 
 const wire::InstanceReport* find(const wire::HostReport& report, const std::string& instance) {
   const auto found = std::find_if(report.instances.begin(), report.instances.end(),

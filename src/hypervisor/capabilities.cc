@@ -154,13 +154,7 @@ sys::Task<void> probe_post_copy(sys::Runtime& runtime, QemuProgram qemu, std::st
   }
   const auto able = co_await (*machine)->check_post_copy();
   capabilities->post_copy = able.has_value();
-  if (!able) {
-    const auto allowed = runtime.files.read(kUserfaultfd, 16);
-    const bool forbidden = allowed && allowed->starts_with("0");
-    capabilities->post_copy_problem =
-        able.error().message +
-        (forbidden ? " (vm.unprivileged_userfaultfd is 0: docs/ops/post-copy.md says what setting it to 1 risks)" : "");
-  }
+  if (!able) capabilities->post_copy_problem = able.error().message;
   co_await (*machine)->kill();
   co_await (*machine)->detach();
 }

@@ -48,6 +48,7 @@ enum class Launch : std::uint8_t {
   cold = 1,  // boots
   deferred,  // paused, to be told what to do: for probes
   incoming,  // paused, with an NBD server on nbd.sock that exports "disk0" and a migration listener on memory.sock
+  incoming_post_copy,  // likewise, and willing to load by post-copy where post_copy_problem() has nothing against it
 };
 
 struct QemuProgram {
@@ -83,6 +84,7 @@ struct MemoryOptions {
   std::uint32_t downtime_limit_ms{100};
   std::uint64_t max_bytes_per_s{0};  // 0: no limit
   bool auto_converge{false};
+  bool post_copy{false};  // start_post_copy() may come; the destination was launched as incoming_post_copy, and can
 };
 
 class Machine {
@@ -96,6 +98,9 @@ class Machine {
   // The one that DIRECTORY.json tells of. Errors: not_found (nothing recorded), unavailable (its process is gone; the
   // record is removed), timed_out (alive, but hung).
   [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> adopt(sys::Runtime& runtime, std::string directory);
+  // SIGKILL to the one that DIRECTORY.json tells of, whether its monitor answers or not. Returns when it is gone; not
+  // an error where there is none. Errors: io.
+  [[nodiscard]] static sys::Task<Result<>> end(sys::Runtime& runtime, std::string directory);
   virtual ~Machine() = default;
 
   [[nodiscard]] virtual const MachineSpec& spec() const = 0;
@@ -122,20 +127,28 @@ class Machine {
   [[nodiscard]] virtual sys::Task<Result<>> continue_switchover() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) = 0;
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
+  // Ends the rounds, whatever is left: QEMU pauses, wait_paused() returns, and what is left follows after the
+  // switchover. continue_switchover() then returns when that begins: from there on, too, it never resumes by itself.
+  [[nodiscard]] virtual sys::Task<Result<>> start_post_copy() = 0;
   [[nodiscard]] virtual sys::Task<Result<MigrationStatus>> migration_status() = 0;
   // Undoes whatever of the above stands, by whomever it was started, and lets the vCPUs run. Idempotent, and tells the
   // truth: it returns when they run. The caller closes its ends of both sockets first. On a connection that is quiet,
   // not closed, QEMU waits without end and answers nothing; and one of an earlier attempt that is closed during a later
-  // start_memory() kills it. Errors: timed_out (20 s a step), unavailable.
+  // start_memory() kills it. But a post-copy is cancelled while its connections stand: of one that was cut, the memory
+  // is lost, and QEMU killed. Errors: timed_out (20 s a step), unavailable.
   [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
 
   // As the destination: contracts as in migrate/guest.h, DestinationGuest.
   [[nodiscard]] virtual sys::Task<Result<>> wait_loaded() = 0;
+  [[nodiscard]] virtual sys::Task<Result<>> wait_whole() = 0;
   [[nodiscard]] virtual sys::Task<Result<>> finish_disk() = 0;
   // Errors also: conflict where the memory is not loaded yet; QEMU is told nothing then.
   [[nodiscard]] virtual sys::Task<Result<>> start() = 0;
-  // Whether this QEMU, deferred or incoming, could load a migration by post-copy. Errors: unsupported, in QEMU's words.
+  // Asks this QEMU, deferred or about to wait for a migration, to load it by post-copy if the source wants that.
+  // Errors: unsupported, in QEMU's words.
   [[nodiscard]] virtual sys::Task<Result<>> check_post_copy() = 0;
+  // Of one that was launched as incoming_post_copy: what it said against that, and the remedy. Empty: nothing.
+  [[nodiscard]] virtual std::string post_copy_problem() const = 0;
 
  protected:
   Machine() = default;

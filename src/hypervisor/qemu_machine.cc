@@ -100,7 +100,8 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::launch(sys::Runtime& runtim
   if (!qmp) co_return fail(qmp, "start QEMU for " + spec.id);
   auto machine = std::make_unique<QemuMachine>(runtime, std::move(spec), *spawned, std::move(*qmp));
   auto ready = co_await machine->begin();
-  if (ready && launch == Launch::incoming) ready = co_await machine->open_incoming();
+  const bool post_copy = launch == Launch::incoming_post_copy;
+  if (ready && (post_copy || launch == Launch::incoming)) ready = co_await machine->open_incoming(post_copy);
   if (!ready) {
     co_await machine->detach();
     co_return fail(ready, "start QEMU for " + machine->spec().id);
@@ -130,6 +131,18 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::adopt(sys::Runtime& runtime
     co_return fail(ready, "adopt QEMU of " + machine->spec().id);
   }
   co_return std::move(machine);
+}
+
+sys::Task<Result<>> Machine::end(sys::Runtime& runtime, std::string directory) {
+  if (!runtime.files.exists(record_path(directory))) co_return Result<>{};
+  const auto text = runtime.files.read(record_path(directory), kRecordLimit);
+  if (!text) co_return fail(text, "end QEMU");
+  const auto record = wire::decode<MachineRecord>(*text, kRecordLimit);
+  if (!record) co_return fail(record, "end QEMU: " + record_path(directory));
+  const sys::ProcessId process{record->pid, record->start_ticks};
+  runtime.processes.signal(process, SIGKILL);
+  co_await runtime.processes.wait_gone(process);
+  co_return runtime.files.remove(record_path(directory));
 }
 
 QemuMachine::QemuMachine(sys::Runtime& runtime, MachineSpec spec, sys::ProcessId process, std::shared_ptr<Qmp> qmp)

@@ -40,15 +40,18 @@ class QemuMachine final : public Machine {
   sys::Task<Result<>> continue_switchover() override;
   sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) override;
   sys::Task<Result<>> allow_auto_converge() override;
+  sys::Task<Result<>> start_post_copy() override;
   sys::Task<Result<MigrationStatus>> migration_status() override;
   sys::Task<Result<>> resume() override;
 
   // Opens the NBD export and the migration listener of a QEMU that was launched as incoming.
-  [[nodiscard]] sys::Task<Result<>> open_incoming();
+  [[nodiscard]] sys::Task<Result<>> open_incoming(bool post_copy);
   sys::Task<Result<>> wait_loaded() override;
+  sys::Task<Result<>> wait_whole() override;
   sys::Task<Result<>> finish_disk() override;
   sys::Task<Result<>> start() override;
   sys::Task<Result<>> check_post_copy() override;
+  std::string post_copy_problem() const override { return post_copy_problem_; }
 
  private:
   [[nodiscard]] sys::Task<void> watch_process();
@@ -60,7 +63,10 @@ class QemuMachine final : public Machine {
                                                              Nanos limit = Seconds{10});
   // Until QEMU's migration has the wanted status. Errors: io with QEMU's reason where it failed or was cancelled.
   [[nodiscard]] sys::Task<Result<>> wait_migration(std::string wanted);
+  // Until it has given so much away that it never resumes by itself. Errors: likewise.
+  [[nodiscard]] sys::Task<Result<>> wait_handed_over();
   [[nodiscard]] sys::Task<Result<>> cancel_migration();
+  [[nodiscard]] sys::Task<Result<>> end_post_copy();
   [[nodiscard]] sys::Task<Result<>> cancel_mirror();
   [[nodiscard]] sys::Task<Result<std::string>> migration_word();
   // QEMU's word for its state; keeps ours true.
@@ -91,6 +97,7 @@ class QemuMachine final : public Machine {
   Log log_;
   MachineState state_{MachineState::starting};
   std::string problem_;
+  std::string post_copy_problem_;
   std::function<void()> changed_;
   std::uint64_t heard_{0};
   sys::Signal news_;   // an event that may mean another state

@@ -12,6 +12,7 @@ constexpr const char* kDisk = "disk0";     // node, export
 constexpr const char* kMirror = "mirror";  // job
 constexpr const char* kMirrorTarget = "mirror-target";
 constexpr Millis kPoll{500};             // for what an event may have told an earlier agent
+constexpr Millis kSoon{5};               // for what no event tells
 constexpr Seconds kSwitchoverLimit{30};  // of QEMU's own steps while the guest stands still
 constexpr Seconds kCancelLimit{20};
 constexpr Seconds kEndLimit{5};  // from the end of its monitor to that of a process
@@ -30,6 +31,12 @@ bool is_about_mirror(const QmpEvent& event) {
 }
 
 bool is_about_migration(const QmpEvent& event) { return event.name == "MIGRATION"; }
+
+constexpr const char* kUserfaultfd = "/proc/sys/vm/unprivileged_userfaultfd";
+
+// QEMU's words of a post-copy: some of the memory is still at the source.
+constexpr const char* kPostCopy = "postcopy-active";
+constexpr const char* kPostCopyCut = "postcopy-paused";
 
 bool is_failure(const std::string& status) { return status == "failed" || status == "cancelled" || status == "none"; }
 
@@ -137,7 +144,9 @@ sys::Task<Result<>> QemuMachine::end_disk() {
 
 sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions options) {
   json::array capabilities{capability("events", true), capability("return-path", true),
-                           capability("pause-before-switchover", true), capability("auto-converge", true)};
+                           capability("pause-before-switchover", true), capability("auto-converge", true),
+                           // Said also where it is not wanted: QEMU keeps what an earlier attempt has set.
+                           capability("postcopy-ram", options.post_copy)};
   json::object wanted{{"capabilities", std::move(capabilities)}};
   const auto capable = co_await execute("migrate-set-capabilities", std::move(wanted));
   if (!capable) co_return fail(capable, "prepare the migration");
@@ -146,6 +155,7 @@ sys::Task<Result<>> QemuMachine::start_memory(std::string socket, MemoryOptions 
   const auto rate = options.max_bytes_per_s > 0 ? options.max_bytes_per_s : kUnlimited;
   json::object parameters{{"downtime-limit", options.downtime_limit_ms},
                           {"max-bandwidth", static_cast<std::int64_t>(rate)},
+                          {"max-postcopy-bandwidth", static_cast<std::int64_t>(options.max_bytes_per_s)},
                           {"cpu-throttle-initial", throttle},
                           {"cpu-throttle-increment", options.auto_converge ? 10 : 1},
                           {"max-cpu-throttle", options.auto_converge ? 99 : 1}};
@@ -168,6 +178,12 @@ sys::Task<Result<>> QemuMachine::allow_auto_converge() {
   json::object parameters{{"max-cpu-throttle", 99}, {"cpu-throttle-initial", 20}, {"cpu-throttle-increment", 10}};
   const auto set = co_await execute("migrate-set-parameters", std::move(parameters));
   if (!set) co_return pass(set);
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> QemuMachine::start_post_copy() {
+  const auto started = co_await execute("migrate-start-postcopy");
+  if (!started) co_return pass(started);
   co_return Result<>{};
 }
 
@@ -201,17 +217,36 @@ sys::Task<Result<>> QemuMachine::wait_migration(std::string wanted) {
 
 sys::Task<Result<>> QemuMachine::wait_paused() { co_return co_await wait_migration("pre-switchover"); }
 
+// Some of the rest has been sent: only then has QEMU left behind all that can fail while it still may resume.
+sys::Task<Result<>> QemuMachine::wait_handed_over() {
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    const auto answer = co_await execute("query-migrate");
+    if (!answer) co_return pass(answer);
+    const auto* object = answer->if_object();
+    if (!object) co_return fail(Errc::protocol, "query-migrate: no object");
+    const auto status = text_at(*object, "status");
+    const auto after = number_at(wire::object_at(*object, "ram"), "postcopy-bytes").value_or(0);
+    if (status == "completed" || (status == kPostCopy && after > 0)) co_return Result<>{};
+    if (is_failure(status) || status == kPostCopyCut) {
+      co_return fail(Errc::io, "QEMU's migration: {} {}", status, text_at(*object, "error-desc"));
+    }
+    (void)co_await qmp->wait_event(mark, is_about_migration, status == kPostCopy ? kSoon : kPoll);
+  }
+}
+
 sys::Task<Result<>> QemuMachine::continue_switchover() {
   const auto status = co_await migration_word();
   if (!status) co_return fail(status, "continue the switchover");
   // An agent before us may have done it already.
-  if (*status != "device" && *status != "completed") {
+  if (*status != "device" && *status != "completed" && *status != kPostCopy) {
     json::object from{{"state", "pre-switchover"}};
     const auto continued = co_await execute("migrate-continue", std::move(from));
     if (!continued) co_return fail(continued, "continue the switchover");
   }
-  auto completed = wait_migration("completed");
-  co_return co_await sys::within(runtime_.clock, kSwitchoverLimit, "send the device state", std::move(completed));
+  auto handed_over = wait_handed_over();
+  co_return co_await sys::within(runtime_.clock, kSwitchoverLimit, "send the device state", std::move(handed_over));
 }
 
 sys::Task<Result<MigrationStatus>> QemuMachine::migration_status() {
@@ -252,10 +287,19 @@ sys::Task<Result<>> QemuMachine::cancel_migration() {
     if (is_failure(*status) || *status == "completed") co_return Result<>{};
     if (runtime_.clock.now() > deadline)
       co_return fail(Errc::timed_out, "cancel QEMU's migration: it stays {}", *status);
+    if (*status == kPostCopyCut) co_return co_await end_post_copy();
     const auto asked = co_await execute("migrate_cancel");
+    if (!asked && *status == kPostCopy) co_return co_await end_post_copy();
     if (!asked) co_return fail(asked, "cancel QEMU's migration");
     (void)co_await qmp->wait_event(mark, is_about_migration, kPoll);
   }
+}
+
+// Cut, it takes a cancel and waits for ever with it; newer ones (10.0) take none at all. What it has in memory can't be
+// made to run any more.
+sys::Task<Result<>> QemuMachine::end_post_copy() {
+  co_await kill();
+  co_return fail(Errc::unavailable, "its post-copy can't be cancelled: the memory of {} is lost", spec_.id);
 }
 
 sys::Task<Result<>> QemuMachine::cancel_mirror() {
@@ -299,11 +343,15 @@ sys::Task<Result<>> QemuMachine::resume() {
 
 // ---- as the destination ----
 
-sys::Task<Result<>> QemuMachine::open_incoming() {
+sys::Task<Result<>> QemuMachine::open_incoming(bool post_copy) {
   json::array capabilities{capability("events", true), capability("return-path", true)};
   json::object wanted{{"capabilities", std::move(capabilities)}};
   const auto capable = co_await execute("migrate-set-capabilities", std::move(wanted));
   if (!capable) co_return fail(capable, "prepare for the migration");
+  if (post_copy) {
+    const auto able = co_await check_post_copy();
+    if (!able) post_copy_problem_ = able.error().message;
+  }
   if (!spec_.disk_path.empty()) {
     json::object path{{"path", nbd_socket_of(spec_.directory)}};
     json::object address{{"type", "unix"}, {"data", std::move(path)}};
@@ -329,6 +377,25 @@ sys::Task<Result<>> QemuMachine::wait_loaded() {
     if (!status) co_return pass(status);
     if (*status == "completed") co_return Result<>{};
     if (*status == "failed") co_return co_await tell_end();
+    // By post-copy the devices come in one piece, and QEMU stands still when it has loaded them.
+    if (*status == kPostCopy || *status == kPostCopyCut) {
+      const auto runstate = co_await query_runstate();
+      if (runstate && *runstate != "inmigrate") co_return Result<>{};
+    }
+    (void)co_await qmp->wait_event(mark, is_about_migration, *status == kPostCopy ? kSoon : kPoll);
+  }
+}
+
+// While it lacks pages its monitor may wait for one with everything else: slow to answer is not hung here.
+sys::Task<Result<>> QemuMachine::wait_whole() {
+  for (;;) {
+    const auto qmp = qmp_;
+    const auto mark = qmp->mark();
+    const auto status = co_await migration_word();
+    if (!status && status.error().code == Errc::unavailable) co_return co_await tell_end();
+    if (!status && status.error().code != Errc::timed_out) co_return pass(status);
+    if (status && *status == "completed") co_return Result<>{};
+    if (status && *status != kPostCopy) co_return fail(Errc::io, "load the rest of the memory: {}", *status);
     (void)co_await qmp->wait_event(mark, is_about_migration, kPoll);
   }
 }
@@ -346,8 +413,12 @@ sys::Task<Result<>> QemuMachine::check_post_copy() {
   json::array capabilities{capability("postcopy-ram", true)};
   json::object wanted{{"capabilities", std::move(capabilities)}};
   const auto capable = co_await execute("migrate-set-capabilities", std::move(wanted));
-  if (!capable) co_return fail(Errc::unsupported, "{}", capable.error().message);
-  co_return Result<>{};
+  if (capable) co_return Result<>{};
+  const auto allowed = runtime_.files.read(kUserfaultfd, 16);
+  const bool forbidden = allowed && allowed->starts_with("0");
+  co_return fail(
+      Errc::unsupported, "{}{}", capable.error().message,
+      forbidden ? " (vm.unprivileged_userfaultfd is 0: docs/ops/post-copy.md says what setting it to 1 risks)" : "");
 }
 
 sys::Task<Result<>> QemuMachine::finish_disk() {

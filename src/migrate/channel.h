@@ -48,8 +48,9 @@ struct Welcome {
   std::string error;    // for people
   std::string nonce;
   std::string encoding;
+  std::string post_copy_problem;  // what stands against it here, where the source has asked for it
 };
-BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, unknown, code, error, nonce, encoding))
+BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, unknown, code, error, nonce, encoding, post_copy_problem))
 
 BOOST_DEFINE_ENUM_CLASS(FrameType,
                         none,  // invalid

@@ -12,6 +12,7 @@ Destination::Destination(Context& context, Record record)
       log_(context.runtime.log.named("migrate " + record.id)),
       record_(std::move(record)),
       handover_(record_.ballot),
+      memory_ended_at_(context.now()),
       control_changed_at_(context.now()),
       changed_(context.runtime.executor),
       course_gate_(context.runtime.executor),
@@ -46,7 +47,7 @@ sys::Task<void> Destination::run_course(std::unique_ptr<sys::PeerStream> control
 }
 
 sys::Task<Result<>> Destination::course(std::unique_ptr<sys::PeerStream> control, std::string encoding) {
-  auto receiving = context_.guests.receive(record_.spec);
+  auto receiving = context_.guests.receive(record_.spec, record_.options.post_copy);
   auto received = co_await sys::within(clock_, kReceiveLimit, "start a QEMU that waits", std::move(receiving));
   Welcome welcome;
   welcome.version = kProtocolVersion;
@@ -63,6 +64,8 @@ sys::Task<Result<>> Destination::course(std::unique_ptr<sys::PeerStream> control
   welcome.ok = true;
   welcome.nonce = nonce_;
   welcome.encoding = std::move(encoding);
+  if (record_.options.post_copy) welcome.post_copy_problem = guest_->post_copy_problem().substr(0, kReasonLimit_bytes);
+  record_.options.post_copy = record_.options.post_copy && welcome.post_copy_problem.empty();
   const auto bytes = pack(welcome);
   const auto told = co_await control->write(bytes);
   if (!told) co_return told;
@@ -88,9 +91,13 @@ void Destination::join(Channel channel, std::string nonce, std::unique_ptr<sys::
 
 sys::Task<void> Destination::carry_connection(Channel channel, std::string nonce,
                                               std::unique_ptr<sys::PeerStream> wan) {
+  const int memory = channel == Channel::memory ? 1 : 0;
   ++connections_;
+  memory_connections_ += memory;
   const auto carried = co_await carry_one(channel, std::move(nonce), std::move(wan));
   --connections_;
+  memory_connections_ -= memory;
+  if (memory != 0) memory_ended_at_ = context_.now();
   if (!carried) log_.debug("{}: {}", boost::describe::enum_to_string(channel, "?"), carried.error().message);
 }
 
@@ -270,9 +277,34 @@ sys::Task<void> Destination::start() {
     if (started) log_.info("runs");
     if (started && released_at_) started_after_ = context_.now() - *released_at_;
   }
+  if (record_.options.post_copy) co_await see_it_whole();
   perform(handover_.carried_out(context_.now()));
   co_await course_gate_.close();
   guest_.reset();
+}
+
+// By post-copy the rest of the memory comes while it runs; we say that we own it when all is here, for until then the
+// source is needed. What is lost can't be had again: the agent boots the instance anew, from a disk that is whole.
+sys::Task<void> Destination::see_it_whole() {
+  phase_ = MigrationPhase::post_copy;
+  if (control_) control_->set_silence_limit(kSilenceLimit);
+  context_.changed();
+  Result<> whole = fail(Errc::unavailable, "its QEMU is gone");
+  while (guest_) {
+    auto waiting = guest_->wait_whole();
+    whole = co_await sys::within(clock_, kWholeLook, "load the rest of the memory", std::move(waiting));
+    if (whole || whole.error().code != Errc::timed_out) break;
+    if (memory_connections_ > 0 || context_.now() - memory_ended_at_ <= kWholePatience) continue;
+    whole = fail(Errc::closed, "its connection with the source has ended");
+    break;
+  }
+  if (whole) co_return;
+  guest_.reset();
+  record_.error = "the rest of its memory was lost in post-copy, and it has booted anew from its disk: " +
+                  whole.error().message.substr(0, kReasonLimit_bytes);
+  log_.error("{}", record_.error);
+  const auto ended = co_await context_.guests.end_received(record_.spec.id);
+  if (!ended) log_.error("{}", ended.error().message);
 }
 
 sys::Task<void> Destination::discard() {
@@ -336,7 +368,9 @@ wire::MigrationReport Destination::report() const {
     report.phase = in_doubt ? MigrationPhase::in_doubt : MigrationPhase::prepared;
   }
   if (ballot.decision == Decision::released) {
-    report.phase = ballot.carried_out ? MigrationPhase::completed : MigrationPhase::owned;
+    const bool whole = phase_ != MigrationPhase::post_copy;
+    report.phase = whole ? MigrationPhase::owned : MigrationPhase::post_copy;
+    if (ballot.carried_out) report.phase = MigrationPhase::completed;
   }
   if (ballot.decision == Decision::aborted && ballot.carried_out) report.phase = MigrationPhase::aborted;
   report.from_cloud = record_.source.cloud;

@@ -38,6 +38,7 @@ class Destination final {
   void say(FrameType type);
   [[nodiscard]] sys::Task<void> ask_cloud();
   [[nodiscard]] sys::Task<void> start();
+  [[nodiscard]] sys::Task<void> see_it_whole();
   [[nodiscard]] sys::Task<void> discard();
   [[nodiscard]] sys::Task<void> keep_time();
   void give_up(const Error& why);
@@ -63,6 +64,8 @@ class Destination final {
   std::string nonce_;  // empty: no data channel may join
   Encoding* encoding_{nullptr};
   int connections_{0};
+  int memory_connections_{0};
+  TimePoint memory_ended_at_;  // the last of them
   bool asking_cloud_{false};
   std::optional<TimePoint> released_at_;  // S's vote was heard, from S
   std::optional<Nanos> started_after_;

@@ -51,12 +51,16 @@ class SourceGuest {
   [[nodiscard]] virtual sys::Task<Result<>> allow_pause(std::uint32_t downtime_limit_ms) = 0;
   // Throttles the vCPUs until the rounds converge; QEMU takes it at any time.
   [[nodiscard]] virtual sys::Task<Result<>> allow_auto_converge() = 0;
+  // Ends the rounds now, whatever is left: wait_paused() returns soon. The rest follows after the switchover, from
+  // here: continue_switchover() returns when that begins. Only where start_memory() was given the option.
+  [[nodiscard]] virtual sys::Task<Result<>> start_post_copy() = 0;
 
   // Gives up whatever of the above was started, and lets the vCPUs run, whatever state QEMU is in; also after
   // "completed", and also when a predecessor of this agent started it. Called only while this side has the instance.
   // Not an error when they run already. Whoever listens on sockets() closes every connection of the attempt first: a
   // quiet one holds QEMU's main loop, one that ends during the next attempt crashes it (qemu-migration-control.md, 6,
-  // 7). Errors: unavailable when QEMU is dead: then the agent boots the instance anew.
+  // 7); but a post-copy is cancelled before. Errors: unavailable when QEMU is dead: then the agent boots the instance
+  // anew.
   [[nodiscard]] virtual sys::Task<Result<>> resume() = 0;
   // Returns when QEMU is dead.
   [[nodiscard]] virtual sys::Task<void> wait_dead() = 0;
@@ -69,8 +73,14 @@ class DestinationGuest {
 
   // Where QEMU listens: an NBD server that exports kDiskExport for writing, and the migration stream.
   [[nodiscard]] virtual GuestSockets sockets() const = 0;
-  // Returns when memory and devices are loaded; the vCPUs stand still. Errors: io where loading failed.
+  // Of one that was received for post-copy: what its QEMU says against that. Empty: it can.
+  [[nodiscard]] virtual std::string post_copy_problem() const = 0;
+  // Returns when devices and memory are loaded, by post-copy a part of the memory; the vCPUs stand still. Errors: io
+  // where loading failed.
   [[nodiscard]] virtual sys::Task<Result<>> wait_loaded() = 0;
+  // Returns when no memory is missing: at once, unless it comes by post-copy. Errors: io, unavailable: it never will
+  // be whole, and its QEMU is of no use any more.
+  [[nodiscard]] virtual sys::Task<Result<>> wait_whole() = 0;
   // Stops the NBD server, and returns when everything written is on disk, as a crash of the host leaves it.
   [[nodiscard]] virtual sys::Task<Result<>> finish_disk() = 0;
   // Starts the vCPUs. Not an error when they run already. Errors: unavailable when QEMU is dead.
@@ -86,10 +96,14 @@ class Guests {
   // Errors: not_found where there is no such instance here, unavailable where its QEMU doesn't run.
   [[nodiscard]] virtual sys::Task<Result<std::unique_ptr<SourceGuest>>> open_source(std::string instance) = 0;
   // Makes directory, overlay, TAP and a paused QEMU of our own command line for an admitted instance. Checks again what
-  // only this host can know (image present, machine type, memory). Leaves nothing behind when it fails.
-  [[nodiscard]] virtual sys::Task<Result<std::unique_ptr<DestinationGuest>>> receive(wire::InstanceSpec spec) = 0;
+  // only this host can know (image present, machine type, memory). Leaves nothing behind when it fails. `post_copy`:
+  // asks QEMU for it; see post_copy_problem().
+  [[nodiscard]] virtual sys::Task<Result<std::unique_ptr<DestinationGuest>>> receive(wire::InstanceSpec spec,
+                                                                                     bool post_copy) = 0;
   // The QEMU that an earlier agent received, still paused. Errors: unavailable when it is dead.
   [[nodiscard]] virtual sys::Task<Result<std::unique_ptr<DestinationGuest>>> open_received(std::string instance) = 0;
+  // Kills the QEMU in which it has arrived, if that is still there: its memory is lost. The disk stays.
+  [[nodiscard]] virtual sys::Task<Result<>> end_received(std::string instance) = 0;
   // Kills whatever QEMU of the instance is here and deletes its directory, disk included. Returns when it is gone; not
   // an error when there is nothing.
   [[nodiscard]] virtual sys::Task<Result<>> destroy(std::string instance) = 0;

@@ -113,6 +113,12 @@ sys::Task<void> Source::ask_cloud() {
 }
 
 sys::Task<void> Source::resume() {
+  if (post_copying_) {
+    // QEMU takes it back only while it is connected.
+    auto resuming = resume_once();
+    const auto resumed = co_await sys::within(clock_, kCancelLimit, "cancel the post-copy", std::move(resuming));
+    if (!resumed) log_.warn("{}", resumed.error().message);
+  }
   co_await course_gate_.close();
   for (;;) {
     const auto resumed = co_await resume_once();
@@ -274,13 +280,14 @@ void Source::hear(const Frame& frame) {
 
 namespace {
 
-MigrationPhase phase_of(const Record& record, MigrationPhase course, bool in_doubt) {
+MigrationPhase phase_of(const Record& record, MigrationPhase course, bool in_doubt, bool post_copying) {
   const Ballot& ballot = record.ballot;
   if (ballot.decision == Decision::aborted) return ballot.carried_out ? MigrationPhase::aborted : course;
   if (ballot.decision == Decision::released) {
     return ballot.carried_out ? MigrationPhase::completed : MigrationPhase::owned;
   }
-  if (ballot.vote == Vote::released) return in_doubt ? MigrationPhase::in_doubt : MigrationPhase::released;
+  if (ballot.vote == Vote::released && in_doubt) return MigrationPhase::in_doubt;
+  if (ballot.vote == Vote::released) return post_copying ? MigrationPhase::post_copy : MigrationPhase::released;
   return course;
 }
 
@@ -292,7 +299,7 @@ wire::MigrationReport Source::report() const {
   report.id = record_.id;
   report.instance = record_.spec.id;
   report.role = wire::MigrationRole::source;
-  report.phase = phase_of(record_, phase_, in_doubt);
+  report.phase = phase_of(record_, phase_, in_doubt, post_copying_);
   report.from_cloud = record_.source.cloud;
   report.from_host = record_.source.host;
   report.to_cloud = record_.destination.cloud;

@@ -64,7 +64,11 @@ class Source final {
   [[nodiscard]] sys::Task<void> carry_connection(Channel channel, std::unique_ptr<sys::Stream> local);
   [[nodiscard]] sys::Task<Result<>> carry_one(Channel channel, std::unique_ptr<sys::Stream> local);
   [[nodiscard]] sys::Task<void> watch_progress();
+  [[nodiscard]] sys::Task<void> watch_post_copy();
+  [[nodiscard]] sys::Task<Result<>> note_progress();
   [[nodiscard]] sys::Task<Result<>> help_convergence();
+  [[nodiscard]] sys::Task<Result<>> try_post_copy();
+  [[nodiscard]] bool ends_soon() const;
   [[nodiscard]] Error not_converged() const;
   [[nodiscard]] Nanos time_left() const;
   void enter(wire::MigrationPhase phase);
@@ -83,6 +87,9 @@ class Source final {
   TimePoint open_since_;                  // the last vote of ours
   bool hello_sent_{false};
   bool asking_cloud_{false};
+  std::string post_copy_problem_;  // what the destination has against it
+  bool post_copy_tried_{false};
+  bool post_copying_{false};
   std::string nonce_;
   Encoding* encoding_{nullptr};
   std::unique_ptr<SourceGuest> guest_;

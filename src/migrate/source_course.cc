@@ -59,6 +59,7 @@ sys::Task<Result<>> Source::connect() {
     co_return fail(Errc::protocol, "the destination's welcome makes no sense");
   }
   encoding_ = *chosen;
+  post_copy_problem_ = welcome->post_copy_problem.substr(0, kReasonLimit_bytes);
   nonce_ = welcome->nonce;
   take_control(std::move(*stream));
   co_return Result<>{};
@@ -130,10 +131,11 @@ sys::Task<Result<>> Source::copy_memory() {
   const auto sockets = guest_->sockets();
   const auto served = serve(Channel::memory, sockets.memory, sockets.owner_uid);
   if (!served) co_return served;
-  // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
   auto options = record_.options;
+  // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
   options.downtime_limit_ms = std::min(options.downtime_limit_ms, kShortPause_ms);
-  const auto started = co_await guest_->start_memory(options);
+  options.post_copy = options.post_copy && post_copy_problem_.empty();
+  const auto started = co_await guest_->start_memory(std::move(options));
   if (!started) co_return started;
   auto pause = guest_->wait_paused();
   const auto paused = co_await sys::within(clock_, time_left(), "copy the memory", std::move(pause));
@@ -143,7 +145,7 @@ sys::Task<Result<>> Source::copy_memory() {
 
 Error Source::not_converged() const {
   std::string tried;
-  for (const auto& each : record_.cost.tried) tried += (tried.empty() ? "" : ", ") + each;
+  for (const auto& each : record_.cost.tried) tried += (tried.empty() ? "" : "; ") + each;
   return Error{
       Errc::timed_out,
       fmt::format("the memory did not converge in {} s and {} rounds: the guest writes {} KiB/s, and {} KiB are "
@@ -154,24 +156,36 @@ Error Source::not_converged() const {
 
 sys::Task<void> Source::watch_progress() {
   while (phase_ < MigrationPhase::paused) {
-    const auto progress = co_await guest_->progress();
-    if (progress) {
-      progress_ = *progress;
-      record_.cost.rounds = progress_.rounds;
-      Frame frame;
-      frame.type = FrameType::progress;
-      frame.progress = progress_;
-      if (control_) control_->send(std::move(frame));
-      if (phase_ == MigrationPhase::memory && convergence_.needs_help(progress_)) {
-        const auto helped = co_await help_convergence();
-        if (!helped) log_.warn("{}", helped.error().message);
-      }
-      context_.changed();
+    const auto noted = co_await note_progress();
+    const bool copies = noted && phase_ == MigrationPhase::memory;
+    const bool slow = copies && convergence_.needs_help(progress_);
+    if (slow || (copies && ends_soon())) {
+      const auto helped = co_await help_convergence();
+      if (!helped) log_.warn("{}", helped.error().message);
     }
     co_await clock_.sleep_for(kProgressEvery);
   }
 }
 
+sys::Task<Result<>> Source::note_progress() {
+  const auto progress = co_await guest_->progress();
+  if (!progress) co_return pass(progress);
+  progress_ = *progress;
+  record_.cost.rounds = progress_.rounds;
+  Frame frame;
+  frame.type = FrameType::progress;
+  frame.progress = progress_;
+  if (control_) control_->send(std::move(frame));
+  context_.changed();
+  co_return Result<>{};
+}
+
+bool Source::ends_soon() const {
+  const Nanos whole = Seconds{record_.options.give_up_after_s};
+  return time_left() < std::min<Nanos>(kLastResort, whole / kLastResortPart);
+}
+
+// First a longer pause, then the guest is slowed down; where that is not allowed, or does not help, post-copy is next.
 sys::Task<Result<>> Source::help_convergence() {
   auto& tried = record_.cost.tried;
   const auto limit_ms = record_.options.downtime_limit_ms;
@@ -183,13 +197,38 @@ sys::Task<Result<>> Source::help_convergence() {
     co_return Result<>{};
   }
   const std::string throttle = "auto-converge";
-  if (record_.options.auto_converge && std::find(tried.begin(), tried.end(), throttle) == tried.end()) {
-    const auto allowed = co_await guest_->allow_auto_converge();
-    if (!allowed) co_return allowed;
-    tried.push_back(throttle);
-    log_.info("the rounds don't get smaller: the guest is slowed down");
+  if (!record_.options.auto_converge || std::find(tried.begin(), tried.end(), throttle) != tried.end()) {
+    co_return co_await try_post_copy();
   }
+  const auto allowed = co_await guest_->allow_auto_converge();
+  if (!allowed) co_return allowed;
+  tried.push_back(throttle);
+  log_.info("the rounds don't get smaller: the guest is slowed down");
   co_return Result<>{};
+}
+
+sys::Task<Result<>> Source::try_post_copy() {
+  if (!record_.options.post_copy || std::exchange(post_copy_tried_, true)) co_return Result<>{};
+  auto& tried = record_.cost.tried;
+  if (!post_copy_problem_.empty()) {
+    tried.push_back(fmt::format("post-copy: host {} says: {}", record_.destination.host, post_copy_problem_));
+    co_return Result<>{};
+  }
+  const auto started = co_await guest_->start_post_copy();
+  if (!started) co_return started;
+  tried.emplace_back("post-copy");
+  post_copying_ = true;
+  log_.info("the rounds don't get smaller: the rest of the memory follows after the switchover");
+  co_return Result<>{};
+}
+
+// The destination has it, and fetches from us what it lacks, until it says that it is whole.
+sys::Task<void> Source::watch_post_copy() {
+  for (;;) {
+    const auto noted = co_await note_progress();
+    if (!noted) log_.debug("{}", noted.error().message);
+    co_await clock_.sleep_for(kProgressEvery);
+  }
 }
 
 // ---- from the pause to the vote. The guest stands still: nothing here waits for anything that could be done before.
@@ -210,6 +249,7 @@ sys::Task<Result<>> Source::switch_over() {
   log_.info("QEMU has sent everything");
   say(FrameType::drained);
   perform(handover_.drained(context_.now()));
+  if (post_copying_) course_gate_.spawn(watch_post_copy());
   co_await clock_.sleep_for(kPreparedLimit);  // the vote, or its abort, ends this wait by what follows from it
   if (open()) co_return fail(Errc::timed_out, "the destination was not prepared within {} s", kPreparedLimit.count());
   co_return Result<>{};

@@ -179,6 +179,7 @@ void Qemu::add_migration_commands() {
   on("migrate", [this](const json::object& arguments) { return told(outgoing_.start(socket_of(arguments))); });
   on("migrate-continue",
      [this](const json::object& arguments) { return told(outgoing_.go_on(text_at(arguments, "state"))); });
+  on("migrate-start-postcopy", [this](const json::object&) { return told(outgoing_.start_post_copy()); });
   on("migrate_cancel", [this](const json::object&) -> Reply {
     outgoing_.cancel();
     return done();
@@ -196,7 +197,12 @@ Qemu::Reply Qemu::set_capabilities(const json::object& arguments) {
     if (!each.is_object()) continue;
     const auto name = text_at(each.get_object(), "capability");
     const bool on = flag_at(each.get_object(), "state", false);
-    if (name == "postcopy-ram" && on) return fail(Errc::conflict, "Postcopy is not supported");
+    if (name == "postcopy-ram") {
+      if (on && core_.line.incoming && !core_.settings.post_copy) {
+        return fail(Errc::conflict, "Postcopy is not supported");
+      }
+      parameters_.post_copy = on;
+    }
     if (name == "return-path") parameters_.return_path = on;
     if (name == "pause-before-switchover") parameters_.pause_before_switchover = on;
   }
@@ -206,6 +212,7 @@ Qemu::Reply Qemu::set_capabilities(const json::object& arguments) {
 Qemu::Reply Qemu::set_parameters(const json::object& arguments) {
   if (const auto limit = number_at(arguments, "downtime-limit")) parameters_.downtime_limit_ms = *limit;
   if (const auto rate = number_at(arguments, "max-bandwidth")) parameters_.max_bytes_per_s = *rate;
+  if (const auto rate = number_at(arguments, "max-postcopy-bandwidth")) parameters_.max_post_copy_bytes_per_s = *rate;
   return done();
 }
 

@@ -70,7 +70,7 @@ Result<> QemuCore::activate_disk() {
 }
 
 bool QemuCore::write_record() {
-  if (!running_ || line.disk_path.empty()) return false;
+  if (!running_ || lacks_pages || line.disk_path.empty()) return false;
   const auto record = disk.whole() + 1;
   disk.write(record);
   if (!disk.flush()) {  // werror=enospc, QEMU's default

@@ -23,6 +23,7 @@ struct QemuSettings {
   std::uint64_t copy_bytes_per_s{1'000'000'000};  // as fast as QEMU reads memory or disk
   std::uint64_t overlay_bytes{512UL * 1024};      // of the disk, beside the records
   std::uint32_t device_bytes{40'000};
+  bool post_copy{false};  // vm.unprivileged_userfaultfd
 };
 
 // Of the command line, what the simulation looks at.
@@ -76,6 +77,7 @@ class QemuCore final {
   QemuMonitor monitor;
   QemuDisk disk;
   std::unique_ptr<NbdTarget> target;  // the mirror's, while it is open
+  bool lacks_pages{false};            // and nobody sends them: a guest that runs waits for one
 
  private:
   Process& process_;

@@ -5,8 +5,8 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x51'45'56'4d'73'69'6d'31;  // "QEVMsim1"
-enum Kind : std::uint8_t { kPages = 1, kDevices };
+constexpr std::uint64_t kMagic = 0x51'45'56'4d'73'69'6d'31;         // "QEVMsim1"
+enum Kind : std::uint8_t { kPages = 1, kDevices, kPackage, kEnd };  // a package: devices before the rest of the pages
 constexpr std::uint64_t kPartBytes = 64UL * 1024;
 constexpr std::size_t kFrameLimit = 1024UL * 1024;
 constexpr std::size_t kPageBytes = 4096;
@@ -49,6 +49,8 @@ Result<> QemuOutgoing::start(const std::string& socket) {
   ++attempt_;
   passes_ = remaining_ = sent_ = 0;
   ran_before_ = continue_ = cancelled_ = failed_on_disk_ = false;
+  post_copy_wanted_ = post_copying_ = handed_over_ = false;
+  post_copy_bytes_ = 0;
   become("setup");
   gate_.spawn(migrate(socket));
   return {};
@@ -59,7 +61,17 @@ Result<> QemuOutgoing::go_on(const std::string& from) {
     return fail(Errc::conflict, "Migration not in expected state: {}", status_.empty() ? "none" : status_);
   }
   continue_ = true;
-  become("device");
+  become(post_copying_ ? "postcopy-active" : "device");
+  news_.notify();
+  return {};
+}
+
+Result<> QemuOutgoing::start_post_copy() {
+  if (!parameters_.post_copy) {
+    return fail(Errc::conflict, "Enable postcopy with migrate_set_capability before the start of migration");
+  }
+  if (status_.empty()) return fail(Errc::conflict, "Start postcopy after migration has been started");
+  post_copy_wanted_ = true;
   news_.notify();
   return {};
 }
@@ -80,6 +92,11 @@ sys::Task<void> QemuOutgoing::migrate(std::string socket) {
   }
   stream_ = std::move(*stream);
   const auto sent = co_await send(stream_);
+  if (!sent && handed_over_ && !cancelled_) {
+    become("postcopy-paused");
+    stream_->close();
+    co_return;
+  }
   co_await finish(sent);
 }
 
@@ -140,6 +157,11 @@ sys::Task<Result<>> QemuOutgoing::send_rounds(std::shared_ptr<sys::Stream> strea
     if (!sent) co_return sent;
     const double seconds = std::max(to_s(core_.clock().now() - began), 1e-9);
     const double dirtied = core_.running() ? static_cast<double>(settings.dirty_bytes_per_s) * seconds : 0;
+    if (post_copy_wanted_) {
+      remaining_ = std::min(settings.memory_bytes, remaining_ + static_cast<std::uint64_t>(dirtied));
+      post_copying_ = true;
+      co_return Result<>{};
+    }
     remaining_ = std::min(settings.memory_bytes, static_cast<std::uint64_t>(dirtied));
     const double fits = static_cast<double>(size) / seconds * static_cast<double>(parameters_.downtime_limit_ms) / 1e3;
     if (static_cast<double>(remaining_) <= fits) co_return Result<>{};
@@ -149,6 +171,7 @@ sys::Task<Result<>> QemuOutgoing::send_rounds(std::shared_ptr<sys::Stream> strea
 sys::Task<Result<>> QemuOutgoing::send_pages(std::shared_ptr<sys::Stream> stream, std::uint64_t bytes) {
   for (auto left = bytes; left > 0;) {
     if (cancelled_) co_return cancelled();
+    if (post_copy_wanted_ && !post_copying_ && status_ == "active") co_return Result<>{};
     const auto part = std::min(left, kPartBytes);
     const auto frame = frame_of(kPages, ByteVector(part));
     const auto written = co_await stream->write(frame);
@@ -156,8 +179,10 @@ sys::Task<Result<>> QemuOutgoing::send_pages(std::shared_ptr<sys::Stream> stream
     left -= part;
     sent_ += part;
     remaining_ = left;
-    const auto rate =
-        std::max<std::uint64_t>(1, std::min(core_.settings.copy_bytes_per_s, parameters_.max_bytes_per_s));
+    if (handed_over_) post_copy_bytes_ += part;
+    auto rate = std::min(core_.settings.copy_bytes_per_s, parameters_.max_bytes_per_s);
+    if (handed_over_) rate = parameters_.max_post_copy_bytes_per_s;
+    if (rate == 0) rate = core_.settings.copy_bytes_per_s;
     co_await wait_for(Nanos{static_cast<std::int64_t>(part * 1'000'000'000 / rate)});
   }
   co_return Result<>{};
@@ -169,7 +194,7 @@ sys::Task<void> QemuOutgoing::wait_for(Nanos span) {
 }
 
 sys::Task<Result<>> QemuOutgoing::pause() {
-  ran_before_ = core_.running();
+  ran_before_ = core_.running() && !post_copying_;
   core_.halt("finish-migrate");
   drained_();
   {
@@ -188,12 +213,39 @@ sys::Task<Result<>> QemuOutgoing::pause() {
   co_return Result<>{};
 }
 
-sys::Task<Result<>> QemuOutgoing::send_rest(std::shared_ptr<sys::Stream> stream) {
+ByteVector QemuOutgoing::devices() const {
   ByteVector devices;
   append_be64(devices, core_.remembered());
   devices.push_back(static_cast<std::byte>(core_.booted));
   devices.resize(std::max<std::size_t>(devices.size(), core_.settings.device_bytes));
-  const auto frame = frame_of(kDevices, std::move(devices));
+  return devices;
+}
+
+sys::Task<Result<>> QemuOutgoing::send_post_copy(std::shared_ptr<sys::Stream> stream) {
+  json::object pass{{"pass", ++passes_}};
+  core_.event("MIGRATION_PASS", std::move(pass));
+  core_.disk.unlock();
+  {
+    const MainLoop::Hold hold(core_.loop);
+    const auto package = frame_of(kPackage, devices());
+    const auto written = co_await stream->write(package);
+    if (!written) co_return written;
+  }
+  handed_over_ = true;
+  const auto pages = co_await send_pages(stream, remaining_);
+  if (!pages) co_return pages;
+  const auto end = frame_of(kEnd, {});
+  const auto written = co_await stream->write(end);
+  if (!written) co_return written;
+  ByteVector loaded(1);
+  const auto answered = co_await sys::read_exactly(*stream, loaded);
+  if (answered && cancelled_) co_return cancelled();
+  co_return answered;
+}
+
+sys::Task<Result<>> QemuOutgoing::send_rest(std::shared_ptr<sys::Stream> stream) {
+  if (post_copying_) co_return co_await send_post_copy(std::move(stream));
+  const auto frame = frame_of(kDevices, devices());
   json::object pass{{"pass", ++passes_}};
   core_.event("MIGRATION_PASS", std::move(pass));
   {
@@ -219,7 +271,8 @@ json::object QemuOutgoing::describe() const {
                              {"transferred", sent_},
                              {"dirty-sync-count", passes_},
                              {"dirty-pages-rate", core_.settings.dirty_bytes_per_s / kPageBytes},
-                             {"page-size", kPageBytes}};
+                             {"page-size", kPageBytes},
+                             {"postcopy-bytes", post_copy_bytes_}};
   return told;
 }
 
@@ -256,13 +309,41 @@ sys::Task<void> QemuIncoming::load(std::unique_ptr<sys::Listener> listener) {
     co_return;
   }
   core_.disk.load();
+  if (in_part_) {
+    become("postcopy-active");
+    core_.runstate = "paused";
+    if (core_.autostart) core_.run();
+    const auto rest = co_await load_rest(stream->get());
+    if (!rest) {
+      // It waits for another connection; a guest that runs waits for a page soon, and the main loop with it.
+      become("postcopy-paused");
+      core_.lacks_pages = true;
+      if (core_.running()) deaf_ = std::make_unique<MainLoop::Hold>(core_.loop);
+      co_return;
+    }
+  }
   // What became of the answer is the source's concern: here all is loaded.
   const ByteVector answer(1, kLoaded);
   const auto answered = co_await (*stream)->write(answer);
   if (!answered) core_.runtime().log.debug("return path: {}", answered.error().message);
   become("completed");
+  if (in_part_) co_return;
   core_.runstate = "paused";
   if (core_.autostart) core_.run();
+}
+
+sys::Task<Result<>> QemuIncoming::load_rest(sys::Stream* stream) {
+  for (;;) {
+    ByteVector head(5);
+    const auto read = co_await sys::read_exactly(*stream, head);
+    if (!read) co_return read;
+    if (head[0] == static_cast<std::byte>(kEnd)) co_return Result<>{};
+    const auto size = load_be32(ByteView(head).subspan(1));
+    if (size > kFrameLimit) co_return fail(Errc::protocol, "Invalid argument");
+    ByteVector data(size);
+    const auto body = co_await sys::read_exactly(*stream, data);
+    if (!body) co_return body;
+  }
 }
 
 sys::Task<Result<>> QemuIncoming::load_from(sys::Stream* stream) {
@@ -281,8 +362,9 @@ sys::Task<Result<>> QemuIncoming::load_from(sys::Stream* stream) {
     const auto body = co_await sys::read_exactly(*stream, data);
     if (!body) co_return io_error();
     if (head[0] == static_cast<std::byte>(kPages)) continue;
-    if (head[0] != static_cast<std::byte>(kDevices) || size < kDevicesBytes)
-      co_return fail(Errc::protocol, "Invalid argument");
+    in_part_ = head[0] == static_cast<std::byte>(kPackage);
+    const bool devices = in_part_ || head[0] == static_cast<std::byte>(kDevices);
+    if (!devices || size < kDevicesBytes) co_return fail(Errc::protocol, "Invalid argument");
     core_.remember(load_be64(data));
     core_.booted = data[8] != std::byte{0};
     co_return Result<>{};

@@ -13,11 +13,14 @@ namespace godwit::sim {
 struct MigrationParameters {
   bool return_path{false};
   bool pause_before_switchover{false};
+  bool post_copy{false};
   std::uint64_t downtime_limit_ms{300};
   std::uint64_t max_bytes_per_s{128UL * 1024 * 1024};  // QEMU's default
+  std::uint64_t max_post_copy_bytes_per_s{0};          // no limit
 };
 
-// At the source.
+// At the source. By post-copy the device state goes before the rest of the memory, and from then on QEMU never resumes
+// by itself: a connection that is lost leaves it "postcopy-paused", and a cancel then never ends.
 class QemuOutgoing final {
  public:
   // `drained` is called where the vCPUs were stopped, before the disks are flushed.
@@ -26,6 +29,7 @@ class QemuOutgoing final {
   // Errors: conflict, in QEMU's words. A peer that is not there fails later, by event.
   [[nodiscard]] Result<> start(const std::string& socket);
   [[nodiscard]] Result<> go_on(const std::string& from);
+  [[nodiscard]] Result<> start_post_copy();
   void cancel();
   [[nodiscard]] json::object describe() const;
 
@@ -38,6 +42,8 @@ class QemuOutgoing final {
   [[nodiscard]] sys::Task<Result<>> send_pages(std::shared_ptr<sys::Stream> stream, std::uint64_t bytes);
   [[nodiscard]] sys::Task<Result<>> pause();
   [[nodiscard]] sys::Task<Result<>> send_rest(std::shared_ptr<sys::Stream> stream);
+  [[nodiscard]] sys::Task<Result<>> send_post_copy(std::shared_ptr<sys::Stream> stream);
+  [[nodiscard]] ByteVector devices() const;
   [[nodiscard]] sys::Task<void> linger(std::shared_ptr<sys::Stream> stream, int attempt);
   [[nodiscard]] sys::Task<void> wait_for(Nanos span);
   [[nodiscard]] sys::Task<void> finish(Result<> sent);
@@ -50,6 +56,10 @@ class QemuOutgoing final {
   std::uint64_t passes_{0};
   std::uint64_t remaining_{0};
   std::uint64_t sent_{0};
+  std::uint64_t post_copy_bytes_{0};
+  bool post_copy_wanted_{false};
+  bool post_copying_{false};  // decided at the pause
+  bool handed_over_{false};   // the device state is gone: from here on a loss is "postcopy-paused"
   bool ran_before_{false};
   bool continue_{false};
   bool cancelled_{false};
@@ -71,11 +81,14 @@ class QemuIncoming final {
  private:
   [[nodiscard]] sys::Task<void> load(std::unique_ptr<sys::Listener> listener);
   [[nodiscard]] sys::Task<Result<>> load_from(sys::Stream* stream);
+  [[nodiscard]] sys::Task<Result<>> load_rest(sys::Stream* stream);
   void become(const std::string& status);
 
   QemuCore& core_;
   std::string socket_;
   std::string status_;
+  bool in_part_{false};  // more memory follows the device state
+  std::unique_ptr<MainLoop::Hold> deaf_;
   sys::Gate gate_;
 };
 

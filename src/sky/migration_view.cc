@@ -12,6 +12,7 @@ MigrationPhase phase_of(const MigrationReport& known, const std::optional<Migrat
                         const std::optional<MigrationReport>& destination) {
   if (source && source->phase == MigrationPhase::completed) return MigrationPhase::completed;
   if ((destination && has_arrived(destination->phase)) || has_arrived(known.phase)) return MigrationPhase::owned;
+  if (destination && destination->phase == MigrationPhase::post_copy) return MigrationPhase::post_copy;
   if (source && source->phase == MigrationPhase::aborted) return MigrationPhase::aborted;
   if (source && source->phase == MigrationPhase::in_doubt) return MigrationPhase::in_doubt;
   if (destination && destination->phase == MigrationPhase::in_doubt) return MigrationPhase::in_doubt;

@@ -34,6 +34,9 @@ TEST(MigrationView, TheDestinationsOwnershipOutweighsTheSourcesSilenceAndDoubt) 
   EXPECT_EQ(phase(MigrationPhase::memory, std::nullopt, MigrationPhase::owned), MigrationPhase::owned);
   EXPECT_EQ(phase(MigrationPhase::memory, MigrationPhase::in_doubt, MigrationPhase::owned), MigrationPhase::owned);
   EXPECT_EQ(phase(MigrationPhase::owned, MigrationPhase::in_doubt, std::nullopt), MigrationPhase::owned);
+  EXPECT_EQ(phase(MigrationPhase::memory, MigrationPhase::in_doubt, MigrationPhase::post_copy),
+            MigrationPhase::post_copy);
+  EXPECT_EQ(phase(MigrationPhase::post_copy, MigrationPhase::post_copy, MigrationPhase::owned), MigrationPhase::owned);
 }
 
 TEST(MigrationView, OnlyTheSourceAbortsForAll) {

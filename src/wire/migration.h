@@ -8,9 +8,10 @@ namespace godwit::wire {
 
 BOOST_DEFINE_ENUM_CLASS(MigrationRole, source, destination)
 
-// In order. Both sides go through the same names; what each does in them is in docs/protocols/migration.md.
+// In order; post_copy only where that was the last resort: it runs at the destination, and lacks pages. Both sides go
+// through the same names; what each does in them is in docs/protocols/migration.md.
 BOOST_DEFINE_ENUM_CLASS(MigrationPhase, ordered, connecting, preparing, disk, memory, paused, draining, prepared,
-                        released, owned, completed, aborted, in_doubt)
+                        released, post_copy, owned, completed, aborted, in_doubt)
 
 // The answer to "who has it": none while it is open.
 BOOST_DEFINE_ENUM_CLASS(Decision, none, released, aborted)

@@ -6,6 +6,7 @@
 //     sys::Task<Result<std::unique_ptr<hypervisor::Machine>>> source();  // running; of an earlier test, maybe
 //     void hang(const hypervisor::Machine&);            // alive, but deaf
 //     void kill(const hypervisor::Machine&);            // from outside
+//     void allow_post_copy(bool);                       // as vm.unprivileged_userfaultfd does; until the rig's end
 //     std::string problem();                            // what an observer of everything has to say; empty: all is
 //     well static constexpr bool patient;                    // virtual time: long limits cost nothing
 //   };
@@ -39,11 +40,11 @@ class Attempt {
 
   Attempt(Rig& rig, Machine& source) : rig_(rig), source_(&source) {}
 
-  sys::Task<Result<>> begin() {
+  sys::Task<Result<>> begin(hypervisor::Launch how = hypervisor::Launch::incoming) {
     static int number = 0;
     const auto target = rig_.make("destination-" + std::to_string(++number));
     const hypervisor::QemuProgram qemu;
-    auto launched = co_await Machine::launch(rig_.runtime(), qemu, target, hypervisor::Launch::incoming, -1);
+    auto launched = co_await Machine::launch(rig_.runtime(), qemu, target, how, -1);
     if (!launched) co_return pass(launched);
     destination = std::move(*launched);
     const auto& at = source_->spec();

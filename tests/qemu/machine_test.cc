@@ -1,6 +1,7 @@
 // hypervisor::Machine against the real QEMU, on the tiny guest: needs root and .cache/images/tiny (GODWIT_TINY).
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
+#include "conformance/post_copy_suite.h"
 #include "hypervisor/qemu_machine.h"
 #include "image/store.h"
 #include "os/clock.h"
@@ -16,6 +17,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 
 namespace godwit::testing {
 namespace {
@@ -112,10 +115,27 @@ class RealRig {
 
   void hang(const Machine& machine) { signal(machine, SIGSTOP); }
   void kill(const Machine& machine) { signal(machine, SIGKILL); }
+  // Of the whole machine, as there is no other: put back when this rig ends.
+  void allow_post_copy(bool allowed) { userfaultfd_.emplace(allowed); }
   // Nobody sees everything of real guests.
   static std::string problem() { return ""; }
 
  private:
+  class Userfaultfd {
+   public:
+    explicit Userfaultfd(bool allowed) {
+      std::ifstream(kPath) >> before_;
+      std::ofstream(kPath) << (allowed ? 1 : 0);
+    }
+    ~Userfaultfd() { std::ofstream(kPath) << before_; }
+    Userfaultfd(const Userfaultfd&) = delete;
+    Userfaultfd& operator=(const Userfaultfd&) = delete;
+
+   private:
+    static constexpr const char* kPath = "/proc/sys/vm/unprivileged_userfaultfd";
+    int before_{0};
+  };
+
   // Of all tests; ends what they leave behind.
   struct Shared {
     TempDirectory directory;
@@ -174,6 +194,7 @@ class RealRig {
   sys::Runtime runtime_{loop_.executor(), clock_, random_, files_, processes_,
                         local_,           peers_, http_,   taps_,  Log(sink_, "test")};
   image::Image image_;
+  std::optional<Userfaultfd> userfaultfd_;
 };
 
 TEST(Capabilities, TellWhatThisHostsQemuCanDo) {
@@ -196,5 +217,6 @@ TEST(Capabilities, TellWhatThisHostsQemuCanDo) {
 }  // namespace
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, MachineSuite, RealRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, PostCopySuite, RealRig);
 
 }  // namespace godwit::testing

@@ -11,6 +11,18 @@ constexpr std::size_t kMemoryBytes = 1024UL * 1024;
 constexpr std::size_t kPart = 64UL * 1024;
 constexpr std::size_t kDeviceBytes = 40'000;
 constexpr std::byte kAcknowledged{1};
+// What comes over a memory connection: one byte that says what, then so much of it.
+constexpr std::byte kPages{1};
+constexpr std::byte kDevices{2};
+constexpr std::byte kDevicesFirst{3};  // pages follow
+constexpr std::byte kEnd{4};
+
+ByteVector memory_of(std::byte what, std::size_t size, std::uint64_t count = 0) {
+  ByteVector bytes{what};
+  append_be64(bytes, count);
+  bytes.resize(1 + size);
+  return bytes;
+}
 
 // One write over the mirror: the count that the disk then has, and so much data.
 ByteVector write_of(std::uint64_t count, std::size_t size) {
@@ -69,7 +81,7 @@ void FakeQemu::run(bool yes) {
 
 sys::Task<void> FakeQemu::guest() {
   for (;;) {
-    if (running_) {
+    if (running_ && memory != Status::lost) {  // else it waits for a page
       ++memory_count_;
       // A write and its flush: acknowledged when it is on disk.
       write_disk(disk_count() + 1);
@@ -129,12 +141,18 @@ sys::Task<Result<>> FakeQemu::mirror_to(std::string socket) {
 
 void FakeQemu::start_memory(std::string socket) {
   memory = Status::active;
-  continue_ = false;
+  continue_ = post_copy_ = false;
+  rounds = 0;
   jobs_->spawn(send_memory(std::move(socket)));
 }
 
 sys::Task<void> FakeQemu::send_memory(std::string socket) {
   const auto sent = co_await send_memory_to(std::move(socket));
+  if (!sent && memory == Status::in_part) {
+    memory = Status::lost;
+    frozen_ = false;
+    co_return;
+  }
   memory = sent ? Status::completed : Status::failed;
   if (!sent && frozen_) run(true);  // as QEMU does
   frozen_ = false;
@@ -143,23 +161,45 @@ sys::Task<void> FakeQemu::send_memory(std::string socket) {
 sys::Task<Result<>> FakeQemu::send_memory_to(std::string socket) {
   auto stream = co_await runtime_.local.dial(std::move(socket));
   if (!stream) co_return pass(stream);
-  const ByteVector part(kPart);
-  for (std::size_t sent = 0; sent < kMemoryBytes; sent += kPart) {
-    const auto written = co_await (*stream)->write(part);
-    if (!written) co_return written;
-    sent_bytes += kPart;
-  }
+  do {
+    const auto round = co_await send_round(stream->get());
+    if (!round) co_return round;
+  } while (oracle_.restless && !post_copy_);
   run(false);
   frozen_ = true;
   memory = Status::paused;
   while (!continue_) co_await runtime_.clock.sleep_for(kTick);
-  ByteVector devices;
-  append_be64(devices, memory_count_);
-  devices.resize(kDeviceBytes);
-  co_return co_await exchange(**stream, std::move(devices));  // the return path says that it is loaded
+  if (!post_copy_) {
+    auto devices = memory_of(kDevices, kDeviceBytes, memory_count_);
+    co_return co_await exchange(**stream, std::move(devices));  // the return path says that it is loaded
+  }
+  const auto devices = memory_of(kDevicesFirst, kDeviceBytes, memory_count_);
+  const auto written = co_await (*stream)->write(devices);
+  if (!written) co_return written;
+  memory = Status::in_part;
+  const auto rest = co_await send_round(stream->get());
+  if (!rest) co_return rest;
+  auto end = memory_of(kEnd, kPart);
+  co_return co_await exchange(**stream, std::move(end));
+}
+
+sys::Task<Result<>> FakeQemu::send_round(sys::Stream* stream) {
+  ++rounds;
+  const auto part = memory_of(kPages, kPart);
+  for (std::size_t sent = 0; sent < kMemoryBytes; sent += kPart) {
+    const auto written = co_await stream->write(part);
+    if (!written) co_return written;
+    sent_bytes += kPart;
+    if (oracle_.restless) co_await runtime_.clock.sleep_for(4 * kTick);
+  }
+  co_return Result<>{};
 }
 
 void FakeQemu::resume() {
+  if (memory == Status::lost) {
+    process_.kill();
+    return;
+  }
   // The jobs end where they stand; their connections with them.
   jobs_->cancel();
   jobs_ = std::make_unique<sys::Gate>(runtime_.executor);
@@ -198,18 +238,28 @@ sys::Task<void> FakeQemu::load_memory(std::unique_ptr<sys::Listener> listener) {
   auto stream = co_await listener->accept();
   if (!stream) co_return;
   const auto loaded = co_await load_from(std::move(*stream));
+  if (!loaded && memory == Status::in_part) {
+    memory = Status::lost;
+    co_return;
+  }
   memory = loaded ? Status::completed : Status::failed;
   if (!loaded) process_.kill();  // as QEMU does
 }
 
 sys::Task<Result<>> FakeQemu::load_from(std::unique_ptr<sys::Stream> stream) {
-  ByteVector pages(kMemoryBytes);
-  auto read = co_await sys::read_exactly(*stream, pages);
-  if (!read) co_return read;
-  ByteVector devices(kDeviceBytes);
-  read = co_await sys::read_exactly(*stream, devices);
-  if (!read) co_return read;
-  memory_count_ = load_be64(devices);
+  for (bool more = true; more;) {
+    ByteVector what(1);
+    auto read = co_await sys::read_exactly(*stream, what);
+    if (!read) co_return read;
+    const bool devices = what[0] == kDevices || what[0] == kDevicesFirst;
+    ByteVector body(kPart);
+    if (devices) body.resize(kDeviceBytes);
+    read = co_await sys::read_exactly(*stream, body);
+    if (!read) co_return read;
+    if (devices) memory_count_ = load_be64(body);
+    if (what[0] == kDevicesFirst) memory = Status::in_part;
+    more = what[0] == kPages || what[0] == kDevicesFirst;
+  }
   const ByteVector loaded(1, kAcknowledged);
   co_return co_await stream->write(loaded);
 }

@@ -1,6 +1,7 @@
 // hypervisor::Machine on the simulated QEMU, in virtual time: the suite that the real one passes too.
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
+#include "conformance/post_copy_suite.h"
 #include "sim/qemu.h"
 
 namespace godwit::sim {
@@ -65,6 +66,12 @@ class SimRig {
     if (auto* process = process_of(machine)) process->kill();
   }
 
+  void allow_post_copy(bool allowed) {
+    QemuSettings settings;
+    settings.post_copy = allowed;
+    install_qemu(host_, guests_, settings);
+  }
+
   std::string problem() { return guests_.problem(); }
 
  private:
@@ -88,4 +95,5 @@ class SimRig {
 
 namespace godwit::testing {
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, MachineSuite, sim::SimRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, PostCopySuite, sim::SimRig);
 }  // namespace godwit::testing

@@ -74,21 +74,38 @@ class FakeSource final : public migrate::SourceGuest {
     const auto qemu = living(host_);
     if (!qemu) co_return pass(qemu);
     (*qemu)->continue_switchover();
-    co_return co_await until(host_, clock_, &FakeQemu::memory, Status::completed);
+    for (;;) {
+      const auto now = living(host_);
+      if (!now) co_return pass(now);
+      const auto memory = (*now)->memory;
+      if (memory == Status::completed || memory == Status::in_part) co_return Result<>{};
+      if (memory != Status::paused) co_return fail(Errc::io, "QEMU's job failed");
+      co_await clock_.sleep_for(kLook);
+    }
   }
   sys::Task<Result<wire::MigrationProgress>> progress() override {
     const auto qemu = living(host_);
     if (!qemu) co_return pass(qemu);
     wire::MigrationProgress progress;
     progress.memory_sent_bytes = (*qemu)->sent_bytes;
+    progress.memory_remaining_bytes = 1024 * 1024;
+    progress.rounds = (*qemu)->rounds;
     co_return progress;
   }
   sys::Task<Result<>> allow_pause(std::uint32_t) override { co_return Result<>{}; }
   sys::Task<Result<>> allow_auto_converge() override { co_return Result<>{}; }
+  sys::Task<Result<>> start_post_copy() override {
+    const auto qemu = living(host_);
+    if (!qemu) co_return pass(qemu);
+    (*qemu)->start_post_copy();
+    co_return Result<>{};
+  }
   sys::Task<Result<>> resume() override {
     const auto qemu = living(host_);
     if (!qemu) co_return pass(qemu);
     (*qemu)->resume();
+    const auto after = living(host_);
+    if (!after) co_return pass(after);
     co_return Result<>{};
   }
   sys::Task<void> wait_dead() override { return until_dead(host_, clock_); }
@@ -100,9 +117,20 @@ class FakeSource final : public migrate::SourceGuest {
 
 class FakeDestination final : public migrate::DestinationGuest {
  public:
-  FakeDestination(sim::Host& host, sys::Clock& clock) : host_(host), clock_(clock) {}
+  FakeDestination(sim::Host& host, sys::Clock& clock, std::string problem = "")
+      : host_(host), clock_(clock), problem_(std::move(problem)) {}
   migrate::GuestSockets sockets() const override { return sockets_of_guest(); }
+  std::string post_copy_problem() const override { return problem_; }
   sys::Task<Result<>> wait_loaded() override {
+    for (;;) {
+      const auto qemu = living(host_);
+      if (!qemu) co_return pass(qemu);
+      if ((*qemu)->memory >= Status::in_part) co_return Result<>{};
+      co_await clock_.sleep_for(kLook);
+    }
+  }
+  // One that is cut says nothing: its main loop waits for a page.
+  sys::Task<Result<>> wait_whole() override {
     for (;;) {
       const auto qemu = living(host_);
       if (!qemu) co_return pass(qemu);
@@ -128,6 +156,7 @@ class FakeDestination final : public migrate::DestinationGuest {
  private:
   sim::Host& host_;
   sys::Clock& clock_;
+  std::string problem_;
 };
 
 }  // namespace
@@ -229,7 +258,7 @@ sys::Task<Result<std::unique_ptr<migrate::SourceGuest>>> TestAgent::open_source(
   co_return std::make_unique<FakeSource>(process_.host(), runtime_.clock);
 }
 
-sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> TestAgent::receive(wire::InstanceSpec) {
+sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> TestAgent::receive(wire::InstanceSpec, bool post_copy) {
   auto& host = process_.host();
   if (rig_.has_instance(host.name())) co_return fail(Errc::conflict, "instance {}: is here", kInstance);
   rig_.set_instance(host.name(), false);
@@ -237,13 +266,19 @@ sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> TestAgent::receive
   co_await runtime_.clock.sleep_for(Millis{150});  // a QEMU takes its time
   host.start(qemu_name(), process_.identity(),
              [&](sim::Process& process) { return std::make_unique<FakeQemu>(process, rig_.oracle, kDirectory, true); });
-  co_return std::make_unique<FakeDestination>(host, runtime_.clock);
+  co_return std::make_unique<FakeDestination>(host, runtime_.clock, post_copy ? rig_.post_copy_problem : "");
 }
 
 sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> TestAgent::open_received(std::string) {
   const auto qemu = living(process_.host());
   if (!qemu) co_return pass(qemu);
   co_return std::make_unique<FakeDestination>(process_.host(), runtime_.clock);
+}
+
+sys::Task<Result<>> TestAgent::end_received(std::string) {
+  if (auto* qemu = process_.host().find(qemu_name())) qemu->kill();
+  co_await runtime_.clock.sleep_for(kLook);
+  co_return Result<>{};
 }
 
 sys::Task<Result<>> TestAgent::destroy(std::string) {

@@ -29,8 +29,10 @@ class TestAgent final : public sim::Program,
   void cold_boot();
 
   sys::Task<Result<std::unique_ptr<migrate::SourceGuest>>> open_source(std::string instance) override;
-  sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> receive(wire::InstanceSpec spec) override;
+  sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> receive(wire::InstanceSpec spec,
+                                                                        bool post_copy) override;
   sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> open_received(std::string instance) override;
+  sys::Task<Result<>> end_received(std::string instance) override;
   sys::Task<Result<>> destroy(std::string instance) override;
   sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
   sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
@@ -78,6 +80,7 @@ class Rig final {
   wire::Decision vote{wire::Decision::none};  // of cloud-a
   wire::Decision fence_a{wire::Decision::none};
   wire::Decision fence_b{wire::Decision::none};
+  std::string post_copy_problem;                      // of b1's QEMUs
   std::string redeemed;                               // the ticket, once
   std::map<std::string, wire::MigrationReport> told;  // by host: what its cloud has heard last
   std::map<std::string, std::uint16_t> ports;

@@ -34,6 +34,64 @@ TEST(MigrationSim, AnInstanceMovesAndNothingIsLeftBehind) {
   EXPECT_GT(report.cost.wan_bytes.disk, 0U);
 }
 
+// ---- a guest that dirties memory faster than it can be sent
+
+constexpr MigrationPhase kPostCopy = MigrationPhase::post_copy;
+
+wire::MigrationOptions with_post_copy() {
+  wire::MigrationOptions options;
+  options.post_copy = true;
+  options.give_up_after_s = 20;
+  return options;
+}
+
+TEST(PostCopySim, AGuestThatNeverConvergesMovesByPostCopy) {
+  Rig rig(1);
+  rig.oracle.restless = true;
+  rig.world.run_for(Seconds{1});
+  rig.order_migration(with_post_copy());
+  const bool seen =
+      rig.world.run_until([&] { return rig.phase("a1") == kPostCopy && rig.phase("b1") == kPostCopy; }, Seconds{60});
+  EXPECT_TRUE(seen) << rig.describe();
+  EXPECT_EQ(rig.oracle.running, 1);
+  const bool settled = rig.world.run_until([&] { return rig.has_instance("b1") && rig.settled(); }, Seconds{60});
+  ASSERT_TRUE(settled) << rig.describe();
+  EXPECT_EQ(rig.oracle.problem, "");
+  const auto& report = rig.told["a1"];
+  EXPECT_EQ(report.cost.tried, (std::vector<std::string>{"auto-converge", "post-copy"}));
+  EXPECT_LT(report.cost.downtime_ms, 400);  // and not until the last page has come
+  EXPECT_EQ(rig.told["b1"].error, "");
+}
+
+TEST(PostCopySim, WhereQemuRefusesItTheErrorSaysWhatWasTried) {
+  Rig rig(1);
+  rig.oracle.restless = true;
+  rig.post_copy_problem = "Postcopy is not supported";
+  rig.world.run_for(Seconds{1});
+  rig.order_migration(with_post_copy());
+  const bool settled =
+      rig.world.run_until([&] { return rig.phase("a1") == MigrationPhase::aborted && rig.settled(); }, Seconds{120});
+  ASSERT_TRUE(settled) << rig.describe();
+  EXPECT_TRUE(rig.has_instance("a1"));
+  const auto& error = rig.told["a1"].error;
+  EXPECT_NE(error.find("did not converge"), std::string::npos) << error;
+  EXPECT_NE(error.find("tried: auto-converge; post-copy: host b1 says: Postcopy is not supported"), std::string::npos)
+      << error;
+}
+
+TEST(PostCopySim, WhereItWasNotAskedForItIsNotTried) {
+  Rig rig(1);
+  rig.oracle.restless = true;
+  auto options = with_post_copy();
+  options.post_copy = false;
+  rig.world.run_for(Seconds{1});
+  rig.order_migration(options);
+  const bool settled =
+      rig.world.run_until([&] { return rig.phase("a1") == MigrationPhase::aborted && rig.settled(); }, Seconds{120});
+  ASSERT_TRUE(settled) << rig.describe();
+  EXPECT_EQ(rig.told["a1"].cost.tried, std::vector<std::string>{"auto-converge"});
+}
+
 // ---- faults
 
 enum class Fault : std::uint8_t {
@@ -114,11 +172,13 @@ std::string show(Rig& rig, std::uint64_t seed) {
 }
 
 // A migration in which, from `phase` on, `faults` happen; then everything is mended.
-std::uint64_t live(std::uint64_t seed, MigrationPhase phase, const std::vector<Fault>& faults, bool keep_trace) {
+std::uint64_t live(std::uint64_t seed, MigrationPhase phase, const std::vector<Fault>& faults, bool keep_trace,
+                   bool restless = false) {
   Rig rig(seed);
+  rig.oracle.restless = restless;
   rig.world.keep_trace(keep_trace);
   rig.world.run_for(Millis{200});
-  rig.order_migration();
+  rig.order_migration(restless ? with_post_copy() : wire::MigrationOptions());
   rig.world.run_until([&] { return has_reached(rig, phase) || rig.oracle.problem != ""; }, Seconds{30});
   for (const auto fault : faults) {
     rig.world.run_for(Nanos{static_cast<std::int64_t>(rig.world.draw_below(120'000'000))});
@@ -143,6 +203,31 @@ TEST(MigrationSim, EveryFaultInEveryPhaseLeavesOneCopyAndNoWriteLost) {
         ASSERT_FALSE(HasFailure()) << "fault " << fault << " in " << boost::describe::enum_to_string(phase, "?");
       }
     }
+  }
+}
+
+constexpr std::array kPostCopyPhases{MigrationPhase::paused,   MigrationPhase::draining,  MigrationPhase::prepared,
+                                     MigrationPhase::released, MigrationPhase::post_copy, MigrationPhase::owned};
+
+TEST(PostCopySim, EveryFaultInThePhasesOfAPostCopyLeavesOneCopyAndNoWriteLost) {
+  std::uint64_t seed = 100'000;
+  for (const auto phase : kPostCopyPhases) {
+    for (int fault = 0; fault < kFaults; ++fault) {
+      for (int times = 0; times < 2; ++times, ++seed) {
+        live(seed, phase, {static_cast<Fault>(fault)}, true, true);
+        ASSERT_FALSE(HasFailure()) << "fault " << fault << " in " << boost::describe::enum_to_string(phase, "?");
+      }
+    }
+  }
+}
+
+TEST(PostCopySim, ManyFaultsAtOnceLeaveOneCopyAndNoWriteLost) {
+  for (std::uint64_t seed = 200'000; seed < 200'100; ++seed) {
+    std::mt19937_64 random(seed);
+    std::vector<Fault> faults;
+    for (auto left = 1 + random() % 3; left > 0; --left) faults.push_back(static_cast<Fault>(random() % kFaults));
+    live(seed, kPostCopyPhases[random() % kPostCopyPhases.size()], faults, true, true);
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
   }
 }
 

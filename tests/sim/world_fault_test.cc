@@ -12,10 +12,10 @@ namespace {
 
 using wire::MigrationPhase;
 
-constexpr std::array kPhases{MigrationPhase::ordered, MigrationPhase::connecting, MigrationPhase::preparing,
-                             MigrationPhase::disk,    MigrationPhase::memory,     MigrationPhase::paused,
-                             MigrationPhase::draining, MigrationPhase::prepared,  MigrationPhase::released,
-                             MigrationPhase::owned,   MigrationPhase::completed};
+constexpr std::array kPhases{MigrationPhase::ordered,  MigrationPhase::connecting, MigrationPhase::preparing,
+                             MigrationPhase::disk,     MigrationPhase::memory,     MigrationPhase::paused,
+                             MigrationPhase::draining, MigrationPhase::prepared,   MigrationPhase::released,
+                             MigrationPhase::owned,    MigrationPhase::completed};
 constexpr Seconds kSettled{300};  // after the last fault was mended: what waits longest is a ticket
 
 std::string show(WorldRig& rig, std::uint64_t seed) {
@@ -81,7 +81,8 @@ TEST(WorldFaults, EveryFaultInEveryPhaseLeavesOneCopyAndNoWriteLost) {
   std::uint64_t seed = 1;
   for (const auto phase : kPhases) {
     for (int fault = 0; fault < kFaults; ++fault, ++seed) {
-      const auto name = fmt::format("seed {}, fault {} in {}", seed, fault, boost::describe::enum_to_string(phase, "?"));
+      const auto name =
+          fmt::format("seed {}, fault {} in {}", seed, fault, boost::describe::enum_to_string(phase, "?"));
       report.add(name, live(seed, phase, {static_cast<Fault>(fault)}, true));
     }
   }
