@@ -58,7 +58,7 @@ TEST(PostCopySim, AGuestThatNeverConvergesMovesByPostCopy) {
   ASSERT_TRUE(settled) << rig.describe();
   EXPECT_EQ(rig.oracle.problem, "");
   const auto& report = rig.told["a1"];
-  EXPECT_EQ(report.cost.tried, (std::vector<std::string>{"auto-converge", "post-copy"}));
+  EXPECT_EQ(report.cost.tried, (std::vector<std::string>{"a pause of 100 ms", "auto-converge", "post-copy"}));
   EXPECT_LT(report.cost.downtime_ms, 400);  // and not until the last page has come
   EXPECT_EQ(rig.told["b1"].error, "");
 }
@@ -75,7 +75,8 @@ TEST(PostCopySim, WhereQemuRefusesItTheErrorSaysWhatWasTried) {
   EXPECT_TRUE(rig.has_instance("a1"));
   const auto& error = rig.told["a1"].error;
   EXPECT_NE(error.find("did not converge"), std::string::npos) << error;
-  EXPECT_NE(error.find("tried: auto-converge; post-copy: host b1 says: Postcopy is not supported"), std::string::npos)
+  EXPECT_NE(error.find("tried: a pause of 100 ms; auto-converge; post-copy: host b1 says: Postcopy is not supported"),
+            std::string::npos)
       << error;
 }
 
@@ -89,7 +90,7 @@ TEST(PostCopySim, WhereItWasNotAskedForItIsNotTried) {
   const bool settled =
       rig.world.run_until([&] { return rig.phase("a1") == MigrationPhase::aborted && rig.settled(); }, Seconds{120});
   ASSERT_TRUE(settled) << rig.describe();
-  EXPECT_EQ(rig.told["a1"].cost.tried, std::vector<std::string>{"auto-converge"});
+  EXPECT_EQ(rig.told["a1"].cost.tried, std::vector<std::string>{"a pause of 100 ms", "auto-converge"});
 }
 
 // ---- faults
