@@ -15,6 +15,7 @@ constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', '
 // A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
 void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& cloud) {
   if (row.location_version == 0 || row.location_version < member.location.version) return;
+  if (host.report.overlay_port == 0) return;  // its agent has not heard from the switch yet
   member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version};
 }
 

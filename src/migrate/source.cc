@@ -182,7 +182,10 @@ void Source::forget() {
   if (!record_.ballot.carried_out || record_.forgotten) return;
   record_.forgotten = true;
   const auto saved = context_.records.save(record_);
-  if (!saved) log_.error("{}", saved.error().message);  // it is told again, and forgotten then
+  if (!saved) {
+    log_.error("{}", saved.error().message);
+    record_.forgotten = false;  // it is told again, and forgotten then
+  }
   changed_.notify();
 }
 

@@ -55,10 +55,13 @@ class Source final {
   // The course.
   [[nodiscard]] sys::Task<void> run_course();
   [[nodiscard]] sys::Task<Result<>> course();
+  [[nodiscard]] sys::Task<Result<>> copy();
+  [[nodiscard]] sys::Task<Result<>> fail_when_dead();
   [[nodiscard]] sys::Task<Result<>> connect();
   [[nodiscard]] sys::Task<Result<>> copy_disk();
   [[nodiscard]] sys::Task<Result<>> copy_memory();
   [[nodiscard]] sys::Task<Result<>> switch_over();
+  [[nodiscard]] sys::Task<Result<>> await_vote();
   [[nodiscard]] Result<> serve(Channel channel, const std::string& path, unsigned owner_uid);
   [[nodiscard]] sys::Task<void> accept_connections(Channel channel, std::unique_ptr<sys::Listener> listener);
   [[nodiscard]] sys::Task<void> carry_connection(Channel channel, std::unique_ptr<sys::Stream> local);

@@ -18,6 +18,21 @@ sys::Task<Result<>> Source::course() {
   auto opened = co_await sys::within(clock_, kOpenGuestLimit, "open its QEMU", std::move(opening));
   if (!opened) co_return pass(opened);
   guest_ = std::move(*opened);
+  // Whatever the course waits for just then, a dead QEMU ends it.
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto race = copy() || fail_when_dead();
+  auto outcome = co_await std::move(race);
+  const Result<> copied = outcome.index() == 0 ? std::get<0>(outcome) : std::get<1>(outcome);
+  if (!copied) co_return copied;
+  co_return co_await await_vote();
+}
+
+sys::Task<Result<>> Source::fail_when_dead() {
+  co_await guest_->wait_dead();
+  co_return fail(Errc::unavailable, "QEMU of {} has ended", record_.spec.id);
+}
+
+sys::Task<Result<>> Source::copy() {
   auto done = co_await connect();
   if (!done) co_return done;
   done = co_await copy_disk();
@@ -247,6 +262,11 @@ sys::Task<Result<>> Source::switch_over() {
   done = co_await sys::within(clock_, kCompleteLimit, "complete the switchover", std::move(completing));
   if (!done) co_return done;
   log_.info("QEMU has sent everything");
+  co_return Result<>{};
+}
+
+// Everything has left this QEMU: from here on it need not live.
+sys::Task<Result<>> Source::await_vote() {
   say(FrameType::drained);
   perform(handover_.drained(context_.now()));
   if (post_copying_) course_gate_.spawn(watch_post_copy());

@@ -176,6 +176,11 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   member.location = location;
   member.here = location.version > 0 && location.cloud == self_.cloud && location.host == self_.host;
   member.at = {};
+  // Where we are, nobody knows better: a cloud whose agent has just been restarted may not know it at all.
+  if (member.here) {
+    member.location.underlay_ip = sys::ip_to_string(self_.address);
+    member.location.underlay_port = self_.address.port;
+  }
   if (!member.here && !location.host.empty() && location.underlay_port != 0) {
     const auto at = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
     if (at && *at != self_.address) member.at = *at;
