@@ -232,7 +232,8 @@ sys::Task<Result<>> QemuMachine::wait_handed_over() {
     if (is_failure(status) || status == kPostCopyCut) {
       co_return fail(Errc::io, "QEMU's migration: {} {}", status, text_at(*object, "error-desc"));
     }
-    (void)co_await qmp->wait_event(mark, is_about_migration, status == kPostCopy ? kSoon : kPoll);
+    const Nanos limit = status == kPostCopy ? kSoon : kPoll;
+    (void)co_await qmp->wait_event(mark, is_about_migration, limit);
   }
 }
 
@@ -382,7 +383,8 @@ sys::Task<Result<>> QemuMachine::wait_loaded() {
       const auto runstate = co_await query_runstate();
       if (runstate && *runstate != "inmigrate") co_return Result<>{};
     }
-    (void)co_await qmp->wait_event(mark, is_about_migration, *status == kPostCopy ? kSoon : kPoll);
+    const Nanos limit = *status == kPostCopy ? kSoon : kPoll;
+    (void)co_await qmp->wait_event(mark, is_about_migration, limit);
   }
 }
 
