@@ -1,4 +1,4 @@
-// A stream that gives bytes of an input in pieces, and takes what is written.
+// A stream that gives bytes of an input in pieces, and keeps what is written.
 #pragma once
 
 #include "sys/stream.h"
@@ -19,13 +19,23 @@ class ByteStream final : public sys::Stream {
     rest_ = rest_.subspan(size);
     co_return size;
   }
-  [[nodiscard]] sys::Task<Result<>> write(ByteView /*bytes*/) override { co_return Result<>{}; }
+  // Errors: exhausted beyond kMostWritten: few bytes may stand for many.
+  [[nodiscard]] sys::Task<Result<>> write(ByteView bytes) override {
+    if (written_.size() + bytes.size() > kMostWritten) co_return fail(Errc::exhausted, "written enough");
+    append(written_, bytes);
+    co_return Result<>{};
+  }
   [[nodiscard]] sys::Task<Result<>> shutdown_write() override { co_return Result<>{}; }
   void close() override { rest_ = {}; }
 
+  [[nodiscard]] ByteView written() const { return written_; }
+
  private:
+  static constexpr std::size_t kMostWritten = 1024UL * 1024;
+
   ByteView rest_;
   std::size_t piece_bytes_;
+  ByteVector written_;
 };
 
 }  // namespace godwit::fuzz

@@ -65,7 +65,7 @@ class Mutator {
     const auto place = below(out.size() + 1);
     const auto length = 1 + below(std::min<std::size_t>(out.size() - place, 16));
     const auto& other = seeds_[below(seeds_.size())];
-    switch (below(6)) {
+    switch (below(11) / 2) {  // what cuts off the rest is the rarest
       case 0:
         if (place < out.size()) out[place] ^= static_cast<std::uint8_t>(1U << below(8));
         break;

@@ -6,7 +6,7 @@ namespace godwit::sim {
 namespace {
 
 constexpr std::string_view kHostsOption = "--dhcp-hostsdir=";
-constexpr std::size_t kFileLimit = 1024 * 1024;
+constexpr std::size_t kFileLimit = 1024UL * 1024;
 
 }  // namespace
 

@@ -10,8 +10,8 @@ class PostCopySuite : public MachineSuite<Rig> {
  public:
   // Slow enough that no first round ends before it is told to, and fast enough that what is left comes in a few
   // seconds.
-  static constexpr std::uint64_t kRate = 16 * 1024 * 1024;
-  static constexpr std::uint64_t kCrawl = 256 * 1024;
+  static constexpr std::uint64_t kRate = 16UL * 1024 * 1024;
+  static constexpr std::uint64_t kCrawl = 256UL * 1024;
 
   void with_allowed_source(typename MachineSuite<Rig>::Story story) {
     this->rig.allow_post_copy(true);

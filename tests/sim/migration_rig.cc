@@ -88,7 +88,7 @@ class FakeSource final : public migrate::SourceGuest {
     if (!qemu) co_return pass(qemu);
     wire::MigrationProgress progress;
     progress.memory_sent_bytes = (*qemu)->sent_bytes;
-    progress.memory_remaining_bytes = 1024 * 1024;
+    progress.memory_remaining_bytes = 1024UL * 1024;
     progress.rounds = (*qemu)->rounds;
     co_return progress;
   }
