@@ -188,7 +188,7 @@ struct ResponseReader::Impl {
 ResponseReader::ResponseReader(bool to_head, std::size_t body_bytes, std::function<void(std::string)> on_chunk)
     : impl_(std::make_unique<Impl>()) {
   auto& parser = impl_->parser;
-  parser.eager(true);
+  parser.eager(false);  // until its header is read: see feed()
   parser.header_limit(kResponseHeaderBytes);
   impl_->limit_bytes = body_bytes;
   impl_->on_chunk = std::move(on_chunk);
@@ -207,7 +207,17 @@ ResponseReader::ResponseReader(bool to_head, std::size_t body_bytes, std::functi
 ResponseReader::~ResponseReader() = default;
 
 Result<> ResponseReader::feed(std::string& buffer) {
-  const auto error = put_all(impl_->parser, buffer);
+  auto& parser = impl_->parser;
+  boost::system::error_code error;
+  while (!error && !buffer.empty() && !parser.is_header_done()) {
+    const auto count = parser.put(boost::asio::buffer(buffer), error);
+    buffer.erase(0, count);
+  }
+  if (error == http::error::need_more) return {};
+  // Beast would make room for whatever length it is told.
+  if (!error && parser.content_length().value_or(0) > impl_->limit_bytes) error = http::error::body_limit;
+  parser.eager(true);
+  if (!error) error = put_all(parser, buffer);
   if (!error && impl_->parser.get().body().size() <= impl_->limit_bytes) return {};
   return fail(Errc::protocol, "the response is no HTTP of ours: {}", error ? error.message() : "its body is too large");
 }

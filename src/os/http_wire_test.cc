@@ -88,6 +88,15 @@ TEST(HttpWire, AServerThatHangsUpWithoutAnAnswerIsUnavailable) {
   EXPECT_EQ(reader.feed_end().error().code, Errc::unavailable);
 }
 
+TEST(HttpWire, NoRoomIsMadeForALengthThatIsRefused) {
+  for (const bool watched : {false, true}) {
+    auto on_chunk = [](const std::string&) {};
+    ResponseReader reader(false, 1000, watched ? std::function<void(std::string)>(on_chunk) : nullptr);
+    std::string buffer = "HTTP/1.1 200 OK\r\ncontent-length: 9999999999999999\r\n\r\nx";
+    EXPECT_FALSE(reader.feed(buffer));
+  }
+}
+
 TEST(HttpWire, AnEndlessResponseIsRefused) {
   ResponseReader reader(false, 1000, {});
   std::string buffer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x');

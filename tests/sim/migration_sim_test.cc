@@ -90,7 +90,7 @@ TEST(PostCopySim, WhereItWasNotAskedForItIsNotTried) {
   const bool settled =
       rig.world.run_until([&] { return rig.phase("a1") == MigrationPhase::aborted && rig.settled(); }, Seconds{120});
   ASSERT_TRUE(settled) << rig.describe();
-  EXPECT_EQ(rig.told["a1"].cost.tried, std::vector<std::string>{"a pause of 100 ms", "auto-converge"});
+  EXPECT_EQ(rig.told["a1"].cost.tried, (std::vector<std::string>{"a pause of 100 ms", "auto-converge"}));
 }
 
 // ---- faults
