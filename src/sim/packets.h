@@ -1,5 +1,5 @@
-// What a simulated switch moves packets with: datagrams between hosts, and devices that are names. Guests send no frames:
-// what counts here is what switches say to each other, and when a device is there.
+// What a simulated switch moves packets with: datagrams between hosts, and devices that are names. Guests send no
+// frames: what counts here is what switches say to each other, and when a device is there.
 #pragma once
 
 #include "sim/host.h"

@@ -36,7 +36,9 @@ void Accident::happen(Fault fault) {
 
 Millis Accident::span() { return Millis{kLeastSpan_ms + static_cast<std::int64_t>(rig_.world.draw_below(kSpans_ms))}; }
 
-void Accident::after(Nanos span, std::function<void()> what) { rig_.world.at(rig_.world.now() + span, std::move(what)); }
+void Accident::after(Nanos span, std::function<void()> what) {
+  rig_.world.at(rig_.world.now() + span, std::move(what));
+}
 
 void Accident::crash(const std::string& host, const std::string& process) {
   rig_.kill(host, process);

@@ -13,8 +13,8 @@ enum class Fault : std::uint8_t {
   destination_agent,
   source_qemu,
   destination_qemu,
-  wan,          // hosts and clouds alike
-  hosts_only,   // the hosts lose each other; the destination reaches the source's cloud
+  wan,                   // hosts and clouds alike
+  hosts_only,            // the hosts lose each other; the destination reaches the source's cloud
   source_cloud_cut_off,  // of the destination's host
   source_cloud,
   destination_cloud,
