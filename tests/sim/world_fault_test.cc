@@ -90,7 +90,7 @@ TEST(WorldFaults, EveryFaultInEveryPhaseLeavesOneCopyAndNoWriteLost) {
 }
 
 TEST(WorldFaults, ManyFaultsAtOnceLeaveOneCopyAndNoWriteLost) {
-  constexpr std::uint64_t kSeeds = 300;
+  constexpr std::uint64_t kSeeds = 120;
   Report report;
   for (std::uint64_t seed = 10'000; seed < 10'000 + kSeeds; ++seed) {
     std::mt19937_64 random(seed);

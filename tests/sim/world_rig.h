@@ -57,7 +57,7 @@ class WorldRig final {
 
   // ---- what is
   [[nodiscard]] wire::ClusterView view();  // empty while there is none, or no sky
-  [[nodiscard]] std::vector<std::string> instances() const { return instances_; }
+  [[nodiscard]] const std::vector<std::string>& instances() const { return instances_; }
   // The furthest that either side says, or sky, where neither remembers it.
   [[nodiscard]] wire::MigrationPhase phase(const std::string& migration);
   [[nodiscard]] std::optional<wire::MigrationReport> report(const std::string& host, const std::string& migration);

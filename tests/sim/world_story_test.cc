@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace godwit::simtest {
 namespace {
 
@@ -43,6 +45,45 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
   ASSERT_TRUE(rig.call("DELETE", "/v1/clusters/" + kCluster));
   ASSERT_TRUE(rig.world.run_until([&] { return rig.all_gone() && rig.view().name.empty(); }, Seconds{60})) << show(rig);
   EXPECT_EQ(rig.guests.problem(), "");
+}
+
+// A source that its destination never hears from again, since neither cloud introduces the hosts any more.
+TEST(WorldStory, TheRecordOfAMigrationThatNobodyAsksForIsDroppedInTheEnd) {
+  WorldRig rig(17);
+  ASSERT_TRUE(rig.create_cluster({"cloud-a"})) << show(rig);
+  const auto ordered = rig.migrate("cloud-b");
+  ASSERT_TRUE(ordered) << ordered.error().message;
+  const auto connecting = [&] { return rig.phase(ordered->migrations[0].id) >= wire::MigrationPhase::connecting; };
+  ASSERT_TRUE(rig.world.run_until(connecting, Seconds{30}));
+  rig.kill("a1", "agent");
+  rig.start("a1", "agent");
+  ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{300})) << show(rig);
+  const auto dropped = [&] { return rig.migrations_of("a1").empty() && rig.migrations_of("b1").empty(); };
+  EXPECT_TRUE(rig.world.run_until(dropped, Seconds{3'700})) << rig.describe();
+}
+
+// Whatever is restarted, nothing that runs stops: the guests write on, and all that is known of them is rebuilt.
+TEST(WorldStory, EveryProcessRestartsAtRandomTimesAndNoInstanceStops) {
+  for (std::uint64_t seed = 100; seed < 105; ++seed) {
+    WorldRig rig(seed, two_hosts_each());
+    rig.world.keep_trace(true);
+    ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-b", "cloud-a"})) << show(rig);
+    ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{10})) << show(rig);
+    for (int i = 0; i < 30; ++i) {
+      const auto& [host, process] = rig.processes()[rig.world.draw_below(rig.processes().size())];
+      rig.kill(host, process);
+      const auto away = Millis{static_cast<std::int64_t>(rig.world.draw_below(2'000))};
+      rig.world.at(rig.world.now() + away, [&rig, host, process] { rig.start(host, process); });
+      const auto stopped = [&] {
+        return std::any_of(rig.instances().begin(), rig.instances().end(),
+                           [&](const auto& instance) { return rig.guests.running(instance) != 1; });
+      };
+      const Millis until_next{static_cast<std::int64_t>(rig.world.draw_below(1'000))};
+      ASSERT_FALSE(rig.world.run_until(stopped, until_next)) << show(rig);
+    }
+    ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{120})) << show(rig);
+    EXPECT_EQ(rig.guests.problem(), "");
+  }
 }
 
 }  // namespace
