@@ -159,6 +159,7 @@ wire::HostReport Agent::report() const {
     if (!instance->gone()) report.instances.push_back(instance->report());
   }
   report.migrations = migrations_.reports();
+  report.unsettled = migrations_.unsettled();
   report.seen_generation = desired_.generation;
   return report;
 }

@@ -193,6 +193,21 @@ TEST_F(CloudMigrations, AnAbortedOneLeavesNothingBehind) {
   EXPECT_TRUE(ticket(ticket_request(show(a, instance_id(1)).value(), 2))) << "and it can be tried again";
 }
 
+TEST_F(CloudMigrations, TheTwoHostsBelieveEachOtherUntilBothKnowTheEnd) {
+  under_way(1, 1);
+  b1.report.unsettled = {migration_id(1)};
+  b1.say(migration_id(1), MigrationRole::destination, MigrationPhase::aborted);
+  EXPECT_TRUE(b1.desired.networks.empty());
+  ASSERT_EQ(b1.desired.trusted.size(), 2U) << "the source may not have heard yet that it was given up";
+  EXPECT_EQ(b1.desired.trusted[0].cloud, "cloud-a");
+  b1.report.unsettled.clear();
+  b1.sync();
+  EXPECT_EQ(b1.desired.trusted.size(), 1U);
+  b1.report.unsettled = {migration_id(7)};
+  b1.sync();
+  EXPECT_EQ(b1.desired.trusted.size(), 1U) << "one that is unknown opens no door";
+}
+
 TEST_F(CloudMigrations, ADestinationThatHasNoRecordHasDroppedIt) {
   under_way(1, 1);
   sphere.advance(Seconds{29});

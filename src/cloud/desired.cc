@@ -115,7 +115,14 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
                                            host_name, core.now_ms())) {
     networks.insert(row.network);
   }
-  desired.trusted = trusted_on(sql, core, {networks.begin(), networks.end()});
+  // Without the last word of a migration the other side stays in doubt: until it has it, the two must find each other,
+  // though the instance, and with it the network, may have left this host.
+  auto believed = networks;
+  for (const auto& id : host->report.unsettled) {
+    const auto row = select_one<MigrationRow>(sql, "id = $1 AND host = $2", id, host_name);
+    if (row) believed.insert(row->network);
+  }
+  desired.trusted = trusted_on(sql, core, {believed.begin(), believed.end()});
   for (const auto& id : networks) {
     auto row = select_one<NetworkRow>(sql, "id = $1", id);
     if (row) desired.networks.push_back(with_own_locations(sql, core, std::move(row->body)));

@@ -19,6 +19,7 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   }
   if (report.instances.size() > kInstancesPerReport) return bad("has more than 4096 instances");
   if (report.migrations.size() > kInstancesPerReport) return bad("has more than 4096 migrations");
+  if (report.unsettled.size() > kInstancesPerReport) return bad("has more than 4096 unsettled migrations");
   if (report.images.size() > 1024 || report.machine_types.size() > 1024 || report.cpu_models.size() > 4096) {
     return bad("has more images, machine types or CPU models than a host can have");
   }
@@ -27,6 +28,9 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   }
   for (const auto& each : report.migrations) {
     if (!is_id("mig", each.id)) return bad("migrations: an id must be mig- and 17 hex digits");
+  }
+  for (const auto& each : report.unsettled) {
+    if (!is_id("mig", each)) return bad("unsettled: an id must be mig- and 17 hex digits");
   }
   return {};
 }

@@ -13,6 +13,7 @@ namespace godwit::migrate {
 namespace {
 
 constexpr std::size_t kGreetings = 64;         // connections that have not said what they want, at a time
+constexpr std::size_t kUnsettledLimit = 4096;  // as many as a report may have
 constexpr std::size_t kForgottenLimit = 4096;  // ids, remembered against an order that was under way
 
 bool is_open(const Record& record) { return !record.ballot.carried_out; }
@@ -46,6 +47,7 @@ class Service::Impl {
   Standing standing(const std::string& instance) const;
   std::vector<Arrival> arrivals() const;
   std::vector<wire::MigrationReport> reports() const;
+  std::vector<std::string> unsettled() const;
   void forget(const std::string& migration);
   void set_self(Self self) { context_.self = std::move(self); }
 
@@ -201,6 +203,18 @@ std::vector<wire::MigrationReport> Service::Impl::reports() const {
     if (!each->record().forgotten) reports.push_back(each->report());
   }
   return reports;
+}
+
+std::vector<std::string> Service::Impl::unsettled() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, each] : sources_) {
+    if (!each->record().ballot.settled && ids.size() < kUnsettledLimit) ids.push_back(id);
+  }
+  for (const auto& [id, each] : destinations_) {
+    const Record& record = each->record();
+    if (record.promised && !record.ballot.settled && ids.size() < kUnsettledLimit) ids.push_back(id);
+  }
+  return ids;
 }
 
 // ---- orders: this host as the source
@@ -424,6 +438,7 @@ void Service::order(const Order& order) { impl_->order(order); }
 Standing Service::standing(const std::string& instance) const { return impl_->standing(instance); }
 std::vector<Arrival> Service::arrivals() const { return impl_->arrivals(); }
 std::vector<wire::MigrationReport> Service::reports() const { return impl_->reports(); }
+std::vector<std::string> Service::unsettled() const { return impl_->unsettled(); }
 void Service::forget(const std::string& migration) { impl_->forget(migration); }
 void Service::set_self(Self self) { impl_->set_self(std::move(self)); }
 

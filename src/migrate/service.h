@@ -7,7 +7,7 @@
 //   service.start(std::move(listener)); // takes up what was open, and accepts
 //   each round:  for (order : desired.migrations) service.order({order, spec, location_version});
 //                for each instance: standing(id) says what may be done with it
-//                report.migrations = service.reports();
+//                report.migrations = service.reports(); report.unsettled = service.unsettled();
 //                a report whose phase is final and which the cloud has answered: service.forget(id)
 #pragma once
 
@@ -77,6 +77,8 @@ class Service final {
   [[nodiscard]] Standing standing(const std::string& instance) const;
   [[nodiscard]] std::vector<Arrival> arrivals() const;
   [[nodiscard]] std::vector<wire::MigrationReport> reports() const;
+  // Migrations whose other side may still come for our word, or we for its: the two hosts must believe each other.
+  [[nodiscard]] std::vector<std::string> unsettled() const;
 
   // The cloud has recorded the final report of this migration, and the agent has taken over its arrival. Dropped as
   // soon as the other side doesn't need our answer any more. Nothing happens for one that is not final.

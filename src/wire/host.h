@@ -42,12 +42,13 @@ struct HostReport {
   std::vector<ImageReport> images;
   std::vector<InstanceReport> instances;
   std::vector<MigrationReport> migrations;
+  std::vector<std::string> unsettled;  // migrations, ended or not, of which the other side may have to be told or asked
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
-                       overlay_ip, overlay_port, images, instances, migrations, seen_generation, wait_ms))
+                       overlay_ip, overlay_port, images, instances, migrations, unsettled, seen_generation, wait_ms))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 

@@ -10,7 +10,7 @@ from rig.net import enter
 
 PORT = 7000
 RECORDS = 48  # written round and round, each time with a higher version: few, so that a migration has little to copy
-WRITE_EVERY_S = 0.02
+WRITE_EVERY_S = 0.1
 CONNECT_LIMIT_S, SILENCE_LIMIT_S = 1, 2
 
 

@@ -13,7 +13,7 @@ import time
 
 BEAT = re.compile(rb"beat (\d+) (\d+) \.\r?\n")
 EVERY_S = 0.005
-BEAT_EVERY_S = 0.02
+BEAT_EVERY_S = 0.04
 
 
 def beating(nonce):

@@ -1,7 +1,9 @@
 """One host of a lab with all of Godwit in it: its agent and QEMUs to be frozen and killed, its records to be read."""
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -92,6 +94,12 @@ class LabHost:
             return json.loads((self.state / "migrations" / f"{migration}.json").read_text(encoding="utf-8"))["ballot"]
         except (OSError, ValueError):
             return {"vote": "unknown", "decision": "none", "carried_out": False}
+
+    def vote_of_cloud(self, migration):
+        database = self.lab.directory / "clouds" / self.cloud / "cloud.db"
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+            row = opened.execute("SELECT vote FROM migrations WHERE id = ? AND role = 'source'", (migration,)).fetchone()
+        return row[0] if row else "unknown"
 
     def log_path(self):
         return self.lab.directory / "log" / f"{self.name}.agent.log"  # of every agent that was started here

@@ -1,4 +1,4 @@
-"""One migration between two hosts of a lab, and the three stretches of its switchover, each held for as long as one likes.
+"""One migration between two hosts of a lab, and the stretches of its switchover, each held for as long as one likes.
 
 The stretches are parted by the votes of docs/protocols/migration.md, which the hosts' records tell. A moment is held by freezing
 the process that must take the next step; the WAN's round trip is the time there is for it. Each function returns while its
@@ -8,6 +8,8 @@ from rig.lab_host import Missed, look_until
 
 MOVE_LIMIT_S = 90
 VOTE_LIMIT_S = 5
+VOTED = ("released", "aborted")
+DOWNTIME_MS = 1000  # one round of memory and the pause: how quick it is, is not looked at here
 
 
 class Move:
@@ -16,7 +18,8 @@ class Move:
     def __init__(self, lab, member, instance, source, destination):
         self.lab, self.instance, self.source, self.destination = lab, instance, source, destination
         self.logged = source.log_size()
-        self.id = lab.cli("instance", "migrate", member, "--to", destination.cloud, "--no-wait")["migrations"][0]["id"]
+        asked = lab.cli("instance", "migrate", member, "--to", destination.cloud, "--downtime", DOWNTIME_MS, "--no-wait")
+        self.id = asked["migrations"][0]["id"]
 
     def has_begun(self, phase):
         return f"migrate {self.id}: {phase}\n" in self.source.log(self.logged)
@@ -48,12 +51,21 @@ def before_prepared(move):
     expect("the votes", move.votes(), ("none", "none"))
 
 
-def after_released(move):
-    """The source has voted; the destination's agent has not heard of it. Neither speaks."""
+def after_voted(move):
+    """The source has voted; nobody has heard of it, unless its cloud, which it asks next."""
     giving, taking = move.source.agent(), move.destination.agent()
-    look_until("prepared", lambda: move.vote(move.destination) == "prepared", MOVE_LIMIT_S)
+    look_until("the source's vote", lambda: move.vote(move.source) in VOTED, MOVE_LIMIT_S)
+    move.source.freeze(giving)
     move.destination.freeze(taking)
-    look_until("released", lambda: move.vote(move.source) != "none", VOTE_LIMIT_S)
+    expect("the votes", move.votes(), ("released", "prepared"))
+
+
+def after_released(move):
+    """The source and its cloud have voted; the destination's agent has not heard of it."""
+    giving, taking = move.source.agent(), move.destination.agent()
+    look_until("the source's vote", lambda: move.vote(move.source) in VOTED, MOVE_LIMIT_S)
+    move.destination.freeze(taking)
+    look_until("the vote of the source's cloud", lambda: move.source.vote_of_cloud(move.id) in VOTED, VOTE_LIMIT_S)
     move.source.freeze(giving)
     expect("the votes", move.votes(), ("released", "prepared"))
 
