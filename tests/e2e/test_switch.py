@@ -18,6 +18,7 @@ from rig.switch import MTU, Guest, Host, Records, Segment, configure, echo, wait
 UDP_HEADERS = 28
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 RESTART_LIMIT_MS = 200
+KNOWN_LIMIT_S = 10
 
 
 def check(holds, what):
@@ -125,6 +126,16 @@ def pair_frames(sender, receiver, segment, peer_host):
                (segment.id(), sender.mac, receiver.mac))
 
 
+def comes_to_know(host, instance, where):
+    """What a switch has not heard it is told again."""
+    deadline = time.monotonic() + KNOWN_LIMIT_S
+    while time.monotonic() < deadline:
+        members = host.ask(op="locations")["networks"][0]["members"]
+        if next(m for m in members if m["instance"] == instance)["location"]["host"] == where:
+            return True
+    return False
+
+
 def stream_survives_a_move(segment, guests, hosts):
     mover, peer = guests[0], guests[2]
     streams = [Records(mover, peer), Records(peer, mover)]
@@ -137,13 +148,13 @@ def stream_survives_a_move(segment, guests, hosts):
         reply, began = move(segment, mover, source, destination, version)
         for stream in streams:
             stream.wait(50)
-        check(reply["acknowledged"] == reply["peers"] > 0,
-              f"move to {destination.name}: {reply['peers']} peers told in {reply['waited_ms']:.1f} ms")
+        # How many answer within a round trip and 10 ms is the machine's business; nobody is waited for longer.
+        check(reply["acknowledged"] <= reply["peers"] == len(hosts) - 1,
+              f"move to {destination.name}: {reply['acknowledged']} of {reply['peers']} peers answered in {reply['waited_ms']:.1f} ms")
         for stream, what in zip(streams, ("from", "to")):
             print(f"  longest silence {what} the instance: {stream.gap_ms(began):.0f} ms")
         for host in hosts:
-            known = next(m for m in host.ask(op="locations")["networks"][0]["members"] if m["instance"] == mover.instance)
-            check(known["location"]["host"] == destination.name, f"{host.name} knows")
+            check(comes_to_know(host, mover.instance, destination.name), f"{host.name} knows")
     return streams
 
 
