@@ -308,6 +308,20 @@ def play_all(stage, cases):
     print(f"  {stage.writer.count} writes, {stage.boots} boots, {len(stage.copies.order)} copies ran, one after the other")
 
 
+def play_and_tell(stage, cases):
+    """With what there is to see, when it went wrong."""
+    try:
+        with stage.writer:
+            play_all(stage, cases)
+    except BaseException:
+        for host in (stage.here, stage.there):
+            print(f"--- the agent of {host.name}:\n{host.log()[-4000:]}", file=sys.stderr)
+        print(f"--- the consoles:\n{stage.copies.last_words()}", file=sys.stderr)
+        raise
+    finally:
+        stage.thaw()
+
+
 def main():
     options = arguments()
     if os.geteuid() != 0:
@@ -319,15 +333,8 @@ def main():
         config.flush()
         with Lab(f"flt{os.getpid()}", options.godwit, [options.images / "tiny"], config.name) as lab:
             stage = Stage(lab)
-            try:
-                with stage.copies, stage.writer:
-                    play_all(stage, cases)
-            except BaseException:
-                for host in (stage.here, stage.there):
-                    print(f"--- the agent of {host.name}:\n{host.log()[-4000:]}", file=sys.stderr)
-                raise
-            finally:
-                stage.thaw()
+            with stage.copies:
+                play_and_tell(stage, cases)
     print("migration_faults: passed")
 
 

@@ -33,6 +33,9 @@ class Console:
         grown, self.size = size > self.size, size
         return grown
 
+    def end(self):
+        return os.pread(self.descriptor, 800, max(0, self.size - 800)).decode(errors="replace")
+
     def beats(self):
         """{nonce: [number, …]} in the order in which they were written."""
         found = {}
@@ -109,6 +112,11 @@ class Copies(threading.Thread):
         """How much all copies together have said: it stands still when none runs."""
         with self._changed:
             return sum(console.size for console in self.known.values())
+
+    def last_words(self):
+        """The end of what each of the last copies has said, for people."""
+        with self._changed:
+            return "\n".join(f"{console.host}: …{console.end()}" for console in self.order[-3:])
 
     def problems(self):
         """What was seen of two copies; empty when all is well."""
