@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <random>
 
 namespace godwit::simtest {
@@ -90,9 +91,11 @@ TEST(WorldFaults, EveryFaultInEveryPhaseLeavesOneCopyAndNoWriteLost) {
 }
 
 TEST(WorldFaults, ManyFaultsAtOnceLeaveOneCopyAndNoWriteLost) {
-  constexpr std::uint64_t kSeeds = 120;
+  // For a night, GODWIT_SEEDS=5000.
+  const char* wanted = std::getenv("GODWIT_SEEDS");
+  const std::uint64_t seeds = wanted ? std::strtoull(wanted, nullptr, 10) : 120;
   Report report;
-  for (std::uint64_t seed = 10'000; seed < 10'000 + kSeeds; ++seed) {
+  for (std::uint64_t seed = 10'000; seed < 10'000 + seeds; ++seed) {
     std::mt19937_64 random(seed);
     std::vector<Fault> faults;
     for (auto left = 1 + random() % 3; left > 0; --left) faults.push_back(static_cast<Fault>(random() % kFaults));
