@@ -5,7 +5,7 @@ from disk import Export, Mirror
 from memory import Incoming, Outgoing
 from monitor import Refused
 
-SILENT = ("qmp_capabilities", "migrate-set-parameters")
+SILENT = ("qmp_capabilities", "migrate-set-parameters", "blockdev-reopen")
 
 
 def unix_path(uri):

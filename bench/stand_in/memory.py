@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 PAGE, PAGES = 4096, 256  # in one part of the stream
+DIFFERENT = 8  # parts: no compressor of ours looks back so far
 RAM_SECTION, DEVICE_SECTION = 2, 3
 DEVICE_BYTES = 40_000
 BLOCK = b"\x06pc.ram"
@@ -38,11 +39,12 @@ class Pages:
     """A part of PAGES pages, no two of a guest's alike, made again in place: Python is to be no slower than the agents."""
 
     def __init__(self):
-        page = U64.pack(0) + os.urandom(PAGE - 8)
         first = U64.pack(0) + BLOCK
         self.offsets = [0] + [len(first) + PAGE + each * (8 + PAGE) for each in range(PAGES - 1)]
         self.pages = [len(first)] + [offset + 8 for offset in self.offsets[1:]]
-        self.bytes = bytearray(first + page + (U64.pack(0) + page) * (PAGES - 1))
+        self.bytes = bytearray(first + os.urandom(PAGE))
+        for _ in range(PAGES - 1):
+            self.bytes += U64.pack(0) + os.urandom(PAGE)
 
     def at(self, address):
         for number, (record, page) in enumerate(zip(self.offsets, self.pages)):
@@ -102,8 +104,10 @@ class Outgoing:
         total, touched = self.machine.memory_bytes, touched_bytes()
         self.send(b"QEVM" + struct.pack(">I", 3) + b"\x07" + struct.pack(">I", 10) + b"pc-q35-7.2")
         self.send(part(1, U64.pack(total | MEM_SIZE) + BLOCK + U64.pack(total), b"ram"))
-        pages, measured = Pages(), (time.monotonic(), 0)
+        parts = [Pages() for _ in range(DIFFERENT)]
+        measured = (time.monotonic(), 0)
         for address in range(0, total, PAGE * PAGES):
+            pages = parts[address // (PAGE * PAGES) % DIFFERENT]
             self.send(part(2, pages.at(address) if address < touched else zeros_at(address)))
             self.left_bytes = total - address
             since = time.monotonic() - measured[0]

@@ -23,6 +23,7 @@ Result<> judge(const wire::MigrationList& list, const std::map<std::string, std:
     const auto name = names.find(each.instance);
     auto& which = each.phase == wire::MigrationPhase::in_doubt ? doubtful : failed;
     which += (which.empty() ? "" : ", ") + (name == names.end() ? each.instance : name->second);
+    if (!each.error.empty()) which += " (" + each.error + ")";
   }
   if (!doubtful.empty()) {
     return fail(Errc::in_doubt, "migrate: {} in doubt{}", doubtful, failed.empty() ? "" : ", and not moved: " + failed);
