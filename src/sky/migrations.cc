@@ -63,8 +63,10 @@ Result<wire::MigrationList> Migrations::move(Cluster& cluster, const wire::MoveR
     }
   }
   // Checked whole before any is drawn: a request is taken or refused as one.
-  std::stable_sort(members.begin(), members.end(),
-                   [](const auto* a, const auto* b) { return memory_of(*a) > memory_of(*b); });
+  // The biggest first; else as the cluster has them (they are elements of one vector).
+  std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
+    return memory_of(*a) != memory_of(*b) ? memory_of(*a) > memory_of(*b) : a < b;
+  });
   std::vector<MigrationRecord> drawn;
   for (const auto* member : members) {
     auto record = draw(cluster, *member, request);

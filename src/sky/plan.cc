@@ -95,8 +95,10 @@ Result<std::vector<Room>> candidates(const wire::ClusterSpec& spec, const std::v
                 spec.name);
   }
   if (rooms.empty()) return fail(Errc::unavailable, "cluster {}: no cloud can be reached{}", spec.name, problems);
-  std::stable_sort(rooms.begin(), rooms.end(), [&](const Room& a, const Room& b) {
-    return price_of(*a.account, spec.type) < price_of(*b.account, spec.type);
+  std::sort(rooms.begin(), rooms.end(), [&](const Room& a, const Room& b) {
+    const auto price_a = price_of(*a.account, spec.type);
+    const auto price_b = price_of(*b.account, spec.type);
+    return price_a != price_b ? price_a < price_b : a.account->cloud < b.account->cloud;
   });
   return rooms;
 }
