@@ -1,0 +1,74 @@
+// The pages that this host has sent or received, immutable, on disk: what references and deltas are relative to.
+// In memory are only indexes. A store that was lost costs ratio only: nothing in it is the one copy of anything.
+#pragma once
+
+#include "content/blocks.h"
+#include "sys/page_file.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace godwit::content {
+
+// Grows by one an appended page, and is never used again. 0: none.
+using PageId = std::uint64_t;
+// A dedup domain, as this store numbers it: content of one is never found from another.
+using Domain = std::uint32_t;
+
+struct StoreLimits {
+  std::uint64_t disk_bytes{4ULL << 30U};
+  std::uint64_t index_bytes{96ULL << 20U};
+};
+
+// Values, for people and for tests.
+struct StoreUse {
+  std::uint64_t pages{0};
+  std::uint64_t disk_bytes{0};
+  std::uint64_t index_bytes{0};
+  std::uint64_t evicted_pages{0};
+};
+
+// 64-bit XXH3: a prefilter, never an identity.
+[[nodiscard]] std::uint64_t fingerprint_of(ByteView page);
+
+class Store final {
+ public:
+  // Segments live in `directory`, which is emptied: nothing outlives a process. `files` outlives the store.
+  Store(sys::PageFiles& files, std::string directory, StoreLimits limits);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  [[nodiscard]] Domain domain(const std::string& tenant);
+
+  // Keeps a copy. Where the disk's limit is reached, the oldest pages that nobody has pinned go first.
+  // Errors: exhausted (all is pinned), io.
+  [[nodiscard]] Result<PageId> append(Domain domain, ByteView page, std::uint64_t fingerprint);
+  // Errors: not_found (evicted, or of another domain), io.
+  [[nodiscard]] Result<> read(Domain domain, PageId id, ByteSpan into) const;
+
+  // One that is equal, byte for byte; 0 where there is none.
+  [[nodiscard]] PageId find(Domain domain, ByteView page, std::uint64_t fingerprint) const;
+  // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
+  [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
+
+  // Pages from `id` on are not evicted while the pin lives.
+  class Pin;
+  [[nodiscard]] std::unique_ptr<Pin> pin(PageId id);
+  [[nodiscard]] PageId next() const;  // the id that the next page gets
+  [[nodiscard]] StoreUse use() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+class Store::Pin {
+ public:
+  virtual ~Pin() = default;
+};
+
+}  // namespace godwit::content
