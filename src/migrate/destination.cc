@@ -22,9 +22,10 @@ void Destination::begin(std::unique_ptr<sys::PeerStream> control, std::vector<st
   const auto both = std::find_if(context_.encodings.begin(), context_.encodings.end(), [&](const auto* each) {
     return std::find(encodings.begin(), encodings.end(), each->name()) != encodings.end();
   });
-  encoding_ = both == context_.encodings.end() ? context_.encodings.back() : *both;
+  auto& encoding = both == context_.encodings.end() ? *context_.encodings.back() : **both;
+  transfer_ = encoding.arrive({record_.spec.tenant, record_.spec.image_sha256, record_.source.certificate_name});
   gate_.spawn(keep_time());
-  course_gate_.spawn(run_course(std::move(control), std::string(encoding_->name())));
+  course_gate_.spawn(run_course(std::move(control), std::string(encoding.name())));
 }
 
 void Destination::restore() {
@@ -118,7 +119,7 @@ sys::Task<Result<>> Destination::carry_one(Channel channel, std::string nonce, s
   auto local = co_await context_.runtime.local.dial(path);
   if (!local) co_return pass(local);
   std::unique_ptr<sys::Stream> far = std::move(wan);
-  co_return co_await carry_to_destination(*encoding_, channel, std::move(far), std::move(*local));
+  co_return co_await transfer_->carry(channel, std::move(*local), std::move(far));
 }
 
 // ---- the control channel

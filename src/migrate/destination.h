@@ -62,7 +62,7 @@ class Destination final {
   wire::MigrationPhase phase_{wire::MigrationPhase::preparing};
   wire::MigrationProgress progress_;
   std::string nonce_;  // empty: no data channel may join
-  Encoding* encoding_{nullptr};
+  std::unique_ptr<Transfer> transfer_;
   int connections_{0};
   int memory_connections_{0};
   TimePoint memory_ended_at_;  // the last of them

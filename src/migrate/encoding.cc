@@ -50,15 +50,15 @@ sys::Task<Result<>> guard(sys::Task<Result<>> direction, sys::Stream& local, sys
   co_return ended;
 }
 
-sys::Task<Result<>> carry(std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
-                          sys::Task<Result<>> forth, sys::Task<Result<>> back) {
+}  // namespace
+
+sys::Task<Result<>> carry_both(std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
+                               sys::Task<Result<>> forth, sys::Task<Result<>> back) {
   using namespace boost::asio::experimental::awaitable_operators;
   auto both = guard(std::move(forth), *local, *wan) && guard(std::move(back), *local, *wan);
   const auto [there, home] = co_await std::move(both);
   co_return there ? home : there;
 }
-
-}  // namespace
 
 sys::Task<Result<>> PlainEncoding::encode(Channel, sys::Stream& local, sys::Stream& wan, std::uint64_t& wan_bytes) {
   return copy(local, wan, wan_bytes);
@@ -68,18 +68,43 @@ sys::Task<Result<>> PlainEncoding::decode(Channel, sys::Stream& wan, sys::Stream
   return copy_uncounted(wan, local);
 }
 
-sys::Task<Result<>> carry_from_source(Encoding& encoding, Channel channel, std::unique_ptr<sys::Stream> local,
-                                      std::unique_ptr<sys::Stream> wan, std::uint64_t& wan_bytes) {
-  auto forth = encoding.encode(channel, *local, *wan, wan_bytes);
-  auto back = copy_uncounted(*wan, *local);
-  return carry(std::move(local), std::move(wan), std::move(forth), std::move(back));
-}
+namespace {
 
-sys::Task<Result<>> carry_to_destination(Encoding& encoding, Channel channel, std::unique_ptr<sys::Stream> wan,
-                                         std::unique_ptr<sys::Stream> local) {
-  auto forth = encoding.decode(channel, *wan, *local);
-  auto back = channel == Channel::disk ? answer_disk(*local, *wan) : copy_uncounted(*local, *wan);
-  return carry(std::move(local), std::move(wan), std::move(forth), std::move(back));
-}
+class LeavingStreams final : public Transfer {
+ public:
+  explicit LeavingStreams(StreamEncoding& encoding) : encoding_(encoding) {}
+  sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                            std::unique_ptr<sys::Stream> wan) override {
+    auto& count = channel == Channel::disk ? wan_bytes_.disk : wan_bytes_.memory;
+    auto forth = encoding_.encode(channel, *local, *wan, count);
+    auto back = copy_uncounted(*wan, *local);
+    return carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
+  }
+  wire::WanBytes wan_bytes() const override { return wan_bytes_; }
+
+ private:
+  StreamEncoding& encoding_;
+  wire::WanBytes wan_bytes_;
+};
+
+class ArrivingStreams final : public Transfer {
+ public:
+  explicit ArrivingStreams(StreamEncoding& encoding) : encoding_(encoding) {}
+  sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                            std::unique_ptr<sys::Stream> wan) override {
+    auto forth = encoding_.decode(channel, *wan, *local);
+    auto back = channel == Channel::disk ? answer_disk(*local, *wan) : copy_uncounted(*local, *wan);
+    return carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
+  }
+  wire::WanBytes wan_bytes() const override { return {}; }
+
+ private:
+  StreamEncoding& encoding_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transfer> StreamEncoding::leave(TransferSpec) { return std::make_unique<LeavingStreams>(*this); }
+std::unique_ptr<Transfer> StreamEncoding::arrive(TransferSpec) { return std::make_unique<ArrivingStreams>(*this); }
 
 }  // namespace godwit::migrate

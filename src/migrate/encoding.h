@@ -2,6 +2,7 @@
 #pragma once
 
 #include "migrate/channel.h"
+#include "wire/migration.h"
 
 #include <string_view>
 
@@ -11,21 +12,54 @@ namespace godwit::migrate {
 // taken from it, so whatever is taken and not yet on the wire lengthens the downtime.
 inline constexpr std::size_t kHeldBack_bytes = 64UL * 1024;
 
+// Whose content crosses, and between which hosts: what may be referred to instead of sent.
+struct TransferSpec {
+  std::string tenant;        // the dedup domain: nothing of another's is ever referred to
+  std::string image_sha256;  // of the disk that both hosts hold beneath the instance's; empty: none
+  std::string peer;          // the other host, as its certificate says
+};
+
+// How the connections of one migration cross the WAN, at one of its ends. Outlives every carry() of its own.
+class Transfer {
+ public:
+  virtual ~Transfer() = default;
+  // Both directions of one connection of QEMU, until both have ended or one has failed. Holds back at most
+  // kHeldBack_bytes of what will stand on the wire, and nothing for longer than it needs. What comes out is what went
+  // in, byte for byte, or the connection fails. `local`: QEMU, on this host.
+  [[nodiscard]] virtual sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                                                  std::unique_ptr<sys::Stream> wan) = 0;
+  // At the source: what was put on the wire. At the destination: zeros.
+  [[nodiscard]] virtual wire::WanBytes wan_bytes() const = 0;
+  // At the source: what became of the bytes that QEMU gave. All zeros where the encoding does not look.
+  [[nodiscard]] virtual wire::Savings savings() const { return {}; }
+};
+
 class Encoding {
  public:
   virtual ~Encoding() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // as Hello and Welcome say it
+  // The source's end, and the destination's. The encoding outlives both.
+  [[nodiscard]] virtual std::unique_ptr<Transfer> leave(TransferSpec spec) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Transfer> arrive(TransferSpec spec) = 0;
+};
 
+// One that treats each connection alone, and only the direction to the destination: QEMU's return path and NBD's
+// replies are short, and never wait.
+class StreamEncoding : public Encoding {
+ public:
   // At the source: everything from `local` to `wan`, until `local` ends; then ends `wan`'s writing. Adds to `wan_bytes`
-  // what it has put on the wire. Holds back at most kHeldBack_bytes, and nothing for longer than it needs.
+  // what it has put on the wire.
   [[nodiscard]] virtual sys::Task<Result<>> encode(Channel channel, sys::Stream& local, sys::Stream& wan,
                                                    std::uint64_t& wan_bytes) = 0;
-  // At the destination, the other way round: what comes out is what went in, byte for byte.
+  // At the destination, the other way round.
   [[nodiscard]] virtual sys::Task<Result<>> decode(Channel channel, sys::Stream& wan, sys::Stream& local) = 0;
+
+  [[nodiscard]] std::unique_ptr<Transfer> leave(TransferSpec spec) final;
+  [[nodiscard]] std::unique_ptr<Transfer> arrive(TransferSpec spec) final;
 };
 
 // Bytes as they are.
-class PlainEncoding final : public Encoding {
+class PlainEncoding final : public StreamEncoding {
  public:
   [[nodiscard]] std::string_view name() const override { return "plain"; }
   [[nodiscard]] sys::Task<Result<>> encode(Channel channel, sys::Stream& local, sys::Stream& wan,
@@ -33,13 +67,8 @@ class PlainEncoding final : public Encoding {
   [[nodiscard]] sys::Task<Result<>> decode(Channel channel, sys::Stream& wan, sys::Stream& local) override;
 };
 
-// Both directions of one connection of QEMU, from end to end, until both have ended or one has failed. The way back is
-// never encoded and never waits: QEMU's return path and NBD's replies are short.
-[[nodiscard]] sys::Task<Result<>> carry_from_source(Encoding& encoding, Channel channel,
-                                                    std::unique_ptr<sys::Stream> local,
-                                                    std::unique_ptr<sys::Stream> wan, std::uint64_t& wan_bytes);
-[[nodiscard]] sys::Task<Result<>> carry_to_destination(Encoding& encoding, Channel channel,
-                                                       std::unique_ptr<sys::Stream> wan,
-                                                       std::unique_ptr<sys::Stream> local);
+// Two directions of one connection at once; one that has failed takes the other with it. The first failure, if any.
+[[nodiscard]] sys::Task<Result<>> carry_both(std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
+                                             sys::Task<Result<>> forth, sys::Task<Result<>> back);
 
 }  // namespace godwit::migrate

@@ -58,6 +58,7 @@ void Source::perform(Step step) {
     if (step.write->vote != record_.ballot.vote) open_since_ = context_.now();
     if (step.write->decision != Decision::none && record_.ended_ms == 0) {
       record_.ended_ms = context_.unix_ms();
+      note_cost();
       record_.cost.total_s = to_s(Millis{record_.ended_ms - record_.started_ms});
     }
     record_.ballot = *step.write;
@@ -296,6 +297,12 @@ MigrationPhase phase_of(const Record& record, MigrationPhase course, bool in_dou
 
 }  // namespace
 
+void Source::note_cost() {
+  if (!transfer_) return;  // of an earlier agent: as far as that had come
+  record_.cost.wan_bytes = transfer_->wan_bytes();
+  record_.cost.savings = transfer_->savings();
+}
+
 wire::MigrationReport Source::report() const {
   const bool in_doubt = !control_ && context_.now() - open_since_ > kInDoubtAfter;
   wire::MigrationReport report;
@@ -309,6 +316,8 @@ wire::MigrationReport Source::report() const {
   report.to_host = record_.destination.host;
   report.progress = progress_;
   report.cost = record_.cost;
+  if (transfer_) report.cost.wan_bytes = transfer_->wan_bytes();
+  if (transfer_) report.cost.savings = transfer_->savings();
   if (record_.ended_ms == 0) report.cost.total_s = to_s(Millis{context_.unix_ms() - record_.started_ms});
   report.error = record_.error;
   if (report.phase == MigrationPhase::in_doubt) {

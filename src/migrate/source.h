@@ -73,6 +73,7 @@ class Source final {
   [[nodiscard]] sys::Task<Result<>> try_post_copy();
   [[nodiscard]] bool ends_soon() const;
   [[nodiscard]] Error not_converged() const;
+  void note_cost();
   [[nodiscard]] Nanos time_left() const;
   void enter(wire::MigrationPhase phase);
 
@@ -94,7 +95,7 @@ class Source final {
   bool post_copy_tried_{false};
   bool post_copying_{false};
   std::string nonce_;
-  Encoding* encoding_{nullptr};
+  std::unique_ptr<Transfer> transfer_;
   std::unique_ptr<SourceGuest> guest_;
   std::unique_ptr<Control> control_;
   sys::Signal changed_;    // of handover_ or control_

@@ -73,7 +73,7 @@ sys::Task<Result<>> Source::connect() {
   if (!welcome->ok || chosen == context_.encodings.end()) {
     co_return fail(Errc::protocol, "the destination's welcome makes no sense");
   }
-  encoding_ = *chosen;
+  transfer_ = (*chosen)->leave({record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name});
   post_copy_problem_ = welcome->post_copy_problem.substr(0, kReasonLimit_bytes);
   nonce_ = welcome->nonce;
   take_control(std::move(*stream));
@@ -114,9 +114,8 @@ sys::Task<Result<>> Source::carry_one(Channel channel, std::unique_ptr<sys::Stre
   auto introduced = introduce(**wan, std::move(hello));
   const auto welcome = co_await sys::within(clock_, kIntroduceLimit, "open a data channel", std::move(introduced));
   if (!welcome) co_return pass(welcome);
-  auto& bytes = channel == Channel::disk ? record_.cost.wan_bytes.disk : record_.cost.wan_bytes.memory;
   std::unique_ptr<sys::Stream> far = std::move(*wan);
-  co_return co_await carry_from_source(*encoding_, channel, std::move(local), std::move(far), bytes);
+  co_return co_await transfer_->carry(channel, std::move(local), std::move(far));
 }
 
 // ---- the copies

@@ -7,7 +7,7 @@ namespace godwit::migrate {
 
 // Whatever was read is flushed before more is read, so nothing waits here for company. Under 3 MiB at the source and 3
 // MiB at the destination, a connection. Errors of decode(): protocol where the stream is no zstd of ours.
-class ZstdEncoding final : public Encoding {
+class ZstdEncoding final : public StreamEncoding {
  public:
   [[nodiscard]] std::string_view name() const override { return "zstd"; }
   [[nodiscard]] sys::Task<Result<>> encode(Channel channel, sys::Stream& local, sys::Stream& wan,

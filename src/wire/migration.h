@@ -45,15 +45,27 @@ struct WanBytes {
 };
 BOOST_DESCRIBE_STRUCT(WanBytes, (), (memory, disk))
 
+// What became of the bytes that QEMU put out at the source: how many of them crossed as what.
+struct Savings {
+  std::uint64_t zero{0};     // pages of zeros, and their records
+  std::uint64_t image{0};    // blocks of an image that the destination has
+  std::uint64_t sibling{0};  // pages that crossed before, for this instance or another
+  std::uint64_t similar{0};  // as the difference from a page that the destination has, or from its own earlier version
+  std::uint64_t literal{0};  // compressed
+  std::uint64_t other{0};    // what is no page
+};
+BOOST_DESCRIBE_STRUCT(Savings, (), (zero, image, sibling, similar, literal, other))
+
 struct MigrationCost {
   double total_s{0};
   double downtime_ms{
       0};  // vCPUs stood still: from the source's pause to the destination's start, by the source's clock
   WanBytes wan_bytes;
+  Savings savings;
   std::uint32_t rounds{0};
   std::vector<std::string> tried;  // against slow convergence: "auto-converge", "post-copy"
 };
-BOOST_DESCRIBE_STRUCT(MigrationCost, (), (total_s, downtime_ms, wan_bytes, rounds, tried))
+BOOST_DESCRIBE_STRUCT(MigrationCost, (), (total_s, downtime_ms, wan_bytes, savings, rounds, tried))
 
 struct PeerPoint {
   std::string cloud;

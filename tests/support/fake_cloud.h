@@ -363,7 +363,7 @@ class FakeCloud {
     auto& there = *migration.destination;
     auto& report = migration.report;
     report.phase = wire::MigrationPhase::completed;
-    report.cost = {to_s(move), 120, {1'000'000, 500'000}, 3, {}};
+    report.cost = {to_s(move), 120, {1'000'000, 500'000}, {}, 3, {}};
     there.migrations[id].report = report;
     there.migrations[id].report.role = wire::MigrationRole::destination;
     there.migrations[id].report.to_host = there.hosts().hosts[0].name;
