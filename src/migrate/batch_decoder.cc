@@ -1,0 +1,139 @@
+#include "migrate/batch_decoder.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr int kWindowLog = 21;
+constexpr std::array<std::byte, kPage_bytes> kZeroPage{};
+
+std::unexpected<Error> not_here(const PageOrigin& origin) {
+  return fail(Errc::not_found, "page {} of connection {} is not held here", origin.number, origin.connection);
+}
+
+}  // namespace
+
+struct BatchDecoder::Parts {
+  ByteView shape;
+  std::vector<PageOrigin> origins;
+  ByteView others;
+  ByteView literals;
+  std::size_t fetched{0};
+  std::uint64_t numbered{0};
+};
+
+BatchDecoder::BatchDecoder(Arrivals& arrivals, std::uint32_t connection)
+    : arrivals_(arrivals), connection_(connection), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
+
+BatchDecoder::~BatchDecoder() = default;
+
+Result<ByteView> BatchDecoder::decode(ByteView frame) {
+  const auto batch = parse_batch(frame);
+  if (!batch) return pass(batch);
+  if (batch->number != batches_) {
+    return fail(Errc::protocol, "batch {} where {} is the next", batch->number, batches_);
+  }
+  // Of an attempt at this batch that failed, nothing is left.
+  arrivals_.rapport->theirs.forget_from({connection_, numbers_});
+  Parts parts;
+  const auto expanded = expand(*batch, parts);
+  if (!expanded) return pass(expanded);
+  bytes_.clear();
+  const auto gathered = gather(parts);
+  if (!gathered) return pass(gathered);
+  if (check_of(bytes_) != batch->check) {
+    arrivals_.rapport->theirs.forget_from({connection_, numbers_});
+    return fail(Errc::not_authentic, "batch {} came to other bytes than were meant", batches_);
+  }
+  numbers_ += parts.numbered;
+  ++batches_;
+  return ByteView(bytes_);
+}
+
+Result<> BatchDecoder::expand(const Batch& batch, Parts& parts) {
+  ByteView body = batch.body;
+  if (batch.compressed) {
+    prefix_.resize(batch.prefix.size() * kPage_bytes);
+    for (std::size_t i = 0; i < batch.prefix.size(); ++i) {
+      const auto fetched = fetch(batch.prefix[i], std::span(prefix_).subspan(i * kPage_bytes, kPage_bytes));
+      if (!fetched) return fetched;
+    }
+    if (!context_) return fail(Errc::exhausted, "zstd: no memory");
+    ZSTD_DCtx_reset(context_.get(), ZSTD_reset_session_and_parameters);
+    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLog);
+    ZSTD_DCtx_refPrefix(context_.get(), prefix_.data(), prefix_.size());
+    body_.resize(batch.body_size);
+    const auto size =
+        ZSTD_decompressDCtx(context_.get(), body_.data(), body_.size(), batch.body.data(), batch.body.size());
+    // A prefix that has become another reads like this, too.
+    if (ZSTD_isError(size) != 0 || size != body_.size()) {
+      return fail(Errc::not_authentic, "batch {} does not expand", batch.number);
+    }
+    body = body_;
+  }
+  parts.shape = body.first(batch.shape_size);
+  auto origins = parse_origins(body.subspan(batch.shape_size, batch.origins_size), kBatchBytes / kPage_bytes);
+  if (!origins) return pass(origins);
+  parts.origins = std::move(*origins);
+  const auto rest = body.subspan(std::size_t{batch.shape_size} + batch.origins_size);
+  parts.others = rest.first(batch.others_size);
+  parts.literals = rest.subspan(batch.others_size);
+  return {};
+}
+
+Result<> BatchDecoder::gather(Parts& parts) {
+  fetched_.resize(parts.origins.size() * kPage_bytes);  // views into it stay
+  std::vector<ByteView> pages;
+  pages.reserve(parts.origins.size());
+  for (const auto& origin : parts.origins) {
+    const auto page = page_of(origin, parts);
+    if (!page) return pass(page);
+    pages.push_back(*page);
+  }
+  if (!parts.literals.empty()) return fail(Errc::protocol, "a batch that is not ours: more content than pages");
+  return build(parts.shape, parts.others, pages, bytes_);
+}
+
+Result<ByteView> BatchDecoder::page_of(const PageOrigin& origin, Parts& parts) {
+  if (origin.origin == Origin::zero) return ByteView(kZeroPage);
+  if (origin.origin == Origin::literal || origin.origin == Origin::raw) {
+    if (parts.literals.size() < kPage_bytes) return fail(Errc::protocol, "a batch that is not ours: a page is missing");
+    const auto page = parts.literals.first(kPage_bytes);
+    parts.literals = parts.literals.subspan(kPage_bytes);
+    if (origin.origin == Origin::raw) return page;
+    // Where it can't be kept, who refers to it later is told so.
+    auto& arrivals = arrivals_;
+    const auto kept = arrivals.store.append(arrivals.rapport->domain, page, content::fingerprint_of(page));
+    if (kept) arrivals.rapport->theirs.add({connection_, numbers_ + parts.numbered}, *kept, 1);
+    ++parts.numbered;
+    return page;
+  }
+  const auto into = std::span(fetched_).subspan(parts.fetched++ * kPage_bytes, kPage_bytes);
+  const auto fetched = fetch(origin, into);
+  if (!fetched) return pass(fetched);
+  return ByteView(into);
+}
+
+// `sent` and `theirs` are the encoder's words.
+Result<> BatchDecoder::fetch(const PageOrigin& origin, ByteSpan into) {
+  auto& arrivals = arrivals_;
+  if (origin.origin == Origin::image) {
+    if (!arrivals.image || origin.number >= arrivals.image->blocks->count()) return not_here(origin);
+    const auto read = arrivals.image->blocks->read(origin.number, into);
+    if (!read) return not_here(origin);
+    return {};
+  }
+  const auto& rapport = *arrivals.rapport;
+  const auto& crossed = origin.origin == Origin::sent ? rapport.theirs : rapport.mine;
+  if (origin.origin != Origin::sent && origin.origin != Origin::theirs) {
+    return fail(Errc::protocol, "a batch that is not ours: what it is compared with");
+  }
+  const auto id = crossed.at({origin.connection, origin.number});
+  if (id == 0 || !arrivals.store.read(rapport.domain, id, into)) return not_here(origin);
+  return {};
+}
+
+}  // namespace godwit::migrate

@@ -1,0 +1,51 @@
+// Rebuilds the bytes of one connection from its batches. It knows nothing of QEMU, and believes nothing: sizes are
+// bounded, and what does not come to the bytes that were meant is asked for again.
+#pragma once
+
+#include "content/library.h"
+#include "migrate/batch.h"
+#include "migrate/rapport.h"
+
+#include <memory>
+
+struct ZSTD_DCtx_s;
+
+namespace godwit::migrate {
+
+// What the connections of one migration have in common at the destination.
+struct Arrivals {
+  content::Store& store;
+  std::shared_ptr<Rapport> rapport;
+  std::shared_ptr<content::Library::Volume> image;  // nullptr: none
+};
+
+class BatchDecoder final {
+ public:
+  BatchDecoder(Arrivals& arrivals, std::uint32_t connection);
+  ~BatchDecoder();
+
+  // The bytes of the next batch; valid until the next call. Errors: not_found (it refers to what is not here) and
+  // not_authentic (it came to other bytes than were meant): the same batch may be given again, said otherwise. All
+  // others are final: protocol, exhausted.
+  [[nodiscard]] Result<ByteView> decode(ByteView frame);
+  [[nodiscard]] std::uint64_t next() const { return batches_; }  // its number
+
+ private:
+  struct Parts;
+  [[nodiscard]] Result<> expand(const Batch& batch, Parts& parts);
+  [[nodiscard]] Result<> gather(Parts& parts);
+  [[nodiscard]] Result<ByteView> page_of(const PageOrigin& origin, Parts& parts);
+  [[nodiscard]] Result<> fetch(const PageOrigin& origin, ByteSpan into);
+
+  Arrivals& arrivals_;
+  std::uint32_t connection_;
+  std::uint64_t batches_{0};
+  std::uint64_t numbers_{0};  // of the batches that were rebuilt
+  ByteVector prefix_;
+  ByteVector body_;
+  ByteVector fetched_;
+  ByteVector bytes_;
+  std::unique_ptr<ZSTD_DCtx_s, std::size_t (*)(ZSTD_DCtx_s*)> context_;
+};
+
+}  // namespace godwit::migrate

@@ -1,0 +1,260 @@
+#include "migrate/batch_encoder.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr int kWindowLog = 21;  // reaches over the whole prefix and body
+
+bool is_zero(ByteView page) {
+  const auto nonzero = [](std::byte each) { return each != std::byte{0}; };
+  return !nonzero(page.front()) && std::ranges::equal(page.first(page.size() - 1), page.subspan(1));
+}
+
+}  // namespace
+
+void Places::set(std::uint64_t place, content::PageId id) {
+  auto& region = regions_[place >> kRegionBits];
+  if (!region) region = std::make_unique<Region>();
+  (*region)[place & ((1U << kRegionBits) - 1)] = id;
+}
+
+content::PageId Places::get(std::uint64_t place) const {
+  const auto found = regions_.find(place >> kRegionBits);
+  return found == regions_.end() ? 0 : (*found->second)[place & ((1U << kRegionBits) - 1)];
+}
+
+// A batch in the making.
+struct BatchEncoder::Draft {
+  std::vector<PageOrigin> origins;
+  std::vector<PageOrigin> prefix;
+  std::unordered_set<content::PageId> in_prefix;
+  ByteVector prefix_bytes;
+  ByteVector literals;
+  std::size_t literal_pages{0};
+  content::PageId first_stored{0};
+  std::uint64_t first_number{0};
+  std::uint64_t stored{0};
+  wire::Savings savings;
+};
+
+BatchEncoder::BatchEncoder(Departure& departure, std::uint32_t connection)
+    : departure_(departure), connection_(connection), context_(ZSTD_createCCtx(), &ZSTD_freeCCtx) {}
+
+BatchEncoder::~BatchEncoder() = default;
+
+Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<const wire::Stretch> stretches,
+                                                   Effort effort) {
+  Draft draft;
+  draft.first_number = numbers_;
+  Kept kept;
+  kept.number = batches_++;
+  std::size_t at = 0;
+  std::size_t count = 0;
+  for (; count < stretches.size() && draft.literal_pages < kLiteralPages; ++count) {
+    const auto& each = stretches[count];
+    if (at + each.size_bytes > kBatchBytes || count == kBatchStretches) break;
+    if (is_whole_page(each)) {
+      draft.origins.push_back(origin_of(bytes.subspan(at, kPage_bytes), each.place, effort, draft));
+    } else {
+      draft.savings.other += each.size_bytes;
+    }
+    at += each.size_bytes;
+  }
+  // One stretch alone may be longer than a batch: it is cut.
+  if (count == 0) {
+    kept.stretches.push_back(stretches.front());
+    kept.stretches.front().size_bytes = static_cast<std::uint32_t>(kBatchBytes);
+    at = kBatchBytes;
+    draft.savings.other += at;
+  } else {
+    kept.stretches.assign(stretches.begin(), stretches.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  kept.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+  kept.origins = draft.origins;
+  numbers_ = draft.first_number + static_cast<std::uint64_t>(std::ranges::count(
+                                      draft.origins, Origin::literal, &PageOrigin::origin));
+  kept.numbers_after = numbers_;
+  Encoded encoded;
+  encoded.taken_bytes = at;
+  encoded.taken_stretches = count;
+  auto frame = finish(kept, draft, effort.level);
+  if (!frame) return pass(frame);
+  encoded.frame = std::move(*frame);
+  auto& savings = departure_.savings;
+  savings.zero += draft.savings.zero;
+  savings.image += draft.savings.image;
+  savings.sibling += draft.savings.sibling;
+  savings.similar += draft.savings.similar;
+  savings.literal += draft.savings.literal;
+  savings.other += draft.savings.other;
+  kept_bytes_ += kept.bytes.size();
+  kept_.push_back(std::move(kept));
+  return encoded;
+}
+
+// ---- pages
+
+PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort effort, Draft& draft) {
+  if (is_zero(page)) {
+    draft.savings.zero += kPage_bytes;
+    return {Origin::zero, 0, 0};
+  }
+  const auto take_literal = [&](Origin origin) {
+    append(draft.literals, page);
+    ++draft.literal_pages;
+    return PageOrigin{origin, 0, 0};
+  };
+  if (!effort.look) {
+    draft.savings.literal += kPage_bytes;
+    return take_literal(Origin::raw);
+  }
+  auto& departure = departure_;
+  const auto fingerprint = content::fingerprint_of(page);
+  if (departure.image) {
+    const auto block = departure.image->index->find(page, fingerprint, next_block_);
+    if (block) {
+      next_block_ = *block + 1;
+      draft.savings.image += kPage_bytes;
+      return {Origin::image, 0, *block};
+    }
+  }
+  const auto domain = departure.rapport->domain;
+  const auto equal = departure.store.find(domain, page, fingerprint);
+  if (const auto origin = equal != 0 ? held(equal) : std::nullopt) {
+    departure.places.set(place, equal);
+    draft.savings.sibling += kPage_bytes;
+    return *origin;
+  }
+  const auto before = draft.prefix.size();
+  if (effort.similar) choose_prefix(page, place, draft);
+  (draft.prefix.size() > before ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
+  const auto stored = departure.store.append(domain, page, fingerprint);
+  if (!stored) return take_literal(Origin::raw);
+  departure.rapport->mine.add({connection_, numbers_}, *stored, 1);
+  ++numbers_;
+  departure.places.set(place, *stored);
+  return take_literal(Origin::literal);
+}
+
+// How the destination knows a page of our store, if it does.
+std::optional<PageOrigin> BatchEncoder::held(content::PageId id) const {
+  const auto& rapport = *departure_.rapport;
+  if (const auto mine = rapport.mine.of(id)) {
+    if (mine->connection == connection_) return PageOrigin{Origin::sent, mine->connection, mine->number};
+    const auto known = rapport.acknowledged.find(mine->connection);
+    const bool has = known != rapport.acknowledged.end() && mine->number < known->second;
+    if (others_ && has) return PageOrigin{Origin::sent, mine->connection, mine->number};
+  }
+  if (!others_) return std::nullopt;
+  const auto theirs = rapport.theirs.of(id);
+  if (!theirs) return std::nullopt;
+  return PageOrigin{Origin::theirs, theirs->connection, theirs->number};
+}
+
+// The page's own last version, else one that is like it: what it is compressed against, with all of the batch's others.
+void BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
+  if (draft.prefix.size() >= kPrefixPages) return;
+  auto& departure = departure_;
+  const auto domain = departure.rapport->domain;
+  auto like = departure.places.get(place);
+  if (like == 0) like = departure.store.find_similar(domain, page, 0);
+  if (like == 0 || draft.in_prefix.contains(like)) return;
+  const auto origin = held(like);
+  if (!origin) return;
+  // What comes with this very batch is in zstd's reach already.
+  const bool own = origin->origin == Origin::sent && origin->connection == connection_;
+  if (own && origin->number >= draft.first_number) return;
+  const auto size = draft.prefix_bytes.size();
+  draft.prefix_bytes.resize(size + kPage_bytes);
+  if (!departure.store.read(domain, like, std::span(draft.prefix_bytes).subspan(size))) {
+    draft.prefix_bytes.resize(size);
+    return;
+  }
+  draft.in_prefix.insert(like);
+  draft.prefix.push_back(*origin);
+}
+
+// ---- the frame
+
+Result<ByteVector> BatchEncoder::press(Draft& draft, ByteView body, int level) {
+  if (!context_) return fail(Errc::exhausted, "zstd: no memory");
+  auto* context = context_.get();
+  ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLog);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
+  ZSTD_CCtx_refPrefix(context, draft.prefix_bytes.data(), draft.prefix_bytes.size());
+  ByteVector out(ZSTD_compressBound(body.size()));
+  const auto size = ZSTD_compress2(context, out.data(), out.size(), body.data(), body.size());
+  if (ZSTD_isError(size) != 0) return fail(Errc::exhausted, "zstd: {}", ZSTD_getErrorName(size));
+  out.resize(size);
+  return out;
+}
+
+Result<ByteVector> BatchEncoder::finish(const Kept& kept, Draft& draft, int level) {
+  ShapeWriter shape;
+  shape.add(kept.stretches, kept.bytes);
+  const auto origins = pack_origins(draft.origins);
+  ByteVector body;
+  body.reserve(shape.shape().size() + origins.size() + shape.others().size() + draft.literals.size());
+  append(body, shape.shape());
+  append(body, origins);
+  append(body, shape.others());
+  append(body, draft.literals);
+  Batch batch;
+  batch.number = kept.number;
+  batch.check = check_of(kept.bytes);
+  batch.shape_size = static_cast<std::uint32_t>(shape.shape().size());
+  batch.origins_size = static_cast<std::uint32_t>(origins.size());
+  batch.others_size = static_cast<std::uint32_t>(shape.others().size());
+  batch.body_size = static_cast<std::uint32_t>(body.size());
+  batch.body = body;
+  ByteVector pressed;
+  if (level != 0) {
+    auto done = press(draft, body, level);
+    if (!done) return pass(done);
+    pressed = std::move(*done);
+    batch.compressed = pressed.size() < body.size();
+    if (batch.compressed) {
+      batch.body = pressed;
+      batch.prefix = draft.prefix;
+    }
+  }
+  return pack(batch);
+}
+
+// ---- afterwards
+
+void BatchEncoder::acknowledged(std::uint64_t batch) {
+  while (!kept_.empty() && kept_.front().number <= batch) {
+    auto& known = departure_.rapport->acknowledged[connection_];
+    known = std::max(known, kept_.front().numbers_after);
+    kept_bytes_ -= kept_.front().bytes.size();
+    kept_.pop_front();
+  }
+}
+
+Result<ByteVector> BatchEncoder::again(std::uint64_t batch) {
+  const auto found = std::ranges::find(kept_, batch, &Kept::number);
+  if (found == kept_.end()) return fail(Errc::protocol, "batch {} is asked for again, and is not kept", batch);
+  Draft draft;
+  std::size_t at = 0;
+  std::size_t page = 0;
+  for (const auto& each : found->stretches) {
+    if (is_whole_page(each)) {
+      auto origin = found->origins[page++];
+      if (origin.origin != Origin::zero && origin.origin != Origin::literal) origin = {Origin::raw, 0, 0};
+      if (origin.origin != Origin::zero) append(draft.literals, ByteView(found->bytes).subspan(at, kPage_bytes));
+      draft.origins.push_back(origin);
+    }
+    at += each.size_bytes;
+  }
+  return finish(*found, draft, 1);
+}
+
+}  // namespace godwit::migrate

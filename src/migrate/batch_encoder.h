@@ -1,0 +1,94 @@
+// Says the bytes of one connection as batches: which pages the destination has, which are like others that it has, and
+// the rest compressed. Pure but for the reads of store and image, which are of this host's page cache.
+#pragma once
+
+#include "content/library.h"
+#include "migrate/batch.h"
+#include "migrate/rapport.h"
+#include "wire/migration.h"
+
+#include <deque>
+#include <unordered_map>
+
+struct ZSTD_CCtx_s;
+
+namespace godwit::migrate {
+
+// How much the encoder tries, from nothing to all: chosen by whoever sees whether CPU or link is idle.
+struct Effort {
+  bool look{true};     // for pages that the destination has
+  bool similar{true};  // for pages that are like others
+  int level{3};        // zstd's, 0: not compressed
+};
+
+// Where the last version of each page of one migration is held at both ends.
+class Places {
+ public:
+  void set(std::uint64_t place, content::PageId id);
+  [[nodiscard]] content::PageId get(std::uint64_t place) const;  // 0: none
+
+ private:
+  static constexpr unsigned kRegionBits = 9;
+  using Region = std::array<content::PageId, 1U << kRegionBits>;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Region>> regions_;
+};
+
+// What one migration's connections have in common.
+struct Departure {
+  content::Store& store;
+  std::shared_ptr<Rapport> rapport;
+  std::shared_ptr<content::Library::Volume> image;  // nullptr: none
+  Places places;
+  wire::Savings savings;
+};
+
+class BatchEncoder final {
+ public:
+  BatchEncoder(Departure& departure, std::uint32_t connection);
+  ~BatchEncoder();
+
+  struct Encoded {
+    ByteVector frame;
+    std::size_t taken_bytes{0};
+    std::size_t taken_stretches{0};
+  };
+  // As much as a batch holds of `bytes`, which `stretches` cover. No stretch taken: a part of the first one was. Numbers are given in the order of calls.
+  // Errors: exhausted (memory).
+  [[nodiscard]] Result<Encoded> encode(ByteView bytes, std::span<const wire::Stretch> stretches, Effort effort);
+  // The other end has rebuilt all batches up to and with this one.
+  void acknowledged(std::uint64_t batch);
+  // The batch once more, referring to nothing. Errors: protocol where it was acknowledged, or never sent.
+  [[nodiscard]] Result<ByteVector> again(std::uint64_t batch);
+  // Of the stream, in batches that were not acknowledged: kept for again().
+  [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
+  // From now on pages of other connections may be referred to, and nothing else of what crossed before.
+  void may_refer_to_others(bool may) { others_ = may; }
+
+ private:
+  struct Kept {
+    std::uint64_t number{0};
+    ByteVector bytes;
+    std::vector<wire::Stretch> stretches;
+    std::vector<PageOrigin> origins;
+    std::uint64_t numbers_after{0};
+  };
+  struct Draft;
+
+  [[nodiscard]] PageOrigin origin_of(ByteView page, std::uint64_t place, Effort effort, Draft& draft);
+  [[nodiscard]] std::optional<PageOrigin> held(content::PageId id) const;
+  void choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
+  [[nodiscard]] Result<ByteVector> press(Draft& draft, ByteView body, int level);
+  [[nodiscard]] Result<ByteVector> finish(const Kept& kept, Draft& draft, int level);
+
+  Departure& departure_;
+  std::uint32_t connection_;
+  std::uint64_t batches_{0};
+  std::uint64_t numbers_{0};
+  std::uint64_t next_block_{0};
+  bool others_{false};
+  std::deque<Kept> kept_;
+  std::size_t kept_bytes_{0};
+  std::unique_ptr<ZSTD_CCtx_s, std::size_t (*)(ZSTD_CCtx_s*)> context_;
+};
+
+}  // namespace godwit::migrate

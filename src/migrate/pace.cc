@@ -1,0 +1,35 @@
+#include "migrate/pace.h"
+
+#include <array>
+
+namespace godwit::migrate {
+namespace {
+
+// From "out of the way" to as much as a slow link repays. zstd's levels; below 1 are its fast ones.
+constexpr std::array kSteps{
+    Effort{false, false, 0}, Effort{true, false, 0}, Effort{true, false, -4}, Effort{true, false, -1},
+    Effort{true, true, 1},   Effort{true, true, 2},  Effort{true, true, 3},   Effort{true, true, 4},
+    Effort{true, true, 5},   Effort{true, true, 6},  Effort{true, true, 7},   Effort{true, true, 8},
+};
+constexpr int kLast = static_cast<int>(kSteps.size()) - 1;
+constexpr int kBatchesAStep = 4;
+constexpr double kForget = 0.75;  // of what was measured, at each batch
+constexpr double kMore = 0.35;    // of the time spent encoding: below it there is CPU to spare
+constexpr double kLess = 0.60;
+
+}  // namespace
+
+void Pace::note(Nanos encoding, Nanos writing) {
+  encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
+  writing_ms_ = writing_ms_ * kForget + to_ms(writing);
+  if (++batches_ % kBatchesAStep != 0) return;
+  const auto both = encoding_ms_ + writing_ms_;
+  if (both <= 0) return;
+  const auto busy = encoding_ms_ / both;
+  if (busy < kMore && step_ < kLast) ++step_;
+  if (busy > kLess && step_ > 0) --step_;
+}
+
+Effort Pace::effort() const { return kSteps.at(static_cast<std::size_t>(step_)); }
+
+}  // namespace godwit::migrate

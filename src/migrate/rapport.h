@@ -1,0 +1,79 @@
+// What two hosts both hold of one tenant's content, because it crossed between them: each page that came with a batch
+// has the number that its connection gave it, at both ends, in whichever direction it went and whichever instance it was
+// of. It outlives a migration, so that the next one, and the way back, refer to it. Lost, it costs ratio only.
+#pragma once
+
+#include "content/store.h"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace godwit::migrate {
+
+struct Numbered {
+  std::uint32_t connection{0};
+  std::uint64_t number{0};
+
+  auto operator<=>(const Numbered&) const = default;
+};
+
+// Pages of this host's store and the numbers under which they crossed, in runs.
+class Crossed {
+ public:
+  // `count` pages from `id` on crossed as `first` and what follows it.
+  void add(Numbered first, content::PageId id, std::uint64_t count);
+  [[nodiscard]] std::optional<Numbered> of(content::PageId id) const;
+  [[nodiscard]] content::PageId at(Numbered numbered) const;  // 0: none
+  // Of the connection's numbers from `number` on nothing is known any more.
+  void forget_from(Numbered numbered);
+  void forget_before(std::uint32_t connection);
+  [[nodiscard]] bool empty() const { return by_id_.empty(); }
+
+ private:
+  struct Run {
+    Numbered first;
+    content::PageId id{0};
+    std::uint64_t count{0};
+  };
+  std::map<content::PageId, Run> by_id_;
+  std::map<Numbered, content::PageId> by_number_;  // of each run's first
+};
+
+using RapportId = std::array<std::byte, 16>;
+
+struct Rapport {
+  RapportId id{};
+  content::Domain domain{0};
+  std::uint32_t last_connection{0};  // of those that this side began
+  Crossed mine;                      // that this side sent
+  Crossed theirs;
+  std::map<std::uint32_t, std::uint64_t> acknowledged;  // of mine: how many of a connection's numbers they have
+
+  // The other side has another: from what crossed earlier nothing is believed any more.
+  void begin_anew(RapportId with);
+  // The other side has forgotten what crossed before this connection of ours.
+  void forget_before(std::uint32_t connection);
+};
+
+// Of one host with all others, a tenant each.
+class Rapports {
+ public:
+  explicit Rapports(content::Store& store) : store_(store) {}
+  // One that lasts; the one that was longest unused goes when there are more than kRapports.
+  [[nodiscard]] std::shared_ptr<Rapport> with(const std::string& tenant, const std::string& peer);
+
+ private:
+  static constexpr std::size_t kRapports = 256;
+  struct Kept {
+    std::shared_ptr<Rapport> rapport;  // shared with the migrations that go on
+    std::uint64_t used{0};
+  };
+  content::Store& store_;
+  std::map<std::pair<std::string, std::string>, Kept> kept_;
+  std::uint64_t uses_{0};
+};
+
+}  // namespace godwit::migrate

@@ -1,0 +1,156 @@
+#include "migrate/shrink_destination.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr std::size_t kReadBytes = 64UL * 1024;
+constexpr std::size_t kToSayLimit_bytes = 256UL * 1024;
+
+std::unexpected<Error> out_of_turn() {
+  return fail(Errc::protocol, "the source's frames come in an order that makes no sense");
+}
+
+}  // namespace
+
+ShrinkDestination::ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel)
+    : arrivals_(arrivals), changed_(executor) {
+  if (channel == Channel::disk) greeting_.emplace();
+}
+
+// ---- batches become QEMU's bytes
+
+sys::Task<Result<>> ShrinkDestination::forth(sys::Stream& wan, sys::Stream& local) {
+  Result<> done;
+  while (done && !wan_ended_) {
+    auto frame = co_await read_frame(wan);
+    if (!frame) {
+      done = pass(frame);
+    } else {
+      done = co_await take(std::move(*frame), local);
+    }
+  }
+  if (!done) end();
+  changed_.notify();
+  if (!done) co_return done;
+  co_return co_await local.shutdown_write();
+}
+
+sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& local) {
+  if (frame.type == ShrinkFrame::hello) co_return greet(frame);
+  const bool again = frame.type == ShrinkFrame::again;
+  if (!decoder_ || (again && !lacks_)) co_return out_of_turn();
+  if (lacks_ && !again) {
+    held_bytes_ += frame.payload.size();
+    if (frame.type != ShrinkFrame::batch || held_bytes_ > kKeptLimit_bytes + kShrinkFrameLimit_bytes) {
+      co_return out_of_turn();
+    }
+    held_.push_back(std::move(frame));
+    co_return Result<>{};
+  }
+  if (frame.type == ShrinkFrame::end) {
+    wan_ended_ = true;
+    co_return Result<>{};
+  }
+  if (frame.type != ShrinkFrame::batch && !again) co_return out_of_turn();
+  auto done = co_await rebuild(std::move(frame.payload), again, local);
+  while (done && !lacks_ && !held_.empty()) {
+    auto next = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= next.payload.size();
+    done = co_await rebuild(std::move(next.payload), false, local);
+  }
+  co_return done;
+}
+
+sys::Task<Result<>> ShrinkDestination::rebuild(ByteVector payload, bool again, sys::Stream& local) {
+  const auto number = decoder_->next();
+  const auto bytes = decoder_->decode(payload);
+  lacks_ = false;
+  if (bytes) {
+    say(ShrinkFrame::acknowledged, pack_number(number));
+    co_return co_await local.write(*bytes);
+  }
+  const auto code = bytes.error().code;
+  const bool repairable = code == Errc::not_found || code == Errc::not_authentic;
+  if (!repairable || again) co_return pass(bytes);
+  lacks_ = true;
+  say(ShrinkFrame::lacking, pack_number(number));
+  co_return Result<>{};
+}
+
+Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
+  const auto hello = parse_shrink_hello(frame.payload);
+  if (!hello) return pass(hello);
+  if (decoder_) return out_of_turn();
+  auto& rapport = *arrivals_.rapport;
+  ShrinkWelcome welcome;
+  welcome.known = rapport.id == hello->rapport;
+  if (!welcome.known) rapport.begin_anew(hello->rapport);
+  welcome.rapport = rapport.id;
+  decoder_.emplace(arrivals_, hello->connection);
+  say(ShrinkFrame::hello, pack(welcome));
+  return {};
+}
+
+// ---- the way back
+
+sys::Task<Result<>> ShrinkDestination::back(sys::Stream& local, sys::Stream& wan) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto both = read_local(local) && write_wan(wan);
+  const auto [read, written] = co_await std::move(both);
+  co_return written ? read : written;
+}
+
+sys::Task<Result<>> ShrinkDestination::read_local(sys::Stream& local) {
+  ByteVector buffer(kReadBytes);
+  while (!over_) {
+    if (to_say_.size() >= kToSayLimit_bytes) {
+      co_await changed_.wait();
+      continue;
+    }
+    const auto size = co_await local.read_some(buffer);
+    if (!size) {
+      local_ended_ = size.error().code == Errc::closed;
+      if (local_ended_) say(ShrinkFrame::end, {});
+      if (!local_ended_) end();
+      if (local_ended_) co_return Result<>{};
+      co_return pass(size);
+    }
+    const auto part = std::span(buffer).first(*size);
+    if (greeting_) greeting_->pass(part);
+    say(ShrinkFrame::pass, part);
+  }
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> ShrinkDestination::write_wan(sys::Stream& wan) {
+  while (!over_) {
+    if (to_say_.empty() && local_ended_ && wan_ended_) co_return co_await wan.shutdown_write();
+    if (to_say_.empty()) {
+      co_await changed_.wait();
+      continue;
+    }
+    const ByteVector saying = std::exchange(to_say_, {});
+    const auto written = co_await wan.write(saying);
+    changed_.notify();
+    if (written) continue;
+    end();
+    co_return written;
+  }
+  co_return Result<>{};
+}
+
+void ShrinkDestination::say(ShrinkFrame type, ByteView payload) {
+  const auto frame = make_frame(type, payload);
+  append(to_say_, frame);
+  changed_.notify();
+}
+
+void ShrinkDestination::end() {
+  over_ = true;
+  changed_.notify();
+}
+
+}  // namespace godwit::migrate

@@ -1,0 +1,44 @@
+// One connection of QEMU at the destination, rebuilt from what the source shrank.
+#pragma once
+
+#include "migrate/batch_decoder.h"
+#include "migrate/channel.h"
+#include "migrate/shrink_frames.h"
+#include "sys/task.h"
+#include "wire/nbd_greeting.h"
+
+#include <deque>
+#include <optional>
+
+namespace godwit::migrate {
+
+class ShrinkDestination final {
+ public:
+  ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel);
+
+  [[nodiscard]] sys::Task<Result<>> forth(sys::Stream& wan, sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> back(sys::Stream& local, sys::Stream& wan);
+
+ private:
+  [[nodiscard]] sys::Task<Result<>> take(ReceivedFrame frame, sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> rebuild(ByteVector payload, bool again, sys::Stream& local);
+  [[nodiscard]] Result<> greet(const ReceivedFrame& frame);
+  [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan);
+  void say(ShrinkFrame type, ByteView payload);
+  void end();
+
+  Arrivals& arrivals_;
+  std::optional<BatchDecoder> decoder_;  // from hello on
+  std::optional<wire::NbdGreeting> greeting_;
+  sys::Signal changed_;
+  ByteVector to_say_;
+  bool lacks_{false};  // the next batch comes again; those behind it wait here
+  std::deque<ReceivedFrame> held_;
+  std::size_t held_bytes_{0};
+  bool local_ended_{false};
+  bool wan_ended_{false};
+  bool over_{false};
+};
+
+}  // namespace godwit::migrate

@@ -1,0 +1,91 @@
+#include "migrate/shrink_encoding.h"
+
+#include "migrate/shrink_destination.h"
+#include "migrate/shrink_source.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr std::uint64_t kBlocksAStep = 2048;  // 8 MiB to read and hash, before others get their turn
+
+// Reads on until every block of the image is in its index. What can't be read is never referred to.
+sys::Task<Result<>> index_whole(sys::Executor executor, std::shared_ptr<content::Library::Volume> image) {
+  while (image && !image->whole) {
+    const auto more = image->index->advance(kBlocksAStep);
+    image->whole = !more || !*more;
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  }
+  co_return Result<>{};
+}
+
+class Leaving final : public Transfer {
+ public:
+  Leaving(sys::Runtime& runtime, Departure departure) : runtime_(runtime), departure_(std::move(departure)) {}
+
+  sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                            std::unique_ptr<sys::Stream> wan) override {
+    const auto connection = ++departure_.rapport->last_connection;
+    auto& count = channel == Channel::disk ? wan_bytes_.disk : wan_bytes_.memory;
+    ShrinkSource source(runtime_.executor, runtime_.clock, departure_, connection, channel, count);
+    // The disk comes first, and its mirror need not wait; when memory comes, the index is whole, or soon.
+    if (channel == Channel::memory) (void)co_await index_whole(runtime_.executor, departure_.image);
+    auto forth = source.forth(*local, *wan);
+    auto back = source.back(*wan, *local);
+    using namespace boost::asio::experimental::awaitable_operators;
+    auto carried = carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
+    if (channel == Channel::memory) co_return co_await std::move(carried);
+    auto both = std::move(carried) && index_whole(runtime_.executor, departure_.image);
+    const auto [done, indexed] = co_await std::move(both);
+    co_return done;
+  }
+  wire::WanBytes wan_bytes() const override { return wan_bytes_; }
+  wire::Savings savings() const override { return departure_.savings; }
+
+ private:
+  sys::Runtime& runtime_;
+  Departure departure_;
+  wire::WanBytes wan_bytes_;
+};
+
+class Arriving final : public Transfer {
+ public:
+  Arriving(sys::Runtime& runtime, Arrivals arrivals)
+      : runtime_(runtime), arrivals_(std::move(arrivals)), pin_(arrivals_.store.pin(arrivals_.store.next())) {}
+
+  sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                            std::unique_ptr<sys::Stream> wan) override {
+    ShrinkDestination destination(runtime_.executor, arrivals_, channel);
+    auto forth = destination.forth(*wan, *local);
+    auto back = destination.back(*local, *wan);
+    co_return co_await carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
+  }
+  wire::WanBytes wan_bytes() const override { return {}; }
+
+ private:
+  sys::Runtime& runtime_;
+  Arrivals arrivals_;
+  std::unique_ptr<content::Store::Pin> pin_;  // what arrives is held until the migration has ended
+};
+
+}  // namespace
+
+ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images)
+    : runtime_(runtime), store_(store), images_(images), rapports_(store) {}
+
+std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
+  auto rapport = rapports_.with(spec.tenant, spec.peer);
+  if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
+  return std::make_unique<Leaving>(
+      runtime_, Departure{store_, std::move(rapport), images_.find(spec.image_sha256), Places{}, wire::Savings{}});
+}
+
+std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
+  return std::make_unique<Arriving>(
+      runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer), images_.find(spec.image_sha256)});
+}
+
+}  // namespace godwit::migrate

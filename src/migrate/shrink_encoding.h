@@ -1,0 +1,32 @@
+// Deduplicated and compressed: a page crosses once, or never. A connection's bytes to the destination are batches
+// (migrate/batch.h); the way back carries QEMU's own answers, what was rebuilt, and what must be said again.
+// Format: docs/formats/batch.md.
+#pragma once
+
+#include "content/library.h"
+#include "migrate/encoding.h"
+#include "migrate/rapport.h"
+#include "sys/runtime.h"
+
+#include <memory>
+
+namespace godwit::migrate {
+
+class ShrinkEncoding final : public Encoding {
+ public:
+  // The references outlive it. Memory of one connection: at the source up to 20 MiB, of which 16 are what the
+  // destination has not yet rebuilt; at the destination up to 6 MiB, and 16 while it waits for a batch to be said
+  // again.
+  ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images);
+  [[nodiscard]] std::string_view name() const override { return "shrink"; }
+  [[nodiscard]] std::unique_ptr<Transfer> leave(TransferSpec spec) override;
+  [[nodiscard]] std::unique_ptr<Transfer> arrive(TransferSpec spec) override;
+
+ private:
+  sys::Runtime& runtime_;
+  content::Store& store_;
+  content::Library& images_;
+  Rapports rapports_;
+};
+
+}  // namespace godwit::migrate

@@ -1,0 +1,79 @@
+#include "migrate/shrink_frames.h"
+
+#include <algorithm>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr std::byte kVersion{1};
+
+std::unexpected<Error> bad(std::string_view what) { return fail(Errc::protocol, "a frame that is not ours: {}", what); }
+
+}  // namespace
+
+sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream) {
+  std::array<std::byte, kFrameHeader_bytes> header{};
+  const auto first = co_await stream.read_some(std::span(header).first(1));
+  if (!first) co_return pass(first);
+  const auto rest = co_await sys::read_exactly(stream, std::span(header).subspan(1));
+  if (!rest) co_return fail(Errc::protocol, "the stream ended within a frame: {}", rest.error().message);
+  const auto size = load_be32(std::span(header).subspan(1));
+  if (size > kShrinkFrameLimit_bytes) co_return bad("its size");
+  ReceivedFrame frame;
+  frame.type = static_cast<ShrinkFrame>(header.front());
+  frame.payload.resize(size);
+  const auto payload = co_await sys::read_exactly(stream, frame.payload);
+  if (!payload) co_return fail(Errc::protocol, "the stream ended within a frame: {}", payload.error().message);
+  co_return frame;
+}
+
+ByteVector make_frame(ShrinkFrame type, ByteView payload) {
+  ByteVector frame;
+  frame.reserve(kFrameHeader_bytes + payload.size());
+  frame.push_back(static_cast<std::byte>(type));
+  append_be32(frame, static_cast<std::uint32_t>(payload.size()));
+  append(frame, payload);
+  return frame;
+}
+
+ByteVector pack(const ShrinkHello& hello) {
+  ByteVector out{kVersion};
+  append(out, hello.rapport);
+  append_be32(out, hello.connection);
+  return out;
+}
+
+ByteVector pack(const ShrinkWelcome& welcome) {
+  ByteVector out{kVersion, welcome.known ? std::byte{1} : std::byte{0}};
+  append(out, welcome.rapport);
+  return out;
+}
+
+Result<ShrinkHello> parse_shrink_hello(ByteView payload) {
+  ShrinkHello hello;
+  if (payload.size() != 1 + hello.rapport.size() + 4 || payload.front() != kVersion) return bad("hello");
+  std::ranges::copy(payload.subspan(1, hello.rapport.size()), hello.rapport.begin());
+  hello.connection = load_be32(payload.last(4));
+  return hello;
+}
+
+Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
+  ShrinkWelcome welcome;
+  if (payload.size() != 2 + welcome.rapport.size() || payload.front() != kVersion) return bad("welcome");
+  welcome.known = payload[1] == std::byte{1};
+  std::ranges::copy(payload.subspan(2), welcome.rapport.begin());
+  return welcome;
+}
+
+ByteVector pack_number(std::uint64_t batch) {
+  ByteVector out;
+  append_be64(out, batch);
+  return out;
+}
+
+Result<std::uint64_t> parse_number(ByteView payload) {
+  if (payload.size() != sizeof(std::uint64_t)) return bad("a batch's number");
+  return load_be64(payload);
+}
+
+}  // namespace godwit::migrate

@@ -1,0 +1,48 @@
+// The frames of a shrunk connection: `u8 type, u32 size, payload` in both directions. Format: docs/formats/batch.md.
+#pragma once
+
+#include "migrate/batch.h"
+#include "migrate/rapport.h"
+#include "sys/stream.h"
+
+namespace godwit::migrate {
+
+inline constexpr std::size_t kFrameHeader_bytes = 5;
+inline constexpr std::size_t kShrinkFrameLimit_bytes = kBatchWireBytes + 4096;
+inline constexpr std::size_t kKeptLimit_bytes = 16UL * 1024 * 1024;  // of the stream, not yet rebuilt by the other end
+
+enum class ShrinkFrame : std::uint8_t {
+  hello = 1,     // forth: rapport, connection; back: whether the rapport is known, and it
+  batch,         // forth
+  again,         // forth: the batch that was lacking
+  pass,          // back: bytes of QEMU, as they are
+  acknowledged,  // back: u64 batch
+  lacking,       // back: u64 batch
+  end,           // both: QEMU has no more to say
+};
+
+struct ReceivedFrame {
+  ShrinkFrame type{};
+  ByteVector payload;
+};
+// Errors: closed where the stream ends before a frame, protocol, those of the stream.
+[[nodiscard]] sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream);
+[[nodiscard]] ByteVector make_frame(ShrinkFrame type, ByteView payload);
+
+struct ShrinkHello {
+  RapportId rapport{};
+  std::uint32_t connection{0};
+};
+struct ShrinkWelcome {
+  bool known{false};  // pages that crossed earlier may be referred to
+  RapportId rapport{};
+};
+[[nodiscard]] ByteVector pack(const ShrinkHello& hello);
+[[nodiscard]] ByteVector pack(const ShrinkWelcome& welcome);
+// Errors: protocol.
+[[nodiscard]] Result<ShrinkHello> parse_shrink_hello(ByteView payload);
+[[nodiscard]] Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload);
+[[nodiscard]] ByteVector pack_number(std::uint64_t batch);
+[[nodiscard]] Result<std::uint64_t> parse_number(ByteView payload);
+
+}  // namespace godwit::migrate

@@ -1,0 +1,202 @@
+#include "migrate/shrink_source.h"
+
+#include "wire/memory_stream.h"
+#include "wire/nbd_stream.h"
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+namespace godwit::migrate {
+namespace {
+
+constexpr std::size_t kReadBytes = 256UL * 1024;
+// What waits to be encoded: the more of it the better it compresses, but the longer QEMU's last bytes wait behind it.
+constexpr std::size_t kWaitingOnWire_bytes = 64UL * 1024;
+constexpr std::size_t kWaitingLeast_bytes = 128UL * 1024;
+constexpr std::size_t kWaitingMost_bytes = kBatchBytes;
+constexpr double kForget = 0.7;
+
+std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
+  if (channel == Channel::disk) return wire::read_disk();
+  return wire::read_memory();
+}
+
+}  // namespace
+
+ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Departure& departure,
+                           std::uint32_t connection, Channel channel, std::uint64_t& wan_bytes)
+    : clock_(clock),
+      departure_(departure),
+      connection_(connection),
+      wan_bytes_(wan_bytes),
+      encoder_(departure, connection),
+      reader_(reader_of(channel)),
+      changed_(executor) {}
+
+sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  auto both = read_local(local) && write_wan(wan);
+  const auto [read, written] = co_await std::move(both);
+  co_return written ? read : written;
+}
+
+// ---- QEMU's bytes, as they come
+
+sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
+  ByteVector buffer(kReadBytes);
+  std::vector<wire::Stretch> stretches;
+  while (!over_) {
+    if (waiting_bytes() >= waiting_limit()) {
+      co_await changed_.wait();
+      continue;
+    }
+    const auto size = co_await local.read_some(buffer);
+    if (!size) {
+      local_ended_ = size.error().code == Errc::closed;
+      if (!local_ended_) end();
+      changed_.notify();
+      if (local_ended_) co_return Result<>{};
+      co_return pass(size);
+    }
+    const auto bytes = ByteView(buffer).first(*size);
+    // A page that was cut by the last read goes on in this one.
+    stretches.clear();
+    if (!stretches_.empty()) {
+      stretches.push_back(stretches_.back());
+      stretches_.pop_back();
+    }
+    reader_->feed(bytes, stretches);
+    stretches_.insert(stretches_.end(), stretches.begin(), stretches.end());
+    append(waiting_, bytes);
+    changed_.notify();
+  }
+  co_return Result<>{};
+}
+
+std::size_t ShrinkSource::waiting_limit() const {
+  const auto bytes = static_cast<std::size_t>(kWaitingOnWire_bytes / std::max(shrunk_to_, 0.01));
+  return std::clamp(bytes, kWaitingLeast_bytes, kWaitingMost_bytes);
+}
+
+// ---- batches, as the link takes them
+
+sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan) {
+  auto hello = pack(ShrinkHello{departure_.rapport->id, connection_});
+  auto sent = co_await send(wan, ShrinkFrame::hello, std::move(hello));
+  while (sent && !over_) {
+    const bool all_said = local_ended_ && waiting_bytes() == 0;
+    if (!lacking_.empty()) {
+      auto again = encoder_.again(lacking_.front());
+      lacking_.pop_front();
+      if (!again) sent = pass(again);
+      if (again) sent = co_await send(wan, ShrinkFrame::again, std::move(*again));
+    } else if (all_said && encoder_.kept_bytes() == 0) {
+      break;
+    } else if (waiting_bytes() == 0 || encoder_.kept_bytes() >= kKeptLimit_bytes) {
+      co_await changed_.wait();
+    } else {
+      sent = co_await write_next(wan);
+    }
+  }
+  if (sent && !over_) sent = co_await send(wan, ShrinkFrame::end, {});
+  if (!sent) end();
+  if (!sent) co_return sent;
+  co_return co_await wan.shutdown_write();
+}
+
+sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
+  const auto began = clock_.now();
+  const std::size_t count = std::min(stretches_.size(), kBatchStretches + 1);
+  const std::vector<wire::Stretch> stretches(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(count));
+  auto encoded = encoder_.encode(ByteView(waiting_).subspan(taken_), stretches, pace_.effort());
+  if (!encoded) co_return pass(encoded);
+  taken_ += encoded->taken_bytes;
+  stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_stretches));
+  if (encoded->taken_stretches == 0) {
+    stretches_.front().size_bytes -= static_cast<std::uint32_t>(encoded->taken_bytes);
+  }
+  drop_taken();
+  const auto ratio = static_cast<double>(encoded->frame.size()) / static_cast<double>(encoded->taken_bytes);
+  shrunk_to_ = shrunk_to_ * kForget + ratio * (1 - kForget);
+  changed_.notify();
+  const auto ready = clock_.now();
+  const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
+  pace_.note(ready - began, clock_.now() - ready);
+  co_return sent;
+}
+
+void ShrinkSource::drop_taken() {
+  if (taken_ == waiting_.size()) {
+    waiting_.clear();
+    taken_ = 0;
+  } else if (taken_ >= kWaitingMost_bytes) {
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken_));
+    taken_ = 0;
+  }
+}
+
+sys::Task<Result<>> ShrinkSource::send(sys::Stream& wan, ShrinkFrame type, ByteVector payload) {
+  const auto frame = make_frame(type, payload);
+  const auto written = co_await wan.write(frame);
+  if (written) wan_bytes_ += frame.size();
+  co_return written;
+}
+
+// ---- what the destination says
+
+sys::Task<Result<>> ShrinkSource::back(sys::Stream& wan, sys::Stream& local) {
+  for (bool ended = false;;) {
+    const auto frame = co_await read_frame(wan);
+    if (!frame) {
+      const bool in_order = ended && frame.error().code == Errc::closed;
+      if (!in_order) end();
+      if (in_order) co_return Result<>{};
+      co_return pass(frame);
+    }
+    Result<> done;
+    if (frame->type == ShrinkFrame::pass && !ended) {
+      done = co_await local.write(frame->payload);
+    } else if (frame->type == ShrinkFrame::end && !ended) {
+      ended = true;
+      done = co_await local.shutdown_write();
+    } else {
+      done = hear(*frame);
+    }
+    if (done) continue;
+    end();
+    co_return done;
+  }
+}
+
+Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
+  if (frame.type == ShrinkFrame::hello) {
+    const auto welcome = parse_shrink_welcome(frame.payload);
+    if (!welcome) return pass(welcome);
+    welcomed(*welcome);
+    return {};
+  }
+  const auto number = parse_number(frame.payload);
+  if (!number) return pass(number);
+  if (frame.type == ShrinkFrame::acknowledged) {
+    encoder_.acknowledged(*number);
+  } else if (frame.type == ShrinkFrame::lacking && lacking_.size() < kKeptLimit_bytes / kPage_bytes) {
+    lacking_.push_back(*number);
+  } else {
+    return fail(Errc::protocol, "the destination says what makes no sense");
+  }
+  changed_.notify();
+  return {};
+}
+
+void ShrinkSource::welcomed(const ShrinkWelcome& welcome) {
+  auto& rapport = *departure_.rapport;
+  if (!welcome.known) rapport.forget_before(connection_);
+  encoder_.may_refer_to_others(true);
+}
+
+void ShrinkSource::end() {
+  over_ = true;
+  changed_.notify();
+}
+
+}  // namespace godwit::migrate

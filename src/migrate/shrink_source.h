@@ -1,0 +1,54 @@
+// One connection of QEMU at the source, shrunk.
+#pragma once
+
+#include "migrate/batch_encoder.h"
+#include "migrate/channel.h"
+#include "migrate/pace.h"
+#include "migrate/shrink_frames.h"
+#include "sys/task.h"
+#include "wire/stretches.h"
+
+#include <deque>
+
+namespace godwit::migrate {
+
+// The directions forth and back run side by side; one that fails is followed by close() of both streams.
+class ShrinkSource final {
+ public:
+  ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Departure& departure, std::uint32_t connection,
+               Channel channel, std::uint64_t& wan_bytes);
+
+  [[nodiscard]] sys::Task<Result<>> forth(sys::Stream& local, sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> back(sys::Stream& wan, sys::Stream& local);
+
+ private:
+  [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> write_next(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> send(sys::Stream& wan, ShrinkFrame type, ByteVector payload);
+  [[nodiscard]] Result<> hear(const ReceivedFrame& frame);
+  void welcomed(const ShrinkWelcome& welcome);
+  void end();
+  [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
+  [[nodiscard]] std::size_t waiting_limit() const;
+  void drop_taken();
+
+  sys::Clock& clock_;
+  Departure& departure_;
+  std::uint32_t connection_;
+  std::uint64_t& wan_bytes_;
+  BatchEncoder encoder_;
+  std::unique_ptr<wire::StretchReader> reader_;
+  sys::Signal changed_;
+  // What QEMU gave and no batch has yet: from `taken_` on, and the stretches that cover that.
+  ByteVector waiting_;
+  std::size_t taken_{0};
+  std::deque<wire::Stretch> stretches_;
+  std::deque<std::uint64_t> lacking_;
+  Pace pace_;
+  double shrunk_to_{1};  // of the last bytes, what stood on the wire
+  bool local_ended_{false};
+  bool over_{false};
+};
+
+}  // namespace godwit::migrate
