@@ -1,4 +1,5 @@
-// Which block of an image a page equals: found by a fast hash, then compared.
+// Which block of an image a page equals: found by a fast hash, then compared with the block itself. 8 to 10 bytes of
+// memory a block that holds anything.
 #pragma once
 
 #include "content/blocks.h"
@@ -9,13 +10,15 @@
 
 namespace godwit::content {
 
+// One strand. Zeros are not in it: whoever sends them needs no image.
 class ImageIndex final {
  public:
   // `blocks` outlives it. Empty at first: advance() reads on.
   explicit ImageIndex(const Blocks& blocks);
   ~ImageIndex();
 
-  // Reads at most `blocks` more; false when all are read. Errors: those of Blocks.
+  // Reads at most `blocks` more; false when all are read. Blocks that are `unsupported` are passed over. Errors: io,
+  // after which it may be called again.
   [[nodiscard]] Result<bool> advance(std::uint64_t blocks);
   // A block that equals `page`, byte for byte. `near`: preferred where several do (the block after the last answer
   // makes runs).

@@ -17,7 +17,9 @@ namespace godwit::content {
 using PageId = std::uint64_t;
 // A dedup domain, as this store numbers it: content of one is never found from another.
 using Domain = std::uint32_t;
+inline constexpr Domain kNoDomain = 0;  // nothing is kept for it, or found
 
+// What is reached first makes room by the oldest pages. At most 64 GiB of disk are used.
 struct StoreLimits {
   std::uint64_t disk_bytes{4ULL << 30U};
   std::uint64_t index_bytes{96ULL << 20U};
@@ -34,6 +36,7 @@ struct StoreUse {
 // 64-bit XXH3: a prefilter, never an identity.
 [[nodiscard]] std::uint64_t fingerprint_of(ByteView page);
 
+// One strand; reading too, as pages that are read ahead are kept.
 class Store final {
  public:
   // Segments live in `directory`, which is emptied: nothing outlives a process. `files` outlives the store.
@@ -42,10 +45,11 @@ class Store final {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  // The same number for the same tenant; kNoDomain for more than 65,535 of them.
   [[nodiscard]] Domain domain(const std::string& tenant);
 
-  // Keeps a copy. Where the disk's limit is reached, the oldest pages that nobody has pinned go first.
-  // Errors: exhausted (all is pinned), io.
+  // Keeps a copy. Where a limit is reached, or the disk is full, the oldest pages that nobody has pinned go first, some
+  // at once. Content that was there before is found at its new id. Errors: exhausted (all is pinned; no domain), io.
   [[nodiscard]] Result<PageId> append(Domain domain, ByteView page, std::uint64_t fingerprint);
   // Errors: not_found (evicted, or of another domain), io.
   [[nodiscard]] Result<> read(Domain domain, PageId id, ByteSpan into) const;
@@ -55,7 +59,7 @@ class Store final {
   // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
   [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
 
-  // Pages from `id` on are not evicted while the pin lives.
+  // Pages from `id` on are not evicted while the pin lives, which the store must outlive.
   class Pin;
   [[nodiscard]] std::unique_ptr<Pin> pin(PageId id);
   [[nodiscard]] PageId next() const;  // the id that the next page gets

@@ -1,0 +1,146 @@
+#include "content/page_log.h"
+
+#include "base/assert.h"
+
+#include <algorithm>
+
+namespace godwit::content {
+namespace {
+
+constexpr std::uint64_t kGroup_pages = 64;               // written at once: 256 KiB a system call
+constexpr std::uint64_t kTail_pages = 512;               // 2 MiB
+constexpr std::uint64_t kAhead_pages = 16;               // 64 KiB
+constexpr std::uint64_t kLargestSegment_pages = 16'384;  // 64 MiB
+constexpr std::uint64_t kSegmentsAtLeast = 8;  // of a store of more than the smallest: what is evicted at once
+static_assert(kTail_pages % kGroup_pages == 0 && kLargestSegment_pages % kGroup_pages == 0);
+
+std::uint64_t segment_pages_for(std::uint64_t most_pages) {
+  const auto share = most_pages / kSegmentsAtLeast / kGroup_pages * kGroup_pages;
+  return std::clamp(share, kGroup_pages, kLargestSegment_pages);
+}
+
+}  // namespace
+
+PageLog::PageLog(sys::PageFiles& files, std::string directory, std::uint64_t most_pages)
+    : files_(files),
+      directory_(std::move(directory)),
+      segment_pages_(segment_pages_for(most_pages)),
+      most_segments_(std::max<std::uint64_t>(most_pages / segment_pages_, 2)),
+      cleared_(files_.clear_directory(directory_)) {}
+
+Result<PageId> PageLog::append(Domain domain, ByteView page) {
+  GODWIT_ASSERT(page.size() == kPage_bytes && domain != 0 && domain <= UINT16_MAX);
+  const std::uint64_t index = next_ - 1;
+  if (segments_.empty() || segments_.back().number != index / segment_pages_) {
+    if (auto opened = open_segment(index / segment_pages_); !opened) return pass(opened);
+  }
+  if (tail_.empty()) tail_.resize(kTail_pages * kPage_bytes);
+  std::copy(page.begin(), page.end(), tail_slot(next_).begin());
+  if ((index + 1) % kGroup_pages == 0) {
+    if (auto written = write_group(); !written) return pass(written);
+  }
+  auto& runs = segments_.back().runs;
+  if (runs.empty() || runs.back().domain != domain) {
+    runs.push_back({static_cast<std::uint16_t>(index % segment_pages_), static_cast<std::uint16_t>(domain)});
+  }
+  return next_++;
+}
+
+Result<> PageLog::open_segment(std::uint64_t number) {
+  if (!cleared_) {
+    cleared_ = files_.clear_directory(directory_);
+    if (!cleared_) return cleared_;
+  }
+  while (segments_.size() >= most_segments_) {
+    if (!evict_oldest()) {
+      return fail(Errc::exhausted, "keep a page in {}: all {} segments are pinned", directory_, segments_.size());
+    }
+  }
+  auto path = fmt::format("{}/segment-{}", directory_, number);
+  auto file = files_.create(path);
+  if (!file) return pass(file);
+  segments_.push_back({number, std::move(path), std::move(*file), {}});
+  return {};
+}
+
+// False where there is none but the newest, or it is pinned.
+bool PageLog::evict_oldest() {
+  if (segments_.empty()) return false;
+  const PageId after = (segments_.front().number + 1) * segment_pages_ + 1;
+  if (after > next_ || (!pins_.empty() && *pins_.begin() < after)) return false;
+  (void)files_.remove(segments_.front().path);  // one that stays is removed with the directory's next clearing
+  segments_.pop_front();
+  first_ = after;
+  return true;
+}
+
+// The group that ends with the page next_, which is in the tail already.
+Result<> PageLog::write_group() {
+  const PageId group = next_ + 1 - kGroup_pages;
+  const auto pages = ByteView(tail_slot(group).data(), kGroup_pages * kPage_bytes);
+  return write_to_disk((group - 1) % segment_pages_, pages);
+}
+
+// A disk that is full before the store's own limit takes the oldest too.
+Result<> PageLog::write_to_disk(std::uint64_t place, ByteView pages) {
+  for (;;) {
+    auto written = segments_.back().file->write_at(place * kPage_bytes, pages);
+    if (written || written.error().code != Errc::exhausted || !evict_oldest()) return written;
+  }
+}
+
+ByteSpan PageLog::tail_slot(PageId id) const {
+  return ByteSpan(tail_).subspan((id - 1) % kTail_pages * kPage_bytes, kPage_bytes);
+}
+
+const PageLog::Segment& PageLog::segment_of(PageId id) const {
+  return segments_[(id - 1) / segment_pages_ - segments_.front().number];
+}
+
+Domain PageLog::domain_of(PageId id) const {
+  if (id < first_ || id >= next_) return 0;
+  const auto& runs = segment_of(id).runs;
+  const auto place = (id - 1) % segment_pages_;
+  const auto after = std::upper_bound(runs.begin(), runs.end(), place,
+                                      [](std::uint64_t wanted, const Run& run) { return wanted < run.place; });
+  return std::prev(after)->domain;
+}
+
+Result<ByteView> PageLog::view(PageId id) const {
+  if (id < first_ || id >= next_) return fail(Errc::not_found, "page {} of {}: not held", id, directory_);
+  // Not the whole ring: a page that could not be written lies in the slot of the oldest.
+  if (next_ - id < kTail_pages) return ByteView(tail_slot(id));
+  if (id >= ahead_first_ && id < ahead_first_ + ahead_count_) {
+    last_read_ = id;
+    return ByteView(ahead_).subspan((id - ahead_first_) * kPage_bytes, kPage_bytes);
+  }
+  return view_on_disk(id);
+}
+
+Result<ByteView> PageLog::view_on_disk(PageId id) const {
+  const auto place = (id - 1) % segment_pages_;
+  std::uint64_t count = 1;
+  if (id == last_read_ + 1) count = std::min(kAhead_pages, segment_pages_ - place);
+  count = std::min(count, next_ - kTail_pages - id + 1);  // what is older than the tail is written
+  ahead_.resize(kAhead_pages * kPage_bytes);
+  ahead_count_ = 0;
+  auto read = segment_of(id).file->read_at(place * kPage_bytes, ByteSpan(ahead_).first(count * kPage_bytes));
+  if (!read) return pass(read);
+  ahead_first_ = id;
+  ahead_count_ = count;
+  last_read_ = id;
+  return ByteView(ahead_).first(kPage_bytes);
+}
+
+std::uint64_t PageLog::disk_bytes() const {
+  const auto written = (next_ - 1) / kGroup_pages * kGroup_pages;
+  return (written - std::min(written, first_ - 1)) * kPage_bytes;
+}
+
+std::uint64_t PageLog::memory_bytes() const {
+  std::uint64_t bytes = tail_.capacity() + ahead_.capacity();
+  for (const Segment& each : segments_) bytes += sizeof(Segment) + each.runs.capacity() * sizeof(Run);
+  return bytes;
+}
+
+}  // namespace godwit::content

@@ -1,0 +1,73 @@
+// Pages by id, in append-only files of one size: what a store keeps, without knowing what is in it.
+// id - 1 divided by the pages of a segment is the segment's number, the rest the place in it. The newest pages are in
+// memory too: what was just sent or received is what is asked for most.
+#pragma once
+
+#include "base/page.h"
+#include "content/store.h"
+
+#include <deque>
+#include <set>
+#include <vector>
+
+namespace godwit::content {
+
+class PageLog final {
+ public:
+  // At most `most_pages` on disk, in at least 2 segments of 64 pages, at most 64 MiB each.
+  PageLog(sys::PageFiles& files, std::string directory, std::uint64_t most_pages);
+
+  // As Store::append. The id is given only when this succeeds.
+  [[nodiscard]] Result<PageId> append(Domain domain, ByteView page);
+  // Valid until the next call. Errors: not_found, io.
+  [[nodiscard]] Result<ByteView> view(PageId id) const;
+  // 0 where there is no such page.
+  [[nodiscard]] Domain domain_of(PageId id) const;
+
+  [[nodiscard]] PageId first() const { return first_; }  // the oldest that is held; next() when none is
+  [[nodiscard]] PageId next() const { return next_; }
+  [[nodiscard]] std::uint64_t disk_bytes() const;
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+
+  using Pins = std::multiset<PageId>;
+  [[nodiscard]] Pins& pins() { return pins_; }  // pages from the least of them on stay
+
+ private:
+  // Pages of one domain, from a place in the segment up to the next run.
+  struct Run {
+    std::uint16_t place;
+    std::uint16_t domain;
+  };
+  struct Segment {
+    std::uint64_t number;
+    std::string path;
+    std::unique_ptr<sys::PageFile> file;
+    std::vector<Run> runs;
+  };
+
+  [[nodiscard]] Result<> open_segment(std::uint64_t number);
+  [[nodiscard]] bool evict_oldest();
+  [[nodiscard]] Result<> write_group();
+  [[nodiscard]] Result<> write_to_disk(std::uint64_t place, ByteView pages);
+  [[nodiscard]] Result<ByteView> view_on_disk(PageId id) const;
+  [[nodiscard]] const Segment& segment_of(PageId id) const;
+  [[nodiscard]] ByteSpan tail_slot(PageId id) const;
+
+  sys::PageFiles& files_;
+  std::string directory_;
+  std::uint64_t segment_pages_;
+  std::uint64_t most_segments_;
+  Result<> cleared_;
+  std::deque<Segment> segments_;
+  PageId first_{1};
+  PageId next_{1};
+  Pins pins_;
+  mutable ByteVector tail_;  // a ring of the newest pages
+  // Pages read ahead: the siblings of what was asked for mostly come in their order.
+  mutable ByteVector ahead_;
+  mutable PageId ahead_first_{0};
+  mutable std::uint64_t ahead_count_{0};
+  mutable PageId last_read_{0};
+};
+
+}  // namespace godwit::content

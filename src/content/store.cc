@@ -1,0 +1,136 @@
+#include "content/store.h"
+
+#include "base/assert.h"
+#include "content/id_table.h"
+#include "content/page_log.h"
+#include "content/sketch.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace godwit::content {
+namespace {
+
+constexpr Domain kMostDomains = UINT16_MAX;
+// Three tables of at most 8.6 bytes an entry, and one of them a second time while it grows.
+constexpr std::uint64_t kIndex_bytes_a_page = 32;
+constexpr std::uint64_t kMostPages = (1ULL << 24U) - 16'384;  // ids in the tables have 24 bits: 64 GiB
+
+std::uint64_t pages_within(const StoreLimits& limits) {
+  return std::min({limits.disk_bytes / kPage_bytes, limits.index_bytes / kIndex_bytes_a_page, kMostPages});
+}
+
+// One content has another hash in each domain: they don't meet in the tables.
+std::uint32_t hash_in(Domain domain, std::uint64_t value) {
+  const std::uint64_t mixed = (value ^ domain * 0x9e3779b97f4a7c15ULL) * 0xd6e8feb86659fd93ULL;
+  return static_cast<std::uint32_t>(mixed >> 32U);
+}
+
+class LogPin final : public Store::Pin {
+ public:
+  LogPin(PageLog::Pins& pins, PageId id) : pins_(pins), at_(pins.insert(id)) {}
+  ~LogPin() override { pins_.erase(at_); }
+  LogPin(const LogPin&) = delete;
+  LogPin& operator=(const LogPin&) = delete;
+
+ private:
+  PageLog::Pins& pins_;
+  PageLog::Pins::iterator at_;
+};
+
+}  // namespace
+
+std::uint64_t fingerprint_of(ByteView page) { return XXH3_64bits(page.data(), page.size()); }
+
+struct Store::Impl {
+  Impl(sys::PageFiles& files, std::string directory, const StoreLimits& limits)
+      : log(files, std::move(directory), pages_within(limits)) {}
+
+  [[nodiscard]] Window alive() const { return {log.first(), log.next()}; }
+
+  PageLog log;
+  IdTable<3> exact;
+  std::array<IdTable<3>, kSuperFeatures> alike;
+  std::map<std::string, Domain> domains;
+};
+
+Store::Store(sys::PageFiles& files, std::string directory, StoreLimits limits)
+    : impl_(std::make_unique<Impl>(files, std::move(directory), limits)) {}
+Store::~Store() = default;
+
+Domain Store::domain(const std::string& tenant) {
+  const auto found = impl_->domains.find(tenant);
+  if (found != impl_->domains.end()) return found->second;
+  if (impl_->domains.size() >= kMostDomains) return kNoDomain;
+  const auto number = static_cast<Domain>(impl_->domains.size() + 1);
+  impl_->domains.emplace(tenant, number);
+  return number;
+}
+
+Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerprint) {
+  if (domain == kNoDomain) {
+    return fail(Errc::exhausted, "keep a page: {} tenants are kept apart already", kMostDomains);
+  }
+  const auto id = impl_->log.append(domain, page);
+  if (!id) return id;
+  const auto alive = impl_->alive();
+  impl_->exact.replace(hash_in(domain, fingerprint), *id, alive);
+  const auto sketch = sketch_of(page);
+  for (std::size_t i = 0; i < kSuperFeatures; ++i) {
+    if (sketch[i] != 0) impl_->alike[i].replace(hash_in(domain, sketch[i]), *id, alive);
+  }
+  return id;
+}
+
+Result<> Store::read(Domain domain, PageId id, ByteSpan into) const {
+  GODWIT_ASSERT(into.size() == kPage_bytes);
+  if (domain == kNoDomain || impl_->log.domain_of(id) != domain) {
+    return fail(Errc::not_found, "read page {}: evicted, or of another domain", id);
+  }
+  const auto page = impl_->log.view(id);
+  if (!page) return pass(page);
+  std::copy(page->begin(), page->end(), into.begin());
+  return {};
+}
+
+PageId Store::find(Domain domain, ByteView page, std::uint64_t fingerprint) const {
+  for (const PageId id : impl_->exact.find(hash_in(domain, fingerprint), impl_->alive()).all()) {
+    if (impl_->log.domain_of(id) != domain) continue;
+    const auto held = impl_->log.view(id);
+    if (held && std::memcmp(held->data(), page.data(), kPage_bytes) == 0) return id;
+  }
+  return 0;
+}
+
+PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const {
+  const auto sketch = sketch_of(page);
+  Window alive = impl_->alive();
+  alive.first = std::max(alive.first, at_least);
+  if (alive.first >= alive.next) return 0;
+  std::array<PageId, kSuperFeatures> found{};
+  for (std::size_t i = 0; i < kSuperFeatures; ++i) {
+    if (sketch[i] == 0) continue;
+    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), impl_->alive()).all()) {
+      if (id >= alive.first && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
+    }
+  }
+  return *std::max_element(found.begin(), found.end());  // the newest: two that agree are one
+}
+
+std::unique_ptr<Store::Pin> Store::pin(PageId id) { return std::make_unique<LogPin>(impl_->log.pins(), id); }
+
+PageId Store::next() const { return impl_->log.next(); }
+
+StoreUse Store::use() const {
+  StoreUse use;
+  use.pages = impl_->log.next() - impl_->log.first();
+  use.disk_bytes = impl_->log.disk_bytes();
+  use.index_bytes = impl_->exact.bytes() + impl_->log.memory_bytes();
+  for (const auto& each : impl_->alike) use.index_bytes += each.bytes();
+  use.evicted_pages = impl_->log.first() - 1;
+  return use;
+}
+
+}  // namespace godwit::content

@@ -1,0 +1,22 @@
+// The blocks of an image file as a guest sees them, read from the file itself: raw, or qcow2 (QEMU's
+// docs/interop/qcow2.txt), version 2 or 3, without backing file, external data file, encryption or extended L2 entries.
+// The file is somebody else's: every size and offset in it is checked, and what is kept of it is bounded.
+#pragma once
+
+#include "content/blocks.h"
+#include "sys/page_file.h"
+
+#include <memory>
+#include <string>
+
+namespace godwit::image {
+
+// `format`: "raw" or "qcow2". `files` need not outlive the answer. One strand. Whole blocks only: where the disk is no
+// multiple of 4 KiB, its end is not in it. Blocks of compressed clusters are Errc::unsupported to read, as everything
+// about them would have to be trusted to zlib for an image that a build can convert.
+// Errors: not_found, io; unsupported (a feature that is named); invalid_argument (no qcow2, or a broken one; another
+// format).
+[[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_blocks(sys::PageFiles& files, const std::string& path,
+                                                                   const std::string& format);
+
+}  // namespace godwit::image

@@ -1,0 +1,128 @@
+// What every sys::PageFiles does. A harness gives one, and a directory to work in:
+//   struct Harness {
+//     sys::PageFiles& files();
+//     std::string path(const std::string& name);  // in a directory that is there and empty
+//     void put(const std::string& name, ByteView content);  // a file as another program left it
+//   };
+//   INSTANTIATE_TYPED_TEST_SUITE_P(System, PageFilesSuite, SystemHarness);
+#pragma once
+
+#include "sys/page_file.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace godwit::testing {
+
+template <class Harness>
+class PageFilesSuite : public ::testing::Test {
+ public:
+  Harness harness;
+};
+
+TYPED_TEST_SUITE_P(PageFilesSuite);
+
+TYPED_TEST_P(PageFilesSuite, WhatIsWrittenInAnyOrderIsReadInAnyOther) {
+  auto made = this->harness.files().create(this->harness.path("pages"));
+  ASSERT_TRUE(made) << made.error().message;
+  auto& file = **made;
+  EXPECT_EQ(file.size(), 0U);
+  ASSERT_TRUE(file.write_at(8, as_bytes("world")));
+  ASSERT_TRUE(file.write_at(0, as_bytes("hello")));
+  EXPECT_EQ(file.size(), 13U);
+  ByteVector read(13);
+  ASSERT_TRUE(file.read_at(0, read));
+  EXPECT_EQ(as_text(read), std::string_view("hello\0\0\0world", 13)) << "what was never written is zeros";
+  ASSERT_TRUE(file.write_at(6, as_bytes("WORLD")));
+  ASSERT_TRUE(file.read_at(4, ByteSpan(read).first(8)));
+  EXPECT_EQ(as_text(ByteView(read).first(8)), std::string_view("o\0WORLDl", 8).substr(0, 8));
+}
+
+TYPED_TEST_P(PageFilesSuite, AReadBeyondTheEndIsAnErrorAndNeverHalfAnAnswer) {
+  auto made = this->harness.files().create(this->harness.path("short"));
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_TRUE((*made)->write_at(0, as_bytes("0123456789")));
+  ByteVector read(4);
+  for (const std::uint64_t offset : {7ULL, 10ULL, 1ULL << 40U, ~0ULL - 1, ~0ULL}) {
+    const auto done = (*made)->read_at(offset, read);
+    ASSERT_FALSE(done) << offset;
+    EXPECT_EQ(done.error().code, Errc::io) << done.error().message;
+  }
+  EXPECT_TRUE((*made)->read_at(6, read));
+  EXPECT_TRUE((*made)->read_at(10, {})) << "nothing is asked, nothing is missing";
+  EXPECT_FALSE((*made)->write_at(~0ULL - 1, as_bytes("x")));
+}
+
+TYPED_TEST_P(PageFilesSuite, AFileThatIsThereIsOpenedForReading) {
+  this->harness.put("image", as_bytes("content"));
+  const auto opened = this->harness.files().open(this->harness.path("image"));
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ((*opened)->size(), 7U);
+  ByteVector read(7);
+  ASSERT_TRUE((*opened)->read_at(0, read));
+  EXPECT_EQ(as_text(read), "content");
+  const auto written = (*opened)->write_at(0, as_bytes("x"));
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, Errc::io);
+}
+
+TYPED_TEST_P(PageFilesSuite, WhatIsNotThereOrNoFileIsNotOpened) {
+  const auto none = this->harness.files().open(this->harness.path("none"));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Errc::not_found);
+  ASSERT_TRUE(this->harness.files().clear_directory(this->harness.path("directory")));
+  const auto directory = this->harness.files().open(this->harness.path("directory"));
+  ASSERT_FALSE(directory);
+  EXPECT_EQ(directory.error().code, Errc::invalid_argument);
+}
+
+TYPED_TEST_P(PageFilesSuite, CreatingReplacesAndWhoHadTheOldOneKeepsIt) {
+  this->harness.put("file", as_bytes("old"));
+  const auto old = this->harness.files().open(this->harness.path("file"));
+  ASSERT_TRUE(old);
+  const auto fresh = this->harness.files().create(this->harness.path("file"));
+  ASSERT_TRUE(fresh) << fresh.error().message;
+  EXPECT_EQ((*fresh)->size(), 0U);
+  ByteVector read(3);
+  ASSERT_TRUE((*old)->read_at(0, read));
+  EXPECT_EQ(as_text(read), "old");
+}
+
+TYPED_TEST_P(PageFilesSuite, RemovingTakesTheNameAndWhoHasItOpenReadsOn) {
+  auto made = this->harness.files().create(this->harness.path("file"));
+  ASSERT_TRUE(made);
+  ASSERT_TRUE((*made)->write_at(0, as_bytes("still")));
+  ASSERT_TRUE(this->harness.files().remove(this->harness.path("file")));
+  EXPECT_FALSE(this->harness.files().open(this->harness.path("file")));
+  ByteVector read(5);
+  EXPECT_TRUE((*made)->read_at(0, read));
+  EXPECT_TRUE(this->harness.files().remove(this->harness.path("file"))) << "it is gone: what was wanted";
+}
+
+TYPED_TEST_P(PageFilesSuite, AClearedDirectoryIsThereAndHoldsNoFiles) {
+  auto& files = this->harness.files();
+  const auto store = this->harness.path("a/b");
+  ASSERT_TRUE(files.clear_directory(store));
+  ASSERT_TRUE(files.create(store + "/one"));
+  ASSERT_TRUE(files.clear_directory(store + "/inner"));
+  ASSERT_TRUE(files.create(store + "/inner/kept"));
+  ASSERT_TRUE(files.clear_directory(store));
+  EXPECT_FALSE(files.open(store + "/one"));
+  EXPECT_TRUE(files.open(store + "/inner/kept")) << "only files of its own";
+}
+
+TYPED_TEST_P(PageFilesSuite, WhereNoDirectoryCanBeThereIsAnError) {
+  this->harness.put("file", as_bytes("x"));
+  EXPECT_FALSE(this->harness.files().clear_directory(this->harness.path("file")));
+  EXPECT_FALSE(this->harness.files().clear_directory(this->harness.path("file/below")));
+  EXPECT_FALSE(this->harness.files().create(this->harness.path("missing/file")));
+}
+
+REGISTER_TYPED_TEST_SUITE_P(PageFilesSuite, WhatIsWrittenInAnyOrderIsReadInAnyOther,
+                            AReadBeyondTheEndIsAnErrorAndNeverHalfAnAnswer, AFileThatIsThereIsOpenedForReading,
+                            WhatIsNotThereOrNoFileIsNotOpened, CreatingReplacesAndWhoHadTheOldOneKeepsIt,
+                            RemovingTakesTheNameAndWhoHasItOpenReadsOn, AClearedDirectoryIsThereAndHoldsNoFiles,
+                            WhereNoDirectoryCanBeThereIsAnError);
+
+}  // namespace godwit::testing
