@@ -1,5 +1,6 @@
 // What recorded migration streams of QEMU shrink to, one after the other as a gang would send them, and how fast.
 // Usage: shrink_streams [--image FILE] [--level N] [--no-similar] [--json] STREAM…
+#include "content/joined_blocks.h"
 #include "image/qcow2_blocks.h"
 #include "migrate/batch_decoder.h"
 #include "migrate/batch_encoder.h"
@@ -20,7 +21,7 @@ using namespace godwit;
 using SteadyClock = std::chrono::steady_clock;
 
 struct Options {
-  std::string image;
+  std::vector<std::string> images;
   std::vector<std::string> streams;
   int level{3};
   bool similar{true};
@@ -74,8 +75,8 @@ Result<Figures> carry(End& from, End& to, std::shared_ptr<content::Library::Volu
     const auto part = std::min<std::size_t>(2 * migrate::kBatchBytes - (fed - taken), stream.size() - fed);
     reader->feed(stream.subspan(fed, part), stretches);
     fed += part;
-    const auto encoded = encoder.encode(stream.subspan(taken, fed - taken), stretches,
-                                        {options.look, options.similar, options.level});
+    const auto encoded =
+        encoder.encode(stream.subspan(taken, fed - taken), stretches, {options.look, options.similar, options.level});
     figures.encode_s += seconds_since(began);
     if (!encoded) return pass(encoded);
     const auto decoding = SteadyClock::now();
@@ -105,23 +106,31 @@ int run(const Options& options) {
   End source(files, scratch / "source");
   End destination(files, scratch / "destination");
   std::shared_ptr<content::Library::Volume> image;
-  content::Library library([&](const std::string& path) { return image::open_blocks(files, path, "qcow2"); });
-  if (!options.image.empty()) {
-    image = library.find(options.image);
-    if (!image) throw std::runtime_error("no image: " + options.image);
+  content::Library library([&](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
+    std::vector<std::unique_ptr<content::Blocks>> parts;
+    for (const auto& path : options.images) {
+      auto part = image::open_blocks(files, path, path.ends_with(".qcow2") ? "qcow2" : "raw");
+      if (!part) throw std::runtime_error(part.error().message);
+      parts.push_back(std::move(*part));
+    }
+    return std::make_unique<content::JoinedBlocks>(std::move(parts));
+  });
+  if (!options.images.empty()) {
+    image = library.find("all");
     const auto began = SteadyClock::now();
     while (image->index->advance(65536).value_or(false)) {
     }
     fmt::print("image: indexed in {:.2f} s, {} MB of memory\n", seconds_since(began), megabytes(image->index->bytes()));
   }
-  fmt::print("{:<28} {:>8} {:>8} {:>7} {:>9} {:>9}   {}\n", "stream", "MB in", "MB out", "ratio", "enc MB/s", "dec MB/s",
-             "MB as zero, image, sibling, similar, literal, other");
+  fmt::print("{:<28} {:>8} {:>8} {:>7} {:>9} {:>9}   {}\n", "stream", "MB in", "MB out", "ratio", "enc MB/s",
+             "dec MB/s", "MB as zero, image, sibling, similar, literal, other");
   Figures all;
   bool back = false;
   for (const auto& path : options.streams) {
     const auto stream = contents(path);
     wire::Savings savings;
-    const auto figures = carry(back ? destination : source, back ? source : destination, image, stream, options, savings);
+    const auto figures =
+        carry(back ? destination : source, back ? source : destination, image, stream, options, savings);
     if (!figures) throw std::runtime_error(path + ": " + figures.error().message);
     back = options.backwards && !back;
     all.in += figures->in;
@@ -148,7 +157,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("What recorded migration streams of QEMU shrink to, and how fast");
-  app.add_option("--image", options.image, "a qcow2 image that both ends hold");
+  app.add_option("--image", options.images, "a file that both ends hold: an image (.qcow2), a kernel; may be repeated")
+      ->allow_extra_args(false);
   app.add_option("--level", options.level, "zstd's; 0: not compressed");
   app.add_flag("!--no-similar", options.similar, "compress against nothing but the batch itself");
   app.add_flag("!--no-look", options.look, "look for nothing that is held at both ends");

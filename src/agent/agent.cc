@@ -1,5 +1,8 @@
 #include "agent/agent.h"
 
+#include "content/joined_blocks.h"
+#include "image/qcow2_blocks.h"
+
 #include <algorithm>
 #include <set>
 
@@ -40,8 +43,12 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       switch_(runtime_, config_.switch_socket),
       cloud_(runtime_,
              sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit").value_or(sys::HttpEndpoint{})),
+      content_(runtime_.page_files, config_.state_directory + "/content",
+               content::StoreLimits{.disk_bytes = std::uint64_t{config_.content_gib} << 30U}),
+      volumes_([this](const std::string& sha256) { return open_volume(sha256); }),
+      shrink_(runtime_, content_, volumes_),
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
-                  config_.state_directory + "/migrations", instances_, *this, *this, [this] { changed(); }),
+                  config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_}, [this] { changed(); }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 
@@ -275,6 +282,21 @@ Result<image::Image> Agent::find_image(const std::string& sha256) {
     if (image.sha256 == sha256) return images_.open(image.path, sha256);
   }
   return fail(Errc::not_found, "image {:.12}…: this cloud has no image of that content", sha256);
+}
+
+Result<std::unique_ptr<content::Blocks>> Agent::open_volume(const std::string& sha256) {
+  const auto image = find_image(sha256);
+  if (!image) return pass(image);
+  // Kernel and initrd lie in memory as they lay in their files, long after they were unpacked.
+  std::vector<std::unique_ptr<content::Blocks>> parts;
+  auto disk = image::open_blocks(runtime_.page_files, image->disk_path, image->manifest.format);
+  if (!disk) return disk;
+  parts.push_back(std::move(*disk));
+  for (const auto& path : {image->kernel_path, image->initrd_path}) {
+    auto file = image::open_blocks(runtime_.page_files, path, "raw");
+    if (file) parts.push_back(std::move(*file));
+  }
+  return std::make_unique<content::JoinedBlocks>(std::move(parts));
 }
 
 const wire::Network* Agent::find_network(const std::string& id) const {

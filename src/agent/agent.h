@@ -11,6 +11,7 @@
 #include "agent/switch_link.h"
 #include "hypervisor/machine.h"
 #include "migrate/service.h"
+#include "migrate/shrink_encoding.h"
 #include "sys/runtime.h"
 
 #include <map>
@@ -52,6 +53,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void apply_networks();
   void apply_gateways();
   [[nodiscard]] Result<image::Image> find_image(const std::string& sha256);
+  [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_volume(const std::string& sha256);
   [[nodiscard]] const wire::Network* find_network(const std::string& id) const;
   void changed();
 
@@ -72,6 +74,9 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   Instances instances_;
   SwitchLink switch_;
   CloudLink cloud_;
+  content::Store content_;
+  content::Library volumes_;
+  migrate::ShrinkEncoding shrink_;
   migrate::Service migrations_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration

@@ -24,9 +24,10 @@ struct AgentConfig {
   std::uint32_t vcpus{0};
   std::uint32_t memory_mib{0};
   std::uint32_t disk_gib{0};
+  std::uint32_t content_gib{4};  // of disk, for the pages that crossed: what migrations refer to instead of sending
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
                       (cloud, host, cloud_url, listen_ip, migration_port, state_directory, switch_socket, qemu, dnsmasq,
-                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib))
+                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib, content_gib))
 
 }  // namespace godwit::agent

@@ -136,12 +136,22 @@ class SkyOverClouds : public ::testing::Test {
   std::set<std::string> carried;
   testing::FakeHttp http{sphere.clock};
   testing::MemoryFiles files;
+  testing::NoPageFiles page_files;
   testing::NoProcesses processes;
   testing::NoSockets sockets;
   testing::NoPeers peers;
   testing::NoTaps taps;
-  sys::Runtime runtime{
-      sphere.context.get_executor(), sphere.clock, sphere.random, files, processes, sockets, peers, http, taps, {}};
+  sys::Runtime runtime{sphere.context.get_executor(),
+                       sphere.clock,
+                       sphere.random,
+                       files,
+                       page_files,
+                       processes,
+                       sockets,
+                       peers,
+                       http,
+                       taps,
+                       {}};
   std::unique_ptr<sky::Sky> sky;
 };
 

@@ -97,8 +97,8 @@ std::size_t ShapeWriter::add_counted(std::span<const wire::Stretch> stretches, B
   std::int64_t step = kUsualStep;
   while (used < stretches.size() && stretches[used].kind == StretchKind::counter) {
     const auto next = record_at(stretches.subspan(used), bytes.subspan(at));
-    const bool same = next.page == first.page && next.stretches == first.stretches &&
-                      std::ranges::equal(next.tail, first.tail);
+    const bool same =
+        next.page == first.page && next.stretches == first.stretches && std::ranges::equal(next.tail, first.tail);
     const auto to_next = difference(next.counter, last);
     if (!same || (records > 1 && to_next != step)) break;
     step = to_next;

@@ -14,8 +14,8 @@
 namespace godwit::migrate {
 
 // Of one batch, at most. Both ends hold to them.
-inline constexpr std::size_t kBatchBytes = 1024UL * 1024;    // of the stream; also what is checked as a whole
-inline constexpr std::size_t kLiteralPages = 64;             // 256 KiB: more compresses little better, and delays more
+inline constexpr std::size_t kBatchBytes = 1024UL * 1024;  // of the stream; also what is checked as a whole
+inline constexpr std::size_t kLiteralPages = 64;           // 256 KiB: more compresses little better, and delays more
 inline constexpr std::size_t kPrefixPages = 64;            // that literals are compressed against
 inline constexpr std::size_t kBatchStretches = 16384;
 inline constexpr std::size_t kShapeBytes = 16UL * kBatchStretches;

@@ -76,8 +76,8 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
   }
   kept.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
   kept.origins = draft.origins;
-  numbers_ = draft.first_number + static_cast<std::uint64_t>(std::ranges::count(
-                                      draft.origins, Origin::literal, &PageOrigin::origin));
+  numbers_ = draft.first_number +
+             static_cast<std::uint64_t>(std::ranges::count(draft.origins, Origin::literal, &PageOrigin::origin));
   kept.numbers_after = numbers_;
   Encoded encoded;
   encoded.taken_bytes = at;
@@ -130,9 +130,8 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
     draft.savings.sibling += kPage_bytes;
     return *origin;
   }
-  const auto before = draft.prefix.size();
-  if (effort.similar) choose_prefix(page, place, draft);
-  (draft.prefix.size() > before ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
+  const bool similar = effort.similar && choose_prefix(page, place, draft);
+  (similar ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
   const auto stored = departure.store.append(domain, page, fingerprint);
   if (!stored) return take_literal(Origin::raw);
   departure.rapport->mine.add({connection_, numbers_}, *stored, 1);
@@ -157,26 +156,28 @@ std::optional<PageOrigin> BatchEncoder::held(content::PageId id) const {
 }
 
 // The page's own last version, else one that is like it: what it is compressed against, with all of the batch's others.
-void BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
-  if (draft.prefix.size() >= kPrefixPages) return;
+bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
   auto& departure = departure_;
   const auto domain = departure.rapport->domain;
   auto like = departure.places.get(place);
   if (like == 0) like = departure.store.find_similar(domain, page, 0);
-  if (like == 0 || draft.in_prefix.contains(like)) return;
+  if (like == 0) return false;
+  if (draft.in_prefix.contains(like)) return true;
   const auto origin = held(like);
-  if (!origin) return;
+  if (!origin) return false;
   // What comes with this very batch is in zstd's reach already.
   const bool own = origin->origin == Origin::sent && origin->connection == connection_;
-  if (own && origin->number >= draft.first_number) return;
+  if (own && origin->number >= draft.first_number) return true;
+  if (draft.prefix.size() >= kPrefixPages) return false;
   const auto size = draft.prefix_bytes.size();
   draft.prefix_bytes.resize(size + kPage_bytes);
   if (!departure.store.read(domain, like, std::span(draft.prefix_bytes).subspan(size))) {
     draft.prefix_bytes.resize(size);
-    return;
+    return false;
   }
   draft.in_prefix.insert(like);
   draft.prefix.push_back(*origin);
+  return true;
 }
 
 // ---- the frame

@@ -52,8 +52,8 @@ class BatchEncoder final {
     std::size_t taken_bytes{0};
     std::size_t taken_stretches{0};
   };
-  // As much as a batch holds of `bytes`, which `stretches` cover. No stretch taken: a part of the first one was. Numbers are given in the order of calls.
-  // Errors: exhausted (memory).
+  // As much as a batch holds of `bytes`, which `stretches` cover. No stretch taken: a part of the first one was.
+  // Numbers are given in the order of calls. Errors: exhausted (memory).
   [[nodiscard]] Result<Encoded> encode(ByteView bytes, std::span<const wire::Stretch> stretches, Effort effort);
   // The other end has rebuilt all batches up to and with this one.
   void acknowledged(std::uint64_t batch);
@@ -76,7 +76,8 @@ class BatchEncoder final {
 
   [[nodiscard]] PageOrigin origin_of(ByteView page, std::uint64_t place, Effort effort, Draft& draft);
   [[nodiscard]] std::optional<PageOrigin> held(content::PageId id) const;
-  void choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
+  // Whether there is a page that this one is like, among what the batch is compared with.
+  [[nodiscard]] bool choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
   [[nodiscard]] Result<ByteVector> press(Draft& draft, ByteView body, int level);
   [[nodiscard]] Result<ByteVector> finish(const Kept& kept, Draft& draft, int level);
 

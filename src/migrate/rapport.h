@@ -1,6 +1,6 @@
 // What two hosts both hold of one tenant's content, because it crossed between them: each page that came with a batch
-// has the number that its connection gave it, at both ends, in whichever direction it went and whichever instance it was
-// of. It outlives a migration, so that the next one, and the way back, refer to it. Lost, it costs ratio only.
+// has the number that its connection gave it, at both ends, in whichever direction it went and whichever instance it
+// was of. It outlives a migration, so that the next one, and the way back, refer to it. Lost, it costs ratio only.
 #pragma once
 
 #include "content/store.h"

@@ -27,7 +27,7 @@ Standing standing_of(const Record& record) {
 class Service::Impl {
  public:
   Impl(sys::Runtime runtime, Self self, std::string directory, Guests& guests, Locations& locations, Clouds& clouds,
-       std::function<void()> on_changed)
+       std::vector<Encoding*> encodings, std::function<void()> on_changed)
       : runtime_(std::move(runtime)),
         news_(std::make_shared<News>(News{std::move(on_changed), this, false})),
         context_{runtime_,
@@ -36,9 +36,14 @@ class Service::Impl {
                  guests,
                  locations,
                  clouds,
-                 {&zstd_, &plain_},
+                 with_usual(std::move(encodings)),
                  [this] { changed(); }},
         gate_(runtime_.executor) {}
+
+  std::vector<Encoding*> with_usual(std::vector<Encoding*> encodings) {
+    encodings.insert(encodings.end(), {&zstd_, &plain_});
+    return encodings;
+  }
 
   Result<> restore();
   void start(std::unique_ptr<sys::PeerListener> listener);
@@ -427,9 +432,9 @@ sys::Task<Result<>> Service::Impl::admit(std::unique_ptr<sys::PeerStream>& strea
 // ---- the outer class
 
 Service::Service(sys::Runtime runtime, Self self, std::string records_directory, Guests& guests, Locations& locations,
-                 Clouds& clouds, std::function<void()> on_changed)
+                 Clouds& clouds, std::vector<Encoding*> encodings, std::function<void()> on_changed)
     : impl_(std::make_unique<Impl>(std::move(runtime), std::move(self), std::move(records_directory), guests, locations,
-                                   clouds, std::move(on_changed))) {}
+                                   clouds, std::move(encodings), std::move(on_changed))) {}
 Service::~Service() = default;
 Result<> Service::restore() { return impl_->restore(); }
 void Service::start(std::unique_ptr<sys::PeerListener> listener) { impl_->start(std::move(listener)); }

@@ -11,6 +11,7 @@
 //                a report whose phase is final and which the cloud has answered: service.forget(id)
 #pragma once
 
+#include "migrate/encoding.h"
 #include "migrate/guest.h"
 #include "sys/runtime.h"
 
@@ -53,10 +54,11 @@ struct Order {
 
 class Service final {
  public:
-  // The references live until stop() has returned (or die with the executor). `on_changed`: standing(), arrivals() or
-  // reports() may say something new. Called on the runtime's executor, never from inside a call of ours.
+  // `encodings`: what is tried before ZstdEncoding, best first. The references live until stop() has returned (or die
+  // with the executor). `on_changed`: standing(), arrivals() or reports() may say something new. Called on the
+  // runtime's executor, never from inside a call of ours.
   Service(sys::Runtime runtime, Self self, std::string records_directory, Guests& guests, Locations& locations,
-          Clouds& clouds, std::function<void()> on_changed);
+          Clouds& clouds, std::vector<Encoding*> encodings, std::function<void()> on_changed);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;

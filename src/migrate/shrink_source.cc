@@ -107,7 +107,8 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan) {
 sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   const auto began = clock_.now();
   const std::size_t count = std::min(stretches_.size(), kBatchStretches + 1);
-  const std::vector<wire::Stretch> stretches(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(count));
+  const std::vector<wire::Stretch> stretches(stretches_.begin(),
+                                             stretches_.begin() + static_cast<std::ptrdiff_t>(count));
   auto encoded = encoder_.encode(ByteView(waiting_).subspan(taken_), stretches, pace_.effort());
   if (!encoded) co_return pass(encoded);
   taken_ += encoded->taken_bytes;

@@ -44,6 +44,7 @@ struct System::Impl {
   SystemClock clock;
   SystemRandom random;
   SystemFiles files;
+  SystemPageFiles page_files;
   SystemTaps taps;
   asio::io_context context{1};
   SystemProcesses processes;
@@ -64,6 +65,7 @@ sys::Runtime System::runtime() {
           at.clock,
           at.random,
           at.files,
+          at.page_files,
           at.processes,
           at.local,
           at.peers,

@@ -14,6 +14,7 @@
 #include "os/http.h"
 #include "os/local_sockets.h"
 #include "os/log.h"
+#include "os/page_files.h"
 #include "os/peer_network.h"
 #include "os/processes.h"
 #include "os/taps.h"

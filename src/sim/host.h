@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sim/files.h"
+#include "sim/page_files.h"
 #include "sim/process.h"
 
 #include <map>
@@ -84,6 +85,7 @@ class Host final {
   [[nodiscard]] const std::string& ip() const { return ip_; }
   [[nodiscard]] bool is_dark() const { return dark_; }  // while its power fails
   [[nodiscard]] Files& files() { return files_; }
+  [[nodiscard]] PageFiles& page_files() { return page_files_; }
 
  private:
   friend class World;
@@ -106,6 +108,7 @@ class Host final {
   std::string site_;
   std::string ip_;
   Files files_;
+  PageFiles page_files_;
   bool dark_{false};
   std::int32_t next_pid_{100};
   std::uint16_t next_port_{40000};

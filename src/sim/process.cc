@@ -63,8 +63,9 @@ struct Process::Parts {
         http(context.get_executor(), process),
         taps(process),
         sink(host.world(), full_name),
-        runtime{context.get_executor(), clock, random, host.files(), processes, local, peers, http, taps,
-                Log(sink, "main")} {}
+        runtime{
+            context.get_executor(), clock, random, host.files(), host.page_files(), processes, local, peers, http, taps,
+            Log(sink, "main")} {}
 
   Context context;
   SimClock clock;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "sys/files.h"
 #include "sys/http.h"
+#include "sys/page_file.h"
 #include "sys/stream.h"
 #include "sys/task.h"
 
@@ -15,6 +16,7 @@ struct Runtime {
   Clock& clock;
   Random& random;
   Files& files;
+  PageFiles& page_files;
   Processes& processes;
   LocalSockets& local;
   PeerNetwork& peers;

@@ -1,4 +1,5 @@
-// Integers of 1 to 10 bytes, 7 bits each, lowest first (LEB128, as in DWARF 4 section 7.6); signed ones in zigzag order.
+// Integers of 1 to 10 bytes, 7 bits each, lowest first (LEB128, as in DWARF 4 section 7.6); signed ones in zigzag
+// order.
 #pragma once
 
 #include "base/bytes.h"

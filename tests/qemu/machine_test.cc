@@ -8,6 +8,7 @@
 #include "os/files.h"
 #include "os/local_sockets.h"
 #include "os/log.h"
+#include "os/page_files.h"
 #include "os/processes.h"
 #include "os/taps.h"
 #include "support/temp_directory.h"
@@ -185,13 +186,14 @@ class RealRig {
   os::SystemClock clock_;
   os::SystemRandom random_;
   os::SystemFiles files_;
+  os::SystemPageFiles page_files_;
   os::SystemProcesses processes_{loop_.executor()};
   os::SystemLocalSockets local_{loop_.executor()};
   NoPeers peers_;
   NoHttp http_;
   os::SystemTaps taps_;
   os::StderrLog sink_{std::getenv("GODWIT_TEST_DEBUG") ? LogLevel::debug : LogLevel::info};
-  sys::Runtime runtime_{loop_.executor(), clock_, random_, files_, processes_,
+  sys::Runtime runtime_{loop_.executor(), clock_, random_, files_, page_files_,       processes_,
                         local_,           peers_, http_,   taps_,  Log(sink_, "test")};
   image::Image image_;
   std::optional<Userfaultfd> userfaultfd_;

@@ -189,9 +189,9 @@ TestAgent::TestAgent(sim::Process& process, Rig& rig, std::string cloud)
       gate_(runtime_.executor) {
   const migrate::Self self{cloud_, process.host().name(), "https://10.0.0.1:7443"};
   runtime_.peers.trust({sim::authority("cloud-a", "cloud-a"), sim::authority("cloud-b", "cloud-b")});
-  service_ = std::make_unique<migrate::Service>(runtime_, self, "/migrations", static_cast<migrate::Guests&>(*this),
-                                                static_cast<migrate::Locations&>(*this),
-                                                static_cast<migrate::Clouds&>(*this), [this] { wake_.notify(); });
+  service_ = std::make_unique<migrate::Service>(
+      runtime_, self, "/migrations", static_cast<migrate::Guests&>(*this), static_cast<migrate::Locations&>(*this),
+      static_cast<migrate::Clouds&>(*this), std::vector<migrate::Encoding*>{}, [this] { wake_.notify(); });
   const auto restored = service_->restore();
   if (!restored) rig_.oracle.blame(restored.error().message);
   auto listener = runtime_.peers.listen(process.host().ip(), kPort);

@@ -42,6 +42,17 @@ class NoPeers final : public sys::PeerNetwork {
     return fail(Errc::unsupported, "none here");
   }
 };
+class NoPageFiles final : public sys::PageFiles {
+ public:
+  Result<std::unique_ptr<sys::PageFile>> open(const std::string& path) override { return none(path); }
+  Result<std::unique_ptr<sys::PageFile>> create(const std::string& path) override { return none(path); }
+  Result<> remove(const std::string& /*path*/) override { return {}; }
+  Result<> clear_directory(const std::string& /*path*/) override { return {}; }
+
+ private:
+  static std::unexpected<Error> none(const std::string& path) { return fail(Errc::io, "{}: no page files here", path); }
+};
+
 class NoTaps final : public sys::Taps {
   Result<int> open_for_guest(const std::string&, unsigned) override { return fail(Errc::unsupported, "none here"); }
   void close_descriptor(int) override {}
@@ -121,11 +132,13 @@ class SkyWorld {
   CountingRandom random_;
   MemoryFiles files_;
   FakeHttp http_{time_};
+  NoPageFiles page_files_;
   NoProcesses processes_;
   NoSockets sockets_;
   NoPeers peers_;
   NoTaps taps_;
-  sys::Runtime runtime_{time_.executor(), time_, random_, files_, processes_, sockets_, peers_, http_, taps_, {}};
+  sys::Runtime runtime_{time_.executor(), time_,  random_, files_, page_files_, processes_,
+                        sockets_,         peers_, http_,   taps_,  {}};
   std::map<std::string, FakeCloud> clouds_;
   std::map<std::string, FakeCloud*> by_name_;
   std::unique_ptr<sky::Sky> sky_;
