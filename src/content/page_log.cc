@@ -137,8 +137,10 @@ std::uint64_t PageLog::disk_bytes() const {
   return (written - std::min(written, first_ - 1)) * kPage_bytes;
 }
 
-std::uint64_t PageLog::memory_bytes() const {
-  std::uint64_t bytes = tail_.capacity() + ahead_.capacity();
+std::uint64_t PageLog::buffer_bytes() const { return tail_.capacity() + ahead_.capacity(); }
+
+std::uint64_t PageLog::index_bytes() const {
+  std::uint64_t bytes = 0;
   for (const Segment& each : segments_) bytes += sizeof(Segment) + each.runs.capacity() * sizeof(Run);
   return bytes;
 }

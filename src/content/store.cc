@@ -127,7 +127,8 @@ StoreUse Store::use() const {
   StoreUse use;
   use.pages = impl_->log.next() - impl_->log.first();
   use.disk_bytes = impl_->log.disk_bytes();
-  use.index_bytes = impl_->exact.bytes() + impl_->log.memory_bytes();
+  use.index_bytes = impl_->exact.bytes() + impl_->log.index_bytes();
+  use.buffer_bytes = impl_->log.buffer_bytes();
   for (const auto& each : impl_->alike) use.index_bytes += each.bytes();
   use.evicted_pages = impl_->log.first() - 1;
   return use;

@@ -29,7 +29,8 @@ struct StoreLimits {
 struct StoreUse {
   std::uint64_t pages{0};
   std::uint64_t disk_bytes{0};
-  std::uint64_t index_bytes{0};
+  std::uint64_t index_bytes{0};   // of memory, which grows with the pages
+  std::uint64_t buffer_bytes{0};  // of memory: the newest pages, and those read ahead; at most 2.1 MiB
   std::uint64_t evicted_pages{0};
 };
 

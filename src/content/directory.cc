@@ -1,0 +1,121 @@
+#include "content/directory.h"
+
+#include "base/assert.h"
+#include "content/digest_table.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace godwit::content {
+namespace {
+
+constexpr std::uint64_t kPointsEach = 128;  // shares of members differ by about 1/sqrt(128): 9%
+constexpr std::size_t kMostMembers = 65'535;
+constexpr std::uint64_t kIdMask = (1ULL << 24U) - 1;
+
+}  // namespace
+
+Ring::Ring(std::vector<std::string> members) : members_(std::move(members)) {
+  std::sort(members_.begin(), members_.end());
+  members_.erase(std::unique(members_.begin(), members_.end()), members_.end());
+  GODWIT_ASSERT(members_.size() <= kMostMembers);
+  points_.reserve(members_.size() * kPointsEach);
+  for (std::uint32_t member = 0; member < members_.size(); ++member) {
+    const auto& name = members_[member];
+    for (std::uint64_t i = 0; i < kPointsEach; ++i) {
+      points_.push_back({XXH3_64bits_withSeed(name.data(), name.size(), i), member});
+    }
+  }
+  std::sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
+    return a.place != b.place ? a.place < b.place : a.member < b.member;
+  });
+}
+
+const std::string& Ring::owner_of(const PageDigest& digest) const {
+  GODWIT_ASSERT(!points_.empty());
+  const auto place = load_be64(ByteView(digest).last(8));
+  const auto after = std::lower_bound(points_.begin(), points_.end(), place,
+                                      [](const Point& point, std::uint64_t wanted) { return point.place < wanted; });
+  return members_[after == points_.end() ? points_.front().member : after->member];
+}
+
+struct Holdings::Impl {
+  // Of an entry, of which the low bits are known; ids in the table are never further apart than those tell.
+  [[nodiscard]] PageId id_of(std::uint64_t number) const { return first + ((table.value(number) - first) & kIdMask); }
+
+  std::uint64_t most;
+  DigestTable<3> table;
+  PageId first{1};  // no older id is in the table
+  PageId last{0};
+};
+
+Holdings::Holdings(std::uint64_t most_entries)
+    : impl_(std::make_unique<Impl>(
+          Impl{std::clamp<std::uint64_t>(most_entries, 1, DigestTable<3>::kMostEntries), {}, 1, 0})) {}
+Holdings::~Holdings() = default;
+Holdings::Holdings(Holdings&&) noexcept = default;
+Holdings& Holdings::operator=(Holdings&&) noexcept = default;
+
+void Holdings::add(const PageDigest& digest, PageId id) {
+  if (id <= impl_->last || id < impl_->first) return;
+  if (id - impl_->first > kIdMask) forget_before(id - kIdMask);
+  while (impl_->table.size() >= impl_->most) impl_->table.forget_oldest();
+  impl_->table.add(digest, static_cast<std::uint32_t>(id & kIdMask));
+  impl_->last = id;
+}
+
+PageId Holdings::find(const PageDigest& digest) const {
+  const auto number = impl_->table.find(digest);
+  return number ? impl_->id_of(*number) : 0;
+}
+
+void Holdings::forget_before(PageId first) {
+  if (first <= impl_->first) return;
+  while (impl_->table.size() > 0 && impl_->id_of(impl_->table.first()) < first) impl_->table.forget_oldest();
+  impl_->first = first;
+}
+
+std::uint64_t Holdings::size() const { return impl_->table.size(); }
+std::uint64_t Holdings::bytes() const { return impl_->table.bytes(); }
+
+struct OwnerTable::Impl {
+  std::uint64_t most;
+  DigestTable<2> table;
+};
+
+OwnerTable::OwnerTable(std::uint64_t most_entries)
+    : impl_(
+          std::make_unique<Impl>(Impl{std::clamp<std::uint64_t>(most_entries, 1, DigestTable<2>::kMostEntries), {}})) {}
+OwnerTable::~OwnerTable() = default;
+OwnerTable::OwnerTable(OwnerTable&&) noexcept = default;
+OwnerTable& OwnerTable::operator=(OwnerTable&&) noexcept = default;
+
+void OwnerTable::add(const PageDigest& digest, HostNumber holder) {
+  auto& table = impl_->table;
+  if (const auto number = table.find(digest)) return table.set(*number, holder);
+  while (table.size() >= impl_->most) table.forget_oldest();
+  table.add(digest, holder);
+}
+
+HostNumber OwnerTable::find(const PageDigest& digest) const {
+  const auto number = impl_->table.find(digest);
+  return number ? static_cast<HostNumber>(impl_->table.value(*number)) : HostNumber{0};
+}
+
+void OwnerTable::forget(const PageDigest& digest, HostNumber holder) {
+  const auto number = impl_->table.find(digest);
+  if (number && impl_->table.value(*number) == holder) impl_->table.set(*number, 0);
+}
+
+void OwnerTable::drop(HostNumber holder) {
+  auto& table = impl_->table;
+  for (auto number = table.first(); number < table.next(); ++number) {
+    if (table.value(number) == holder) table.set(number, 0);
+  }
+}
+
+std::uint64_t OwnerTable::size() const { return impl_->table.size(); }
+std::uint64_t OwnerTable::bytes() const { return impl_->table.bytes(); }
+
+}  // namespace godwit::content
