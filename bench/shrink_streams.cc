@@ -65,7 +65,7 @@ Result<Figures> carry(End& from, End& to, std::shared_ptr<content::Library::Volu
   migrate::BatchEncoder encoder(departure, connection);
   migrate::BatchDecoder decoder(arrivals, connection);
   encoder.may_refer_to_others(true);
-  const auto reader = wire::read_memory();
+  const auto reader = std::make_unique<wire::MemoryStream>();
   Figures figures;
   std::vector<wire::Stretch> stretches;
   std::size_t fed = 0;

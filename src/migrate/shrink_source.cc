@@ -17,8 +17,8 @@ constexpr std::size_t kWaitingMost_bytes = kBatchBytes;
 constexpr double kForget = 0.7;
 
 std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
-  if (channel == Channel::disk) return wire::read_disk();
-  return wire::read_memory();
+  if (channel == Channel::disk) return std::make_unique<wire::NbdStream>();
+  return std::make_unique<wire::MemoryStream>();
 }
 
 }  // namespace
