@@ -15,8 +15,8 @@ constexpr std::size_t kPacketBegin_bytes = 12;  // u32 magic, u32 version, u32 f
 constexpr std::size_t kPacketRest_bytes = 320 - kPacketBegin_bytes;
 constexpr std::size_t kZeroPages_at = 32 - kPacketBegin_bytes;
 constexpr std::size_t kBlockName_at = 64 - kPacketBegin_bytes;  // and zeros up to the end
-constexpr std::uint32_t kCompression = 0x1fU << 1U;  // of the flags; 0: none
-constexpr std::uint32_t kDeviceState = 32U << 1U;    // since 10.0: another packet
+constexpr std::uint32_t kCompression = 0x1fU << 1U;             // of the flags; 0: none
+constexpr std::uint32_t kDeviceState = 32U << 1U;               // since 10.0: another packet
 constexpr std::size_t kDeviceRest_bytes = 256 + 4 + 4;
 
 }  // namespace
@@ -81,8 +81,8 @@ void MultifdStream::take_packet() {
   }
 }
 
-// All offsets are there, in use or not; those of pages that follow, then those of zero pages (since 9.0), go on one from
-// the other.
+// All offsets are there, in use or not; those of pages that follow, then those of zero pages (since 9.0), go on one
+// from the other.
 void MultifdStream::take_offset() {
   const auto field = cut_.field(8, next_ < counters_ ? StretchKind::counter : StretchKind::other);
   if (field.empty()) return;
@@ -108,7 +108,13 @@ void MultifdStream::begin_content() {
 }
 
 void MultifdStream::take_page() {
-  cut_.pass(left_bytes_, StretchKind::page, memory_place(block_, page_offsets_bytes_[next_]));
+  const auto place = memory_place(block_, page_offsets_bytes_[next_]);
+  // No QEMU sends a page twice in a row. Pieces of two couldn't be told apart.
+  if (next_ > 0 && place == memory_place(block_, page_offsets_bytes_[next_ - 1])) {
+    cut_.pass(left_bytes_);
+  } else {
+    cut_.pass(left_bytes_, StretchKind::page, place);
+  }
   if (left_bytes_ > 0) return;
   left_bytes_ = kPage_bytes;
   if (++next_ == pages_) state_ = State::packet_begin;

@@ -1,4 +1,5 @@
-// A channel of QEMU's migration that carries pages beside the main one (multifd): packets, each with the content behind it.
+// A channel of QEMU's migration that carries pages beside the main one (multifd): packets, each with the content behind
+// it.
 //
 // Source: QEMU 7.2 to 10.0, migration/multifd.h, multifd.c: MultiFDInit_t, MultiFDPacket_t, MultiFDPacketDeviceState_t;
 // docs/formats/qemu-streams.md.
@@ -8,8 +9,8 @@
 
 namespace godwit::wire {
 
-// Pages of guest memory, with the places that MemoryStream gives them, and counters: a packet's offsets. Compressed content and the state of devices are
-// `other`. What isn't understood makes all that follows `other`.
+// Pages of guest memory, with the places that MemoryStream gives them, and counters: a packet's offsets. Compressed
+// content and the state of devices are `other`. What isn't understood makes all that follows `other`.
 class MultifdStream final : public StretchReader {
  public:
   void feed(ByteView bytes, std::vector<Stretch>& stretches) override;

@@ -1,10 +1,9 @@
 #include "wire/multifd_stream.h"
 
-#include "wire/memory_place.h"
-#include "wire/memory_reader.h"
-
 #include "support/qemu_streams.h"
 #include "support/stretch_rules.h"
+#include "wire/memory_place.h"
+#include "wire/memory_reader.h"
 
 #include <gmock/gmock.h>
 
@@ -84,7 +83,8 @@ TEST(MultifdStream, APacketSaysWhichPagesFollow) {
   put(bytes, {.content_bytes = 2 * kPage_bytes, .block = "pc.ram", .offsets = {0x5000, 0x1000}});
   put(bytes, {.flags = 1, .content_bytes = 2 * kPage_bytes, .block = "pc.ram"});  // a stale size, as 7.2 leaves it
   put(bytes, {.content_bytes = kPage_bytes, .block = "vga.vram", .offsets = {0}});
-  EXPECT_THAT(places(bytes), ::testing::ElementsAre(place("pc.ram", 0x5000), place("pc.ram", 0x1000), place("vga.vram", 0)));
+  EXPECT_THAT(places(bytes),
+              ::testing::ElementsAre(place("pc.ram", 0x5000), place("pc.ram", 0x1000), place("vga.vram", 0)));
 }
 
 TEST(MultifdStream, OnlyOffsetsInUseAreCounters) {
@@ -113,6 +113,12 @@ TEST(MultifdStream, AnImpossiblePacketIsTheEndOfUnderstanding) {
   }
 }
 
+TEST(MultifdStream, APageThatComesTwiceInARowIsOne) {
+  auto bytes = init();
+  put(bytes, {.content_bytes = 3 * kPage_bytes, .block = "pc.ram", .offsets = {0x7000, 0x7000, 0x8000}});
+  EXPECT_THAT(places(bytes), ::testing::ElementsAre(place("pc.ram", 0x7000), place("pc.ram", 0x8000)));
+}
+
 TEST(MultifdStream, TheChannelsOfARecordingHaveThePagesThatQemuCounted) {
   std::vector<std::uint64_t> all;
   for (const auto* name : {"multifd-1", "multifd-2"}) {
@@ -120,7 +126,7 @@ TEST(MultifdStream, TheChannelsOfARecordingHaveThePagesThatQemuCounted) {
     ASSERT_FALSE(bytes.empty());
     std::ranges::copy(places(bytes), std::back_inserter(all));
   }
-  EXPECT_EQ(all.size(), 42U);  // "normal" in multifd.json
+  EXPECT_EQ(all.size(), 42U);                                       // "normal" in multifd.json
   EXPECT_THAT(all, ::testing::Contains(place("pc.ram", 0x20000)));  // where the guest wrote
   EXPECT_THAT(places(testing::recorded_stream("multifd-zstd-1")), ::testing::IsEmpty());
 }
@@ -132,7 +138,8 @@ TEST(MultifdStream, AChannelHasTheSamePagesHoweverItIsCutOrChanged) {
     ASSERT_FALSE(original.empty());
     for (int run = 0; run < 50; ++run) {
       auto bytes = original;
-      for (int change = 0; change < run % 5; ++change) bytes[random() % std::size_t{4096}] = static_cast<std::byte>(random());
+      for (int change = 0; change < run % 5; ++change)
+        bytes[random() % std::size_t{4096}] = static_cast<std::byte>(random());
       const auto whole = read_memory();
       const auto cut = read_memory();
       const std::size_t most = 1 + random() % (run % 2 == 0 ? 7 : 6000);

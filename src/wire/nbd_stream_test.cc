@@ -1,5 +1,6 @@
 #include "wire/nbd_stream.h"
 
+#include "support/qemu_streams.h"
 #include "support/stretch_rules.h"
 
 #include <gmock/gmock.h>
@@ -115,6 +116,18 @@ TEST(NbdStream, WhatIsNotUnderstoodIsNothingElseForGood) {
   append(bytes, as_bytes("\x16\x03\x01 TLS"));
   put_request(bytes, kWrite, 0, 0x1000);
   EXPECT_THAT(pages(bytes), ::testing::IsEmpty());
+}
+
+TEST(NbdStream, ARecordingHasThePagesThatWereWritten) {
+  const auto bytes = testing::recorded_stream("nbd");
+  ASSERT_FALSE(bytes.empty());
+  // As many as tests/golden/streams/record says of its commands.
+  std::vector<std::uint64_t> wanted;
+  for (std::uint64_t page = 16; page < 32; ++page) wanted.push_back(kDisk | page);
+  for (const std::uint64_t page : {641, 642, 643, 3840, 3841}) wanted.push_back(kDisk | page);
+  std::vector<std::uint64_t> found;
+  for (const auto& page : pages(bytes)) found.push_back(page.place);
+  EXPECT_EQ(found, wanted);
 }
 
 TEST(NbdStream, ASessionHasTheSamePagesHoweverItIsCutOrChanged) {
