@@ -1,10 +1,9 @@
 // What QEMU sends to migrate, on any channel: it is told by its first bytes.
 // Input: the length of the pieces in which it comes (two bytes, big-endian), and the bytes.
-#include "wire/memory_reader.h"
-
 #include "base/assert.h"
 #include "support/input.h"
 #include "support/stretch_rules.h"
+#include "wire/memory_reader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace godwit;
