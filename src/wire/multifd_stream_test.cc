@@ -12,7 +12,6 @@
 namespace godwit::wire {
 namespace {
 
-using testing::Page;
 using testing::pages_of;
 using testing::read_in_pieces;
 using testing::read_whole;
