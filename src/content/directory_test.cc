@@ -20,8 +20,8 @@ PageDigest digest_of(std::uint64_t number) {
 }
 
 std::vector<std::string> hosts(int count) {
-  std::vector<std::string> names;
-  for (int i = 0; i < count; ++i) names.push_back("host-" + std::to_string(i));
+  std::vector<std::string> names(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) names[i] = "host-" + std::to_string(i);
   return names;
 }
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include <numeric>
 #include <set>
 
 namespace godwit::content {
@@ -54,8 +54,8 @@ void read_all(ImageIndex& index) {
 }
 
 std::vector<std::uint64_t> numbers(std::uint64_t from, std::uint64_t count) {
-  std::vector<std::uint64_t> all;
-  for (std::uint64_t i = 0; i < count; ++i) all.push_back(from + i);
+  std::vector<std::uint64_t> all(count);
+  std::iota(all.begin(), all.end(), from);
   return all;
 }
 

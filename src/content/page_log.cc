@@ -10,12 +10,13 @@ namespace {
 constexpr std::uint64_t kGroup_pages = 64;               // written at once: 256 KiB a system call
 constexpr std::uint64_t kTail_pages = 512;               // 2 MiB
 constexpr std::uint64_t kAhead_pages = 16;               // 64 KiB
-constexpr std::uint64_t kLargestSegment_pages = 16'384;  // 64 MiB
-constexpr std::uint64_t kSegmentsAtLeast = 8;  // of a store of more than the smallest: what is evicted at once
+constexpr std::uint64_t kLargestSegment_pages = 65'536;  // 256 MiB: what a place of 16 bits tells
+// A store that is not small has so many: what is evicted at once, and files that are open.
+constexpr std::uint64_t kSegments = 64;
 static_assert(kTail_pages % kGroup_pages == 0 && kLargestSegment_pages % kGroup_pages == 0);
 
 std::uint64_t segment_pages_for(std::uint64_t most_pages) {
-  const auto share = most_pages / kSegmentsAtLeast / kGroup_pages * kGroup_pages;
+  const auto share = most_pages / kSegments / kGroup_pages * kGroup_pages;
   return std::clamp(share, kGroup_pages, kLargestSegment_pages);
 }
 

@@ -14,7 +14,8 @@ namespace godwit::content {
 
 class PageLog final {
  public:
-  // At most `most_pages` on disk, in at least 2 segments of 64 pages, at most 64 MiB each.
+  // At most `most_pages` on disk, in 64 segments where that makes them no smaller than 64 pages and no larger than
+  // 256 MiB; at least 2.
   PageLog(sys::PageFiles& files, std::string directory, std::uint64_t most_pages);
 
   // As Store::append. The id is given only when this succeeds.

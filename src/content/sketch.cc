@@ -9,38 +9,34 @@
 namespace godwit::content {
 namespace {
 
-constexpr std::size_t kFeaturesEach = 3;  // pages that share a part s of their samples share a super-feature with s^3
+constexpr std::size_t kFeaturesEach = 2;  // pages that share a part s of their samples share a super-feature with s^2
 constexpr std::size_t kFeatures = kSuperFeatures * kFeaturesEach;
 constexpr std::size_t kWords = kPage_bytes / sizeof(std::uint64_t);
-constexpr std::uint64_t kSampled = 0x7ULL << 61U;  // one of 8
+constexpr std::uint64_t kSampled = 0x3ULL << 62U;  // one of 4
 constexpr std::size_t kFewestSamples = 4;
 
 // Odd, random: any will do.
-constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15ULL;
-constexpr std::uint64_t kSecond = 0xc2b2ae3d27d4eb4fULL;
-constexpr std::array<std::uint32_t, kFeatures> kMultiply{0x85ebca6bU, 0xc2b2ae35U, 0x27d4eb2fU,
-                                                         0x165667b1U, 0x9e3779b1U, 0xd3a2646dU};
-constexpr std::array<std::uint32_t, kFeatures> kAdd{0x7f4a7c15U, 0x94d049bbU, 0x1ce4e5b9U,
-                                                    0xbf58476dU, 0x133111ebU, 0x2545f491U};
+constexpr std::array<std::uint32_t, kFeatures> kMultiply{0x85ebca6bU, 0xc2b2ae35U, 0x27d4eb2fU, 0x165667b1U};
+constexpr std::array<std::uint32_t, kFeatures> kAdd{0x7f4a7c15U, 0x94d049bbU, 0x1ce4e5b9U, 0xbf58476dU};
 
 std::uint64_t mix(std::uint64_t x) {
-  x ^= x >> 32U;
-  x *= kSecond;
-  return x ^ (x >> 29U);
+  x = (x ^ (x >> 32U)) * 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 29U)) * 0xc2b2ae3d27d4eb4fULL;
+  return x ^ (x >> 32U);
 }
 
-// Hashes of the sampled pairs, in their order. Runs of one word, zeros above all, say nothing of a page.
+// Hashes of the sampled words, in their order. Zeros and repetitions say nothing of a page.
 std::size_t sample(ByteView page, std::array<std::uint32_t, kWords>& samples) {
-  std::array<std::uint64_t, kWords> words;
-  std::memcpy(words.data(), page.data(), kPage_bytes);
   std::size_t count = 0;
-  for (std::size_t i = 0; i + 1 < kWords; ++i) {
-    const std::uint64_t pair =
-        (words[i] ^ (words[i] >> 31U)) * kFirst + (words[i + 1] ^ (words[i + 1] >> 33U)) * kSecond;
-    const std::uint64_t hash = pair ^ (pair >> 30U);
+  std::uint64_t before = 0;
+  for (std::size_t i = 0; i < kWords; ++i) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, page.data() + i * sizeof(word), sizeof(word));
+    const std::uint64_t hash = mix(word);
     // Always written, counted where it is one: no branch to guess wrong.
-    samples[count] = static_cast<std::uint32_t>((hash * kFirst) >> 24U);
-    count += ((hash * kFirst) & kSampled) == 0 && words[i] != words[i + 1] ? 1 : 0;
+    samples[count] = static_cast<std::uint32_t>(hash);
+    count += (hash & kSampled) == 0 && word != before && word != 0 ? 1 : 0;
+    before = word;
   }
   return count;
 }

@@ -1,8 +1,9 @@
 // What pages that are alike share: super-features.
 // N-transform (Broder, "Identifying and filtering near-duplicate documents", CPM 2000) over content-defined samples, as
 // Odess has it (Zou et al., "Odess: Speeding up resemblance detection for redundancy elimination by fast
-// content-defined sampling", ICDE 2021). Samples are aligned pairs of 8-byte words instead of a rolling window: in
-// memory things lie aligned, and a page costs 512 steps instead of 4,096.
+// content-defined sampling", ICDE 2021). Samples are aligned 8-byte words instead of a rolling window of bytes: in
+// memory things lie aligned, and between them lie pointers, which differ: docs/decisions/content-index.md has the
+// comparison.
 #pragma once
 
 #include "base/bytes.h"

@@ -5,7 +5,11 @@
 #include "content/page_log.h"
 #include "content/sketch.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // picks AVX2 or AVX-512 as it runs
+#else
 #include <xxhash.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
