@@ -2,14 +2,14 @@
 #include "apps/command.h"
 #include "migrate/zstd_encoding.h"
 #include "os/system.h"
-#include "tunnel/keys.h"
-#include "tunnel/receiver.h"
-#include "tunnel/sender.h"
 
 #include <netdb.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include "tunnel/keys.h"
+#include "tunnel/receiver.h"
+#include "tunnel/sender.h"
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
@@ -29,6 +29,7 @@ struct KeysOptions {
 struct EndOptions {
   std::string keys;
   tunnel::Sockets sockets;
+  std::string tenant{"default"};
   std::string owner;
   std::string log{"info"};
 };
@@ -78,8 +79,8 @@ Result<std::string> resolve(const std::string& host) {
   if (error != 0) return fail(Errc::not_found, "resolve {}: {}", host, ::gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
   std::array<char, NI_MAXHOST> numeric{};
-  const int named = ::getnameinfo(found->ai_addr, found->ai_addrlen, numeric.data(), numeric.size(), nullptr, 0,
-                                  NI_NUMERICHOST);
+  const int named =
+      ::getnameinfo(found->ai_addr, found->ai_addrlen, numeric.data(), numeric.size(), nullptr, 0, NI_NUMERICHOST);
   if (named != 0) return fail(Errc::not_found, "resolve {}: {}", host, ::gai_strerror(named));
   return std::string(numeric.data());
 }
@@ -136,6 +137,7 @@ Result<tunnel::SenderConfig> sender_config(const SendOptions& options, unsigned 
   tunnel::SenderConfig config;
   config.sockets = options.sockets;
   config.owner_uid = owner_uid;
+  config.tenant = options.tenant;
   const auto* const end = options.mode.data() + options.mode.size();
   const auto [read, error] = std::from_chars(options.mode.data(), end, config.mode, 8);
   if (error != std::errc{} || read != end || config.mode > 0777) {
@@ -175,6 +177,7 @@ sys::Task<Result<>> receive(os::System& system, ReceiveOptions options) {
   if (!at) co_return pass(at);
   tunnel::ReceiverConfig config;
   config.sockets = options.sockets;
+  config.tenant = options.tenant;
   config.host = at->host;
   config.port = at->port;
   for (const auto& host : options.from) config.from.push_back(tunnel::peer_name(host));
@@ -237,7 +240,8 @@ void add_keys(CLI::App& parent, int& exit_code) {
   keys->add_option("--directory", options->directory, "Where NAME.keys are written")->capture_default_str();
   keys->footer(
       "Example:\n  godwit tunnel keys left right\n"
-      "  scp left.keys root@left:/etc/godwit/tunnel.keys; scp right.keys root@right:/etc/godwit/tunnel.keys; rm *.keys\n"
+      "  scp left.keys root@left:/etc/godwit/tunnel.keys; scp right.keys root@right:/etc/godwit/tunnel.keys; rm "
+      "*.keys\n"
       "They hold for five years. The key that signed them is not kept: for another host, make all anew.");
   keys->callback([options, &exit_code] {
     const auto written = write_keys(*options);
@@ -252,6 +256,8 @@ void add_end_options(CLI::App& command, EndOptions& options) {
   command.add_option("--memory", options.sockets.memory, "Unix socket of --migrateuri")->capture_default_str();
   command.add_option("--disk", options.sockets.disk, "Unix socket of --disks-uri")->capture_default_str();
   command.add_option("--guests", options.sockets.guests, "How many move at a time; {} in the paths is 1, 2, …")
+      ->capture_default_str();
+  command.add_option("--tenant", options.tenant, "Whose guests these are; the same at both ends")
       ->capture_default_str();
   command.add_option("--owner", options.owner, "User as which QEMU runs (libvirt-qemu or qemu, if there is one)");
   command.add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();

@@ -19,14 +19,19 @@ migrate::Encoding* choose(const Encodings& here, const std::vector<std::string>&
   return nullptr;
 }
 
-// To migrate, Channel::disk means that the destination flushes the disk itself before the instance runs there, so the
-// mirror's flushes are taken away. libvirt doesn't do that: they must cross.
-sys::Task<Result<>> Carrying::carry(Channel, std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan) {
-  constexpr auto kUnchanged = migrate::Channel::memory;
-  if (role_ == Role::send) {
-    return migrate::carry_from_source(encoding_, kUnchanged, std::move(local), std::move(wan), wan_bytes_);
-  }
-  return migrate::carry_to_destination(encoding_, kUnchanged, std::move(wan), std::move(local));
+Carrying::Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer)
+    : encoding_(encoding.name()) {
+  migrate::TransferSpec spec;
+  spec.tenant = std::move(tenant);
+  spec.peer = std::move(peer);
+  spec.flushes_cross = true;  // libvirt doesn't flush the disk at the destination
+  transfer_ = role == Role::send ? encoding.leave(std::move(spec)) : encoding.arrive(std::move(spec));
+}
+
+sys::Task<Result<>> Carrying::carry(Channel channel, std::unique_ptr<sys::Stream> local,
+                                    std::unique_ptr<sys::Stream> wan) {
+  const auto kind = channel == Channel::disk ? migrate::Channel::disk : migrate::Channel::memory;
+  return transfer_->carry(kind, std::move(local), std::move(wan));
 }
 
 }  // namespace godwit::tunnel

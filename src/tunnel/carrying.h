@@ -2,8 +2,8 @@
 #pragma once
 
 #include "migrate/encoding.h"
-#include "tunnel/hello.h"
 
+#include "tunnel/hello.h"
 #include <memory>
 #include <vector>
 
@@ -21,19 +21,20 @@ enum class Role : std::uint8_t { send = 1, receive };
 // One end of one migration. Outlives every carry() of its own.
 class Carrying final {
  public:
-  Carrying(migrate::Encoding& encoding, Role role) : encoding_(encoding), role_(role) {}
+  Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer);
 
-  // Both directions of one connection of QEMU, until both have ended or one has failed. `local` is the QEMU of this
+  // Both directions of one connection, until both have ended or one has failed. `local` is QEMU, or libvirt, of this
   // host.
   [[nodiscard]] sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                                           std::unique_ptr<sys::Stream> wan);
-  [[nodiscard]] std::string_view encoding() const { return encoding_.name(); }
-  [[nodiscard]] std::uint64_t wan_bytes() const { return wan_bytes_; }  // of QEMU's data, at the sending end
+  [[nodiscard]] std::string_view encoding() const { return encoding_; }
+  // Of QEMU's data, at the sending end.
+  [[nodiscard]] wire::WanBytes wan_bytes() const { return transfer_->wan_bytes(); }
+  [[nodiscard]] wire::Savings savings() const { return transfer_->savings(); }
 
  private:
-  migrate::Encoding& encoding_;
-  Role role_;
-  std::uint64_t wan_bytes_{0};
+  std::string_view encoding_;
+  std::unique_ptr<migrate::Transfer> transfer_;
 };
 
 }  // namespace godwit::tunnel

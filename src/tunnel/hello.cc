@@ -19,8 +19,9 @@ Result<Message> parse(std::string_view json, std::string_view what) {
   if (!message) return fail(Errc::protocol, "{}: {}", what, message.error().message);
   if (message->version == 0) return bad(what, "version");
   if (message->version == kProtocolVersion) return message;
-  return fail(Errc::unsupported, "{}: version {} of the tunnel's protocol, here is {}; install the same Godwit at both ends",
-              what, message->version, kProtocolVersion);
+  return fail(Errc::unsupported,
+              "{}: version {} of the tunnel's protocol, here is {}; install the same Godwit at both ends", what,
+              message->version, kProtocolVersion);
 }
 
 }  // namespace
@@ -32,6 +33,7 @@ Result<Hello> parse_hello(std::string_view json) {
   if (hello->channel == Channel::libvirt) return hello;
   if (hello->guest == 0 || hello->guest > kGuestsLimit) return bad("Hello", "guest");
   if (!is_id("mig", hello->migration)) return bad("Hello", "migration");
+  if (!is_label(hello->tenant)) return bad("Hello", "tenant");
   if (hello->encodings.empty() || hello->encodings.size() > kEncodings) return bad("Hello", "encodings");
   return hello;
 }

@@ -27,9 +27,10 @@ struct Hello {
   Channel channel{Channel::none};
   std::uint32_t guest{0};              // memory, disk: whose sockets, from 1
   std::string migration;               // memory, disk: an id of prefix "mig", of all connections that belong together
+  std::string tenant;                  // memory, disk: whose content it is; both ends must be told the same
   std::vector<std::string> encodings;  // memory, disk: that the sending end can use, best first
 };
-BOOST_DESCRIBE_STRUCT(Hello, (), (version, channel, guest, migration, encodings))
+BOOST_DESCRIBE_STRUCT(Hello, (), (version, channel, guest, migration, tenant, encodings))
 
 // From the receiving end, when it is connected to the destination's QEMU or libvirt. ok = false ends the connection.
 struct Welcome {

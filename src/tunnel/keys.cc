@@ -31,8 +31,8 @@ Result<std::string> next_block(std::string_view text, std::string_view label, st
   const auto begin = text.find(first, at);
   const auto end = begin == std::string_view::npos ? begin : text.find(last, begin);
   if (end == std::string_view::npos) {
-    return fail(Errc::invalid_argument, "holds no {} where one is expected: take the file as `godwit tunnel keys` made it",
-                label);
+    return fail(Errc::invalid_argument,
+                "holds no {} where one is expected: take the file as `godwit tunnel keys` made it", label);
   }
   at = end + last.size();
   return std::string(text.substr(begin, at - begin)) + "\n";
@@ -66,8 +66,9 @@ Result<std::vector<HostKeys>> make_keys(const std::vector<std::string>& hosts, c
 Result<Keys> parse_keys(std::string_view text) {
   std::size_t at = 0;
   Keys keys;
-  for (const auto& [label, into] : {std::pair{"PRIVATE KEY", &keys.key_pem}, std::pair{"CERTIFICATE", &keys.certificate_pem},
-                                    std::pair{"CERTIFICATE", &keys.ca_pem}}) {
+  for (const auto& [label, into] :
+       {std::pair{"PRIVATE KEY", &keys.key_pem}, std::pair{"CERTIFICATE", &keys.certificate_pem},
+        std::pair{"CERTIFICATE", &keys.ca_pem}}) {
     auto block = next_block(text, label, at);
     if (!block) return pass(block);
     *into = std::move(*block);

@@ -135,7 +135,7 @@ sys::Task<Result<>> Receiver::Impl::take(std::unique_ptr<sys::PeerStream>& wan) 
   const auto welcomed = co_await welcome(*wan, {});
   auto stream = std::move(wan);
   if (!welcomed) co_return welcomed;
-  Carrying carrying(plain, Role::receive);
+  Carrying carrying(plain, Role::receive, config.tenant, peer);
   co_return co_await carrying.carry(Channel::libvirt, std::move(*local), std::move(stream));
 }
 
@@ -156,15 +156,24 @@ sys::Task<Result<>> Receiver::Impl::take_guest(std::unique_ptr<sys::PeerStream>&
 }
 
 Result<Lane*> Receiver::Impl::admit(const Hello& hello, const std::string& peer) {
+  if (hello.tenant != config.tenant) {
+    return fail(Errc::denied, "tenant {}: this end carries {} (--tenant)", hello.tenant, config.tenant);
+  }
   auto& lane = lanes[hello.guest];
   const bool same = lane.carrying && lane.peer == peer && lane.migration == hello.migration;
   if (!same && lane.connections > 0) {
-    return fail(Errc::conflict, "guest {}: another migration, from {}, is under way there; give each guest that moves at the "
-                "same time sockets of its own (--guests)", hello.guest, lane.peer);
+    return fail(Errc::conflict,
+                "guest {}: another migration, from {}, is under way there; give each guest that moves at the "
+                "same time sockets of its own (--guests)",
+                hello.guest, lane.peer);
   }
   auto* const encoding = choose(encodings, hello.encodings);
   if (!encoding) return fail(Errc::unsupported, "no common encoding; here are {}", fmt::join(names(encodings), ", "));
-  if (!same) lane = {peer, hello.migration, std::make_shared<Carrying>(*encoding, Role::receive), 0, {}};
+  if (!same) {
+    lane.peer = peer;
+    lane.migration = hello.migration;
+    lane.carrying = std::make_shared<Carrying>(*encoding, Role::receive, config.tenant, peer);
+  }
   if (lane.carrying->encoding() != encoding->name()) {
     return fail(Errc::protocol, "guest {}: one migration with two encodings", hello.guest);
   }

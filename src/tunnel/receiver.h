@@ -3,9 +3,9 @@
 #pragma once
 
 #include "sys/runtime.h"
+
 #include "tunnel/carrying.h"
 #include "tunnel/sockets.h"
-
 #include <memory>
 
 namespace godwit::tunnel {
@@ -21,6 +21,7 @@ struct ReceiverConfig {
   std::string host;
   std::uint16_t port{0};          // 0: any free one
   std::vector<std::string> from;  // names of peers that may send; empty: all that the CA vouches for
+  std::string tenant{"default"};  // a label, as at the sending end
 };
 
 // One strand. A connection that is refused is told why, and logged. One migration at a time for each guest's sockets.

@@ -79,7 +79,8 @@ Result<> Sender::Impl::listen(Channel channel, Lane* lane) {
   const auto path = config.sockets.path(channel, lane ? lane->guest : 0);
   if (path.empty()) return {};
   // Whoever may speak to libvirt owns the host: that one is the caller's alone.
-  auto listener = lane ? runtime.local.listen(path, config.mode, config.owner_uid) : runtime.local.listen(path, 0600, 0);
+  auto listener =
+      lane ? runtime.local.listen(path, config.mode, config.owner_uid) : runtime.local.listen(path, 0600, 0);
   if (!listener) return pass(listener);
   listeners.push_back(std::move(*listener));
   gate.spawn(accept_all(*listeners.back(), channel, lane));
@@ -119,7 +120,7 @@ sys::Task<void> Sender::Impl::forward_control(std::unique_ptr<sys::Stream> local
   } else {
     done = pass(wan);
   }
-  Carrying carrying(plain, Role::send);
+  Carrying carrying(plain, Role::send, config.tenant, config.to.name);
   if (done) done = co_await carrying.carry(Channel::libvirt, std::move(local), std::move(*wan));
   if (!done) runtime.log.warn("libvirt: {}", done.error().message);
 }
@@ -156,6 +157,7 @@ sys::Task<Result<>> Sender::Impl::introduce_to(sys::PeerStream& wan, Lane& lane,
   hello.channel = channel;
   hello.guest = lane.guest;
   hello.migration = lane.migration;
+  hello.tenant = config.tenant;
   hello.encodings = names(encodings);
   if (lane.carrying) hello.encodings.assign(1, std::string(lane.carrying->encoding()));
   const auto offered = hello.encodings;
@@ -164,17 +166,20 @@ sys::Task<Result<>> Sender::Impl::introduce_to(sys::PeerStream& wan, Lane& lane,
   if (!welcome) co_return pass(welcome);
   const bool was_offered = std::ranges::find(offered, welcome->encoding) != offered.end();
   auto* const encoding = choose(encodings, {welcome->encoding});
-  if (!was_offered || !encoding) co_return fail(Errc::protocol, "Welcome: encoding \"{}\" was not offered", welcome->encoding);
+  if (!was_offered || !encoding)
+    co_return fail(Errc::protocol, "Welcome: encoding \"{}\" was not offered", welcome->encoding);
   runtime.log.info("{}: crosses to {} as {}", title(channel, lane.guest), wan.peer().name, welcome->encoding);
-  if (!lane.carrying) lane.carrying = std::make_shared<Carrying>(*encoding, Role::send);
+  if (!lane.carrying) lane.carrying = std::make_shared<Carrying>(*encoding, Role::send, config.tenant, config.to.name);
   co_return Result<>{};
 }
 
 void Sender::Impl::leave(Lane& lane) {
   if (--lane.connections > 0) return;
-  const auto bytes = lane.carrying ? lane.carrying->wan_bytes() : 0;
-  runtime.log.info("guest {}: all {} connections are closed; {:.1f} MiB crossed", lane.guest, lane.total,
-                   static_cast<double>(bytes) / (1024.0 * 1024.0));
+  constexpr double kMib = 1024.0 * 1024.0;
+  const auto crossed = lane.carrying ? lane.carrying->wan_bytes() : wire::WanBytes{};
+  runtime.log.info(
+      "guest {}: all of its {} connections are closed; {:.1f} MiB of memory and {:.1f} MiB of disk crossed", lane.guest,
+      lane.total, static_cast<double>(crossed.memory) / kMib, static_cast<double>(crossed.disk) / kMib);
   lane.carrying.reset();
   lane.migration.clear();
   lane.total = 0;

@@ -9,8 +9,8 @@ Result<> check_one(std::string_view option, const std::string& path, bool number
   if (path.empty()) return {};
   if (path.front() != '/') return fail(Errc::invalid_argument, "{} {}: must be an absolute path", option, path);
   if (numbered && path.find(kNumber) == std::string::npos) {
-    return fail(Errc::invalid_argument, "{} {}: with --guests it must hold {{}}, the place of the guest's number", option,
-                path);
+    return fail(Errc::invalid_argument, "{} {}: with --guests it must hold {{}}, the place of the guest's number",
+                option, path);
   }
   return {};
 }

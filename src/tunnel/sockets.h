@@ -5,8 +5,8 @@
 
 namespace godwit::tunnel {
 
-// Absolute paths; empty: this channel is not carried. With more guests than one, `memory` and `disk` hold "{}", in whose
-// place stands the number of the guest, from 1: a QEMU listens at a path of its own.
+// Absolute paths; empty: this channel is not carried. With more guests than one, `memory` and `disk` hold "{}", in
+// whose place stands the number of the guest, from 1: a QEMU listens at a path of its own.
 struct Sockets {
   std::string memory;
   std::string disk;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """`virsh migrate` of a running guest between two unmodified libvirt, through `godwit tunnel` and nothing else: its memory, its disk,
-and libvirt's own connection. There over one connection for the memory, and back over several (--parallel).
+and libvirt's own connection. Once while the tunnel is cut, which must leave it where it was; then there over one connection for the
+memory, and back over several (--parallel).
 Usage: libvirt_tunnel.py GODWIT IMAGE_DIR    (needs root; about 60 s under emulation)
 """
-import json
 import re
 import shutil
 import subprocess
@@ -12,15 +12,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from rig.guest import Serial, Stream
-from rig.libvirt import LibvirtHost, cable, wait_for
+from rig.guest import Serial as Console
+from rig.guest import Stream
+from rig.libvirt import LibvirtHost, cable, kill, wait_for
 
 GUEST = "tiny"
 IMAGES = "/var/lib/libvirt/images"
-SERIAL = "/var/lib/libvirt/qemu/tiny.serial"
+DISK = f"{IMAGES}/disk.qcow2"
+CONSOLE = "/var/lib/libvirt/qemu/tiny.console"
 ADDRESS = {"left": "10.78.0.1", "right": "10.78.0.2"}
 PORT = 7443  # in a network namespace of its own
-EARLY_RECORDS, LATER_RECORDS_FROM = 40, 1000
+WRITES_A_SECOND = 50
 
 DOMAIN = f"""
 <domain type='qemu'>
@@ -38,10 +40,10 @@ DOMAIN = f"""
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2'/>
-      <source file='{IMAGES}/disk.qcow2'/>
+      <source file='{DISK}'/>
       <target dev='vda' bus='virtio'/>
     </disk>
-    <serial type='unix'><source mode='bind' path='{SERIAL}'/><target port='0'/></serial>
+    <serial type='unix'><source mode='bind' path='{CONSOLE}'/><target port='0'/></serial>
     <memballoon model='none'/>
   </devices>
 </domain>
@@ -55,78 +57,142 @@ def check(truth, what):
 
 
 def make_disk(host, image):
-    """The image, and an empty overlay on it: what each host must have before its first guest of that image comes."""
+    """The image, and an empty overlay on it: what each host must have before a guest of that image comes."""
     for name in ("vmlinuz", "tiny.initrd", "tiny.qcow2"):
-        shutil.copyfile(f"{image}/{name}", host.path(f"{IMAGES}/{name}"))
-    host.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{IMAGES}/tiny.qcow2", f"{IMAGES}/disk.qcow2")
+        if not host.path(f"{IMAGES}/{name}").exists():
+            shutil.copyfile(f"{image}/{name}", host.path(f"{IMAGES}/{name}"))
+    host.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{IMAGES}/tiny.qcow2", DISK)
 
 
-def start_tunnel(godwit, keys, source, destination):
-    """One direction, with sockets of its own: /run/tunnel-to-RIGHT at both ends."""
-    at = f"/run/tunnel-to-{destination.name}"
-    for host in (source, destination):
-        shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
-    common = ["--keys", "/run/tunnel.keys", "--memory", f"{at}/memory", "--disk", f"{at}/disk"]
-    destination.start("receive.log", godwit, "tunnel", "receive", *common, "--libvirt", "/run/libvirt/libvirt-sock",
-                      "--listen", f"{ADDRESS[destination.name]}:{PORT}", "--from", source.name)
-    source.start("send.log", godwit, "tunnel", "send", *common, "--libvirt", f"{at}/libvirt",
-                 "--to", f"{ADDRESS[destination.name]}:{PORT}", "--peer", destination.name)
-    wait_for(lambda: source.path(f"{at}/libvirt").exists(), "tunnel send")
-    return at
+class Tunnel:
+    """One direction. Its sockets have paths of their own, the same at both ends, as libvirt wants it."""
+
+    def __init__(self, godwit, keys, source, destination):
+        self.godwit, self.source, self.destination = godwit, source, destination
+        self.at = f"/run/tunnel-to-{destination.name}"
+        for host in (source, destination):
+            shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
+        self.common = ["--keys", "/run/tunnel.keys", "--memory", f"{self.at}/memory", "--disk", f"{self.at}/disk"]
+        self.address = f"{ADDRESS[destination.name]}:{PORT}"
+        self.receiver = None
+        self.receive()
+        source.start("send.log", godwit, "tunnel", "send", *self.common, "--libvirt", f"{self.at}/libvirt", "--to", self.address,
+                     "--peer", destination.name)
+        wait_for(lambda: source.path(f"{self.at}/libvirt").exists(), "tunnel send")
+
+    def receive(self):
+        self.receiver = self.destination.start("receive.log", self.godwit, "tunnel", "receive", *self.common, "--libvirt",
+                                               "/run/libvirt/libvirt-sock", "--listen", self.address, "--from", self.source.name)
+        wait_for(lambda: f":{PORT}" in self.destination.run("ss", "-Hltn").stdout, "tunnel receive")
+
+    def begin(self, *options):
+        """virsh migrate. The guest stays paused at the destination: so that the disks of both can be compared."""
+        words = ["virsh", "-c", "qemu:///system", "migrate", "--live", "--suspend", GUEST, "--copy-storage-inc",
+                 "--desturi", f"qemu+unix:///system?socket={self.at}/libvirt", "--migrateuri", f"unix://{self.at}/memory",
+                 "--disks-uri", f"unix://{self.at}/disk", *options]
+        return self.source.start("virsh.log", *words)
 
 
-def guest_serial(host):
-    return Serial(str(host.path(SERIAL)))
+class Guest:
+    """The tiny guest, at its console: on whichever host it is, each time anew."""
+
+    def __init__(self, host):
+        host.path("/run/tiny.xml").write_text(DOMAIN)
+        host.virsh("create", "/run/tiny.xml")
+        self.host, self.console = host, Console(str(host.path(CONSOLE))).wait_ready()
+        self.boot = self._boot()
+        self.written = 0
+        check(self.console.ask("DIRTY 3 16").startswith("OK"), "the guest dirties 3 MiB/s of its memory")
+
+    def _boot(self):
+        return re.search(r"boot=(\S+)", self.console.ask("STAT"))[1]
+
+    def write_on(self):
+        stream = Stream(self.console, f"WRITES {self.written} {WRITES_A_SECOND}", r"OK (\d+)$", self.written)
+        stream.wait_past(20)
+        return stream
+
+    def meet(self, host, stream):
+        """Where it is now. What it said while nobody listened is lost; it goes on with what it was told."""
+        self.host, self.written = host, stream.next
+        self.console = Console(str(host.path(CONSOLE)))
+        self.console.send("")  # ends its writing
+        self.console.send("ECHO who is there")
+        while self.console.read() != "OK who is there":
+            pass
+
+    def examine(self):
+        check(self._boot() == self.boot, "it is the same boot of the guest")
+        dirtied = int(re.search(r"dirtied=(\d+) corrupt=0$", self.console.ask("CHECK"))[1])
+        again = re.search(r"dirtied=(\d+) corrupt=0$", self.console.ask("CHECK"))
+        check(again and int(again[1]) >= dirtied > 0, "its memory is whole, and it goes on dirtying it")
+        check(f"whole={self.written} absent=0 corrupt=0" in self.console.ask(f"SUM 0 {self.written}"),
+              f"all {self.written} records whose writing it acknowledged are on its disk")
 
 
-def migrate(source, destination, at, *options):
+def state(host):
+    return host.virsh("domstate", GUEST, check=False).stdout.strip()
+
+
+def move(tunnel, guest, *options):
+    source, destination = tunnel.source, tunnel.destination
+    print(f"from {source.name} to {destination.name} {' '.join(options)}", flush=True)
+    stream = guest.write_on()
     begun = time.monotonic()
-    source.virsh("migrate", "--live", GUEST, "--desturi", f"qemu+unix:///system?socket={at}/libvirt", "--migrateuri",
-                 f"unix://{at}/memory", "--disks-uri", f"unix://{at}/disk", "--copy-storage-inc", *options, limit_s=120)
-    print(f"  virsh migrate {' '.join(options)}: {time.monotonic() - begun:.1f} s", flush=True)
-    check(source.domains() == [], f"the guest is gone from {source.name}")
-    check(destination.virsh("domstate", GUEST).stdout.strip() == "running", f"it runs at {destination.name}")
+    check(tunnel.begin(*options).wait(120) == 0, "virsh migrate succeeds")
+    print(f"  in {time.monotonic() - begun:.1f} s")
+    check(source.domains() == [] and state(destination) == "paused", f"it is gone from {source.name}, and at {destination.name}")
+    shutil.copyfile(source.path(DISK), destination.path(f"{DISK}.source"))
+    compared = destination.run("qemu-img", "compare", "-U", f"{DISK}.source", DISK, check=False)
+    check(compared.returncode == 0, f"both disks are equal at the switchover {compared.stdout.strip()}")
+    destination.virsh("resume", GUEST)
+    guest.meet(destination, stream)
+    guest.examine()
 
 
-def move(source, destination, at, *options):
-    """Moves the guest while it dirties memory and writes its disk; what it was and wrote must be there afterwards."""
-    print(f"{source.name} to {destination.name} {' '.join(options)}", flush=True)
-    serial = guest_serial(source)
-    boot = re.search(r"boot=(\S+)", serial.ask("STAT"))[1]
-    check(serial.ask("DIRTY 3 16").startswith("OK"), "it dirties 3 MiB/s")
-    writes = Stream(serial, f"WRITES {LATER_RECORDS_FROM} 50 2", r"OK (\d+)$", LATER_RECORDS_FROM)
-    writes.wait_past(20)
-    migrate(source, destination, at, *options)
-    acknowledged = writes.next - LATER_RECORDS_FROM
-    serial = guest_serial(destination)
-    serial.send("")  # ends its writing
-    serial = guest_serial_again(serial)
-    return boot, acknowledged, serial
+def cut(tunnel, guest):
+    print(f"from {tunnel.source.name} to {tunnel.destination.name}, and the tunnel ends in the middle", flush=True)
+    stream = guest.write_on()
+    migrating = tunnel.begin("--bandwidth", "1")
+    wait_for(lambda: "Memory processed" in tunnel.source.virsh("domjobinfo", GUEST, check=False).stdout, "memory on its way")
+    kill(tunnel.receiver)
+    check(migrating.wait(60) != 0, "virsh migrate fails")
+    wait_for(lambda: tunnel.destination.domains() == [], f"{tunnel.destination.name} forgets it")
+    check(state(tunnel.source) == "running", f"the guest runs on at {tunnel.source.name}")
+    stream.wait_past(20)
+    stream.stop()
+    check(not stream.wrong[:-1], "and has noticed nothing")
+    guest.written = stream.next
+    guest.examine()
+    tunnel.receive()
 
 
-def guest_serial_again(serial):
-    while not serial.ask("PING") == "OK":
-        pass
-    return serial
+def story(godwit, image, directory, hosts):
+    for name in ("left", "right"):
+        Path(directory, name).mkdir()
+        hosts.append(LibvirtHost(name, f"{directory}/{name}"))
+        make_disk(hosts[-1], image)
+    left, right = hosts
+    cable(left, ADDRESS["left"], right, ADDRESS["right"])
+    subprocess.run([godwit, "tunnel", "keys", "left", "right", "--directory", f"{directory}/keys"], check=True,
+                   stdout=subprocess.DEVNULL)
+    there = Tunnel(godwit, f"{directory}/keys", left, right)
+    back = Tunnel(godwit, f"{directory}/keys", right, left)
+    guest = Guest(left)
+    cut(there, guest)
+    make_disk(right, image)
+    move(there, guest)
+    make_disk(left, image)
+    move(back, guest, "--parallel", "--parallel-connections", "3")
 
 
 def main():
     godwit, image = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     directory = tempfile.mkdtemp(prefix="godwit-tunnel-")
+    Path(directory).chmod(0o711)
     hosts = []
     try:
-        for name in ("left", "right"):
-            Path(directory, name).mkdir()
-            hosts.append(LibvirtHost(name, f"{directory}/{name}"))
-            make_disk(hosts[-1], image)
-        left, right = hosts
-        cable(left, ADDRESS["left"], right, ADDRESS["right"])
-        subprocess.run([godwit, "tunnel", "keys", "left", "right", "--directory", f"{directory}/keys"], check=True)
-        there = start_tunnel(godwit, f"{directory}/keys", left, right)
-        left.path("/run/tiny.xml").write_text(DOMAIN)
-        left.virsh("create", "/run/tiny.xml")
-        guest_serial(left).wait_ready()
-        print(move(left, right, there))
+        story(godwit, image, directory, hosts)
     except BaseException:
         for host in hosts:
             for log, text in host.logs():
@@ -136,6 +202,7 @@ def main():
         for host in hosts:
             host.end()
         shutil.rmtree(directory)
+    print("ok")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,17 @@ def wait_for(condition, what, limit_s=30):
         time.sleep(0.02)
 
 
+def children(pid):
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def kill(started):
+    """What LibvirtHost.start() started: nsenter's child."""
+    for each in children(started.pid):
+        os.kill(each, signal.SIGKILL)
+    started.wait()
+
+
 class LibvirtHost:
     """`directory` becomes this host's; `name` its host name."""
 
@@ -75,8 +86,7 @@ class LibvirtHost:
     def _born(self):
         if self._unshare.poll() is not None:
             raise RuntimeError(f"{self.name}: {(self.directory / 'init.log').read_text()}")
-        children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()
-        self.pid = int(children[0]) if children else None
+        self.pid = next(iter(children(self._unshare.pid)), None)
         return self.pid is not None
 
     def path(self, inside):
