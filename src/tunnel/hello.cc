@@ -26,6 +26,11 @@ Result<Message> parse(std::string_view json, std::string_view what) {
 
 }  // namespace
 
+Result<> check_tenant(const std::string& tenant) {
+  if (is_label(tenant)) return {};
+  return fail(Errc::invalid_argument, "--tenant {}: must be lower-case letters, digits and -", tenant);
+}
+
 Result<Hello> parse_hello(std::string_view json) {
   auto hello = parse<Hello>(json, "Hello");
   if (!hello) return hello;

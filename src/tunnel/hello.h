@@ -42,7 +42,10 @@ struct Welcome {
 };
 BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, code, error, encoding))
 
-// Errors: protocol, naming what is wrong.
+// Errors: invalid_argument.
+[[nodiscard]] Result<> check_tenant(const std::string& tenant);
+
+// Errors: protocol, naming what is wrong; unsupported: another version.
 [[nodiscard]] Result<Hello> parse_hello(std::string_view json);
 [[nodiscard]] Result<Welcome> parse_welcome(std::string_view json);
 

@@ -69,7 +69,8 @@ Receiver::~Receiver() = default;
 
 Result<std::uint16_t> Receiver::start() {
   auto& my = *impl_;
-  const auto checked = my.config.sockets.check();
+  auto checked = my.config.sockets.check();
+  if (checked) checked = check_tenant(my.config.tenant);
   if (!checked) return pass(checked);
   auto listener = my.runtime.peers.listen(my.config.host, my.config.port);
   if (!listener) return pass(listener);

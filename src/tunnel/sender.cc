@@ -59,6 +59,7 @@ Sender::~Sender() = default;
 Result<> Sender::start() {
   auto& my = *impl_;
   auto checked = my.config.sockets.check();
+  if (checked) checked = check_tenant(my.config.tenant);
   if (!checked) return checked;
   for (std::uint32_t guest = 1; guest <= my.config.sockets.guests; ++guest) {
     auto& lane = my.lanes.emplace_back(my.runtime.executor, guest);
