@@ -3,6 +3,7 @@
 #include "support/byte_stream.h"
 #include "support/input.h"
 #include "support/run_dry.h"
+
 #include "tunnel/hello.h"
 
 namespace {

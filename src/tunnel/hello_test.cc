@@ -1,8 +1,8 @@
 #include "tunnel/hello.h"
 
-#include "tunnel/sockets.h"
-
 #include <gtest/gtest.h>
+
+#include "tunnel/sockets.h"
 
 namespace godwit::tunnel {
 namespace {

@@ -2,11 +2,11 @@
 #include "migrate/zstd_encoding.h"
 #include "sim/host.h"
 #include "sim/network.h"
-#include "tunnel/receiver.h"
-#include "tunnel/sender.h"
 
 #include <gmock/gmock.h>
 
+#include "tunnel/receiver.h"
+#include "tunnel/sender.h"
 #include <deque>
 #include <optional>
 

@@ -14,7 +14,8 @@ constexpr std::uint8_t kCommand = 0x08;
 constexpr std::uint8_t kFooter = 0x7e;
 constexpr std::uint16_t kPackaged = 7;
 constexpr std::uint32_t kMemoryVersion = 4;
-// A section of memory that begins: u8 type, u32 id, and then these 12 bytes: the name's length, "ram", instance 0, version.
+// A section of memory that begins: u8 type, u32 id, and then these 12 bytes: the name's length, "ram", instance 0,
+// version.
 constexpr std::uint32_t kNamedRam = 0x03'72616dU;
 constexpr std::uint64_t kInstanceAndVersion = kMemoryVersion;
 constexpr std::size_t kInstanceAndVersion_bytes = 8;

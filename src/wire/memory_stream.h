@@ -48,7 +48,7 @@ class MemoryStream final : public StretchReader {
   std::size_t name_bytes_{0};
   std::uint64_t left_bytes_{0};  // to skip
   bool has_memory_id_{false};
-  std::uint32_t memory_id_{0};   // of the section that is guest memory
+  std::uint32_t memory_id_{0};  // of the section that is guest memory
   QemuConfiguration configuration_;
   RamRecords records_;
   std::array<std::uint64_t, 2> seen_{};  // the last 16 bytes of what isn't known, the newest lowest in [1]

@@ -1,9 +1,8 @@
 #include "wire/memory_stream.h"
 
-#include "wire/memory_place.h"
-
 #include "support/qemu_streams.h"
 #include "support/stretch_rules.h"
+#include "wire/memory_place.h"
 
 #include <gmock/gmock.h>
 
@@ -159,8 +158,8 @@ TEST(MemoryStream, WhatIsNoMigrationIsNothingElse) {
 
 struct Recording {
   const char* name;
-  // What QEMU counted, from the .json beside it; but for "compress", where it counts the last page of an idle thread once
-  // more at each end of a section: as many pages as in the others.
+  // What QEMU counted, from the .json beside it; but for "compress", where it counts the last page of an idle thread
+  // once more at each end of a section: as many pages as in the others.
   std::size_t pages;
   std::size_t zeros;
   std::size_t compressed;

@@ -6,12 +6,12 @@
 namespace godwit::wire {
 namespace {
 
-constexpr std::uint32_t kClientFlags = 0x3;  // fixed newstyle, no zeroes
+constexpr std::uint32_t kClientFlags = 0x3;                // fixed newstyle, no zeroes
 constexpr std::uint64_t kOption = 0x49484156'454f5054ULL;  // "IHAVEOPT"
 constexpr std::uint32_t kRequest = 0x25609513;
 constexpr std::uint32_t kExtendedRequest = 0x21e41c71;
 constexpr std::uint16_t kWrite = 1;
-constexpr std::uint16_t kBlockStatus = 7;  // the last command that there is
+constexpr std::uint16_t kBlockStatus = 7;        // the last command that there is
 constexpr std::uint16_t kHasPayload = 1U << 5U;  // NBD_CMD_FLAG_PAYLOAD_LEN, of extended requests
 constexpr std::uint64_t kDisk = 1ULL << 63U;
 constexpr unsigned kPageBits = 12;

@@ -8,8 +8,8 @@
 
 namespace godwit::wire {
 
-// What is written is pages where whole ones of the disk are; their place is where on the disk, with bit 63 set. What isn't
-// understood makes all that follows `other`.
+// What is written is pages where whole ones of the disk are; their place is where on the disk, with bit 63 set. What
+// isn't understood makes all that follows `other`.
 class NbdStream final : public StretchReader {
  public:
   void feed(ByteView bytes, std::vector<Stretch>& stretches) override;
@@ -25,9 +25,9 @@ class NbdStream final : public StretchReader {
 
   StreamCut cut_;
   State state_{State::begin};
-  bool extended_{false};    // this request
+  bool extended_{false};  // this request
   bool has_requests_{false};
-  std::uint64_t at_{0};     // content: where on the disk, in bytes
+  std::uint64_t at_{0};  // content: where on the disk, in bytes
   std::uint64_t left_bytes_{0};
   std::uint64_t part_left_bytes_{0};  // content: of this page, or of what is no whole one
   bool part_is_page_{false};

@@ -42,7 +42,8 @@ void put_request(ByteVector& out, std::uint16_t type, std::uint64_t offset, std:
   if (type == kWrite) out.resize(out.size() + length, std::byte{0x25});
 }
 
-void put_extended(ByteVector& out, std::uint16_t flags, std::uint16_t type, std::uint64_t offset, std::uint64_t length) {
+void put_extended(ByteVector& out, std::uint16_t flags, std::uint16_t type, std::uint64_t offset,
+                  std::uint64_t length) {
   append_be32(out, 0x21e41c71);
   append_be16(out, flags);
   append_be16(out, type);
@@ -79,7 +80,7 @@ TEST(NbdStream, WholePagesOfTheDiskThatAreWrittenArePages) {
 
 TEST(NbdStream, AnUnalignedWriteHasPagesWhereTheDiskHas) {
   auto bytes = greeting();
-  put_request(bytes, kWrite, 0x5200, 0x1000);           // none is whole
+  put_request(bytes, kWrite, 0x5200, 0x1000);                  // none is whole
   put_request(bytes, kWrite, 0x5200, 0xe00 + 0x1000 + 0x200);  // one is
   const auto at = greeting().size() + kRequestBytes + 0x1000 + kRequestBytes + 0xe00;
   EXPECT_THAT(pages(bytes), ::testing::ElementsAre(Page{at, 4096, kDisk | 6}));
@@ -120,7 +121,8 @@ TEST(NbdStream, ASessionHasTheSamePagesHoweverItIsCutOrChanged) {
   std::mt19937_64 random(3);
   auto original = greeting();
   for (int i = 0; i < 40; ++i) {
-    put_request(original, static_cast<std::uint16_t>(random() % 8), random() % 0x10000, static_cast<std::uint32_t>(random() % 0x5000));
+    put_request(original, static_cast<std::uint16_t>(random() % 8), random() % 0x10000,
+                static_cast<std::uint32_t>(random() % 0x5000));
   }
   for (int run = 0; run < 300; ++run) {
     auto bytes = original;

@@ -16,7 +16,15 @@ class QemuConfiguration final {
   [[nodiscard]] bool ignores_shared() const { return ignores_shared_; }
 
  private:
-  enum class State : std::uint8_t { machine_length, skip, next, subsection_length, subsection, capabilities, capability };
+  enum class State : std::uint8_t {
+    machine_length,
+    skip,
+    next,
+    subsection_length,
+    subsection,
+    capabilities,
+    capability
+  };
 
   [[nodiscard]] Step begin_subsection(ByteView name);
   void take_capability(StreamCut& cut);

@@ -15,15 +15,17 @@ constexpr std::uint32_t kPage = 0x08;
 constexpr std::uint32_t kEnd = 0x10;
 constexpr std::uint32_t kContinue = 0x20;
 constexpr std::uint32_t kXbzrle = 0x40;
-constexpr std::uint32_t kHook = 0x80;          // RDMA: the head is all
-constexpr std::uint32_t kCompressed = 0x100;   // until 9.0
-constexpr std::uint32_t kMultifdFlush = 0x200; // since 8.1: the head is all
+constexpr std::uint32_t kHook = 0x80;           // RDMA: the head is all
+constexpr std::uint32_t kCompressed = 0x100;    // until 9.0
+constexpr std::uint32_t kMultifdFlush = 0x200;  // since 8.1: the head is all
 constexpr std::uint32_t kOfPage = kZero | kPage | kXbzrle | kCompressed;
 constexpr std::uint32_t kKinds = kOfPage | kMemSize | kEnd | kHook | kMultifdFlush;
 // zlib's compressBound() of a page is 4117.
 constexpr std::uint32_t kMostCompressed_bytes = 2 * kPage_bytes;
 
-std::uint32_t kind_of(std::uint64_t head) { return static_cast<std::uint32_t>(head & kFlags & ~std::uint64_t{kContinue}); }
+std::uint32_t kind_of(std::uint64_t head) {
+  return static_cast<std::uint32_t>(head & kFlags & ~std::uint64_t{kContinue});
+}
 
 bool is_of_page(std::uint64_t head) {
   const auto kind = kind_of(head);

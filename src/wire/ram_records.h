@@ -13,8 +13,8 @@ class RamRecords final {
   // With this migration capability each block of the first section carries its address.
   void expect_addresses(bool expected) { has_addresses_ = expected; }
 
-  // Takes something of a `cut` that isn't empty, or changes state. After `done` and `lost`: at a section's begin again, of
-  // the same stream.
+  // Takes something of a `cut` that isn't empty, or changes state. After `done` and `lost`: at a section's begin again,
+  // of the same stream.
   [[nodiscard]] Step step(StreamCut& cut);
 
  private:
@@ -42,14 +42,14 @@ class RamRecords final {
   Step lose();
 
   State state_{State::head};
-  std::uint32_t kind_{0};               // one RAM_SAVE_FLAG_
+  std::uint32_t kind_{0};  // one RAM_SAVE_FLAG_
   bool has_addresses_{false};
-  bool sizes_ended_{false};             // this head follows the list of sizes at once
-  std::uint64_t offset_bytes_{0};       // of this record's page in its block
-  std::uint64_t block_{0};              // sticky
+  bool sizes_ended_{false};        // this head follows the list of sizes at once
+  std::uint64_t offset_bytes_{0};  // of this record's page in its block
+  std::uint64_t block_{0};         // sticky
   std::size_t name_bytes_{0};
-  std::uint64_t sizes_left_bytes_{0};   // of memory, that the list of sizes still has to name
-  std::uint64_t left_bytes_{0};         // of this record's content
+  std::uint64_t sizes_left_bytes_{0};  // of memory, that the list of sizes still has to name
+  std::uint64_t left_bytes_{0};        // of this record's content
 };
 
 }  // namespace godwit::wire

@@ -1,4 +1,5 @@
-// The recordings in tests/golden/streams. Whoever includes this links libzstd and defines GODWIT_STREAMS, their directory.
+// The recordings in tests/golden/streams. Whoever includes this links libzstd and defines GODWIT_STREAMS, their
+// directory.
 #pragma once
 
 #include "base/bytes.h"

@@ -26,13 +26,15 @@ inline bool may_be(const wire::Stretch& stretch) {
   switch (stretch.kind) {
     case wire::StretchKind::other: return stretch.size_bytes > 0 && stretch.place == 0;
     case wire::StretchKind::counter: return stretch.size_bytes == 8 && stretch.place == 0;
-    case wire::StretchKind::page: return stretch.size_bytes > 0 && stretch.size_bytes <= kPage_bytes && stretch.place != 0;
+    case wire::StretchKind::page:
+      return stretch.size_bytes > 0 && stretch.size_bytes <= kPage_bytes && stretch.place != 0;
   }
   return false;
 }
 
 // `next_size` says how many bytes each feed has; at least one.
-inline Reading read_in_pieces(wire::StretchReader& reader, ByteView bytes, const std::function<std::size_t()>& next_size) {
+inline Reading read_in_pieces(wire::StretchReader& reader, ByteView bytes,
+                              const std::function<std::size_t()>& next_size) {
   Reading out;
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min(std::max<std::size_t>(next_size(), 1), bytes.size()));
