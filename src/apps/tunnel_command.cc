@@ -1,5 +1,6 @@
 // `godwit tunnel`: the data plane of migrations beside an unmodified libvirt, at both of its ends.
 #include "apps/command.h"
+#include "migrate/shrink_encoding.h"
 #include "migrate/zstd_encoding.h"
 #include "os/system.h"
 
@@ -7,6 +8,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "tunnel/images.h"
 #include "tunnel/keys.h"
 #include "tunnel/receiver.h"
 #include "tunnel/sender.h"
@@ -29,6 +31,10 @@ struct KeysOptions {
 struct EndOptions {
   std::string keys;
   tunnel::Sockets sockets;
+  std::vector<std::string> images;
+  std::string store{"/var/cache/godwit-tunnel"};
+  std::uint64_t store_gib{4};
+  std::vector<std::string> encodings{"shrink", "zstd", "plain"};
   std::string tenant{"default"};
   std::string owner;
   std::string log{"info"};
@@ -122,6 +128,51 @@ Result<> show_identity(os::System& system, const std::string& path) {
   return used;
 }
 
+// What an end encodes with, and what it remembers for that.
+class Means final {
+ public:
+  // `name`: of this end, among those that share a directory.
+  Means(sys::Runtime runtime, const EndOptions& options, tunnel::Images images, const std::string& name)
+      : runtime_(std::move(runtime)),
+        images_(std::move(images)),
+        library_(images_.library()),
+        store_(runtime_.page_files, options.store + "/" + name, {.disk_bytes = options.store_gib << 30U}),
+        shrink_(runtime_, store_, library_) {}
+
+  // Errors: invalid_argument.
+  [[nodiscard]] Result<tunnel::Encodings> encodings(const std::vector<std::string>& names) {
+    tunnel::Encodings chosen;
+    for (const auto& name : names) {
+      auto* const encoding = tunnel::choose({&shrink_, &zstd_, &plain_}, {name});
+      if (!encoding) return fail(Errc::invalid_argument, "--encodings {}: there are shrink, zstd and plain", name);
+      chosen.push_back(encoding);
+    }
+    return chosen;
+  }
+  [[nodiscard]] std::vector<std::string> digests() const { return images_.digests(); }
+
+ private:
+  sys::Runtime runtime_;
+  tunnel::Images images_;
+  content::Library library_;
+  content::Store store_;
+  migrate::ShrinkEncoding shrink_;
+  migrate::ZstdEncoding zstd_;
+  migrate::PlainEncoding plain_;
+};
+
+// `at`: what no two tunnels of this host have in common; it becomes a file name.
+Result<std::unique_ptr<Means>> make_means(os::System& system, const EndOptions& options, std::string_view role,
+                                          std::string at) {
+  auto runtime = system.runtime();
+  auto images = tunnel::Images::open(runtime.page_files, options.images);
+  if (!images) return pass(images);
+  const auto made = runtime.files.make_directories(options.store, 0700, 0);
+  if (!made) return pass(made);
+  std::ranges::replace(at, '/', '-');
+  return std::make_unique<Means>(runtime, options, std::move(*images), fmt::format("{}{}", role, at));
+}
+
 // What both ends do before they begin; the uid of QEMU.
 Result<unsigned> prepare(os::System& system, const EndOptions& options) {
   const auto owner_uid = owner_of(options.owner);
@@ -156,11 +207,13 @@ sys::Task<Result<>> send(os::System& system, SendOptions options) {
   if (!owner_uid) co_return pass(owner_uid);
   auto config = sender_config(options, *owner_uid);
   if (!config) co_return pass(config);
-  migrate::ZstdEncoding zstd;
-  migrate::PlainEncoding plain;
+  const auto means = make_means(system, options, "send", options.sockets.memory + options.sockets.libvirt);
+  if (!means) co_return pass(means);
+  auto encodings = (*means)->encodings(options.encodings);
+  if (!encodings) co_return pass(encodings);
+  config->images = (*means)->digests();
   auto runtime = system.runtime();
-  tunnel::Encodings encodings{&zstd, &plain};
-  tunnel::Sender sender(runtime, std::move(*config), std::move(encodings));
+  tunnel::Sender sender(runtime, std::move(*config), std::move(*encodings));
   const auto started = sender.start();
   if (started) {
     runtime.log.info("sends to {} at {}", options.peer, options.to);
@@ -181,11 +234,13 @@ sys::Task<Result<>> receive(os::System& system, ReceiveOptions options) {
   config.host = at->host;
   config.port = at->port;
   for (const auto& host : options.from) config.from.push_back(tunnel::peer_name(host));
-  migrate::ZstdEncoding zstd;
-  migrate::PlainEncoding plain;
+  const auto means = make_means(system, options, "receive-", options.listen);
+  if (!means) co_return pass(means);
+  auto encodings = (*means)->encodings(options.encodings);
+  if (!encodings) co_return pass(encodings);
+  config.images = (*means)->digests();
   auto runtime = system.runtime();
-  tunnel::Encodings encodings{&zstd, &plain};
-  tunnel::Receiver receiver(runtime, std::move(config), std::move(encodings));
+  tunnel::Receiver receiver(runtime, std::move(config), std::move(*encodings));
   const auto port = receiver.start();
   if (port) {
     runtime.log.info("receives at {} port {}", at->host, *port);
@@ -257,6 +312,11 @@ void add_end_options(CLI::App& command, EndOptions& options) {
   command.add_option("--disk", options.sockets.disk, "Unix socket of --disks-uri")->capture_default_str();
   command.add_option("--guests", options.sockets.guests, "How many move at a time; {} in the paths is 1, 2, …")
       ->capture_default_str();
+  command.add_option("--image", options.images, "A file that both hosts have: guests' disk image, kernel, initrd");
+  command.add_option("--store", options.store, "Directory for what has crossed, so that it needn't again")
+      ->capture_default_str();
+  command.add_option("--store-gib", options.store_gib, "How much of it, in GiB")->capture_default_str();
+  command.add_option("--encodings", options.encodings, "Best first")->delimiter(',')->capture_default_str();
   command.add_option("--tenant", options.tenant, "Whose guests these are; the same at both ends")
       ->capture_default_str();
   command.add_option("--owner", options.owner, "User as which QEMU runs (libvirt-qemu or qemu, if there is one)");

@@ -1,5 +1,6 @@
 #include "tunnel/carrying.h"
 
+#include "tunnel/images.h"
 #include <algorithm>
 
 namespace godwit::tunnel {
@@ -19,11 +20,13 @@ migrate::Encoding* choose(const Encodings& here, const std::vector<std::string>&
   return nullptr;
 }
 
-Carrying::Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer)
-    : encoding_(encoding.name()) {
+Carrying::Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer,
+                   std::vector<std::string> images)
+    : encoding_(encoding.name()), images_(std::move(images)) {
   migrate::TransferSpec spec;
   spec.tenant = std::move(tenant);
   spec.peer = std::move(peer);
+  spec.image_sha256 = Images::joined(images_);
   spec.flushes_cross = true;  // libvirt doesn't flush the disk at the destination
   transfer_ = role == Role::send ? encoding.leave(std::move(spec)) : encoding.arrive(std::move(spec));
 }

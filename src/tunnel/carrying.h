@@ -21,19 +21,23 @@ enum class Role : std::uint8_t { send = 1, receive };
 // One end of one migration. Outlives every carry() of its own.
 class Carrying final {
  public:
-  Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer);
+  // `images`: files that both ends have, by digest, in an order that is the same at both.
+  Carrying(migrate::Encoding& encoding, Role role, std::string tenant, std::string peer,
+           std::vector<std::string> images);
 
   // Both directions of one connection, until both have ended or one has failed. `local` is QEMU, or libvirt, of this
   // host.
   [[nodiscard]] sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                                           std::unique_ptr<sys::Stream> wan);
   [[nodiscard]] std::string_view encoding() const { return encoding_; }
+  [[nodiscard]] const std::vector<std::string>& images() const { return images_; }
   // Of QEMU's data, at the sending end.
   [[nodiscard]] wire::WanBytes wan_bytes() const { return transfer_->wan_bytes(); }
   [[nodiscard]] wire::Savings savings() const { return transfer_->savings(); }
 
  private:
   std::string_view encoding_;
+  std::vector<std::string> images_;
   std::unique_ptr<migrate::Transfer> transfer_;
 };
 

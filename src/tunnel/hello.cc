@@ -2,6 +2,9 @@
 
 #include "base/id.h"
 
+#include "tunnel/images.h"
+#include <algorithm>
+
 namespace godwit::tunnel {
 namespace {
 
@@ -10,6 +13,13 @@ constexpr std::size_t kReasonLimit_bytes = 4UL * 1024;
 
 std::unexpected<Error> bad(std::string_view message, std::string_view field) {
   return fail(Errc::protocol, "{}: {} is not as it must be", message, field);
+}
+
+// In one order only: each set of images is one content that an end keeps an index of.
+bool are_images(const std::vector<std::string>& digests) {
+  const auto not_ascending = [](const auto& a, const auto& b) { return a >= b; };
+  return digests.size() <= kImages && std::ranges::all_of(digests, is_digest) &&
+         std::ranges::adjacent_find(digests, not_ascending) == digests.end();
 }
 
 // `version` first: what a newer one means by the other fields is not known here.
@@ -39,6 +49,7 @@ Result<Hello> parse_hello(std::string_view json) {
   if (hello->guest == 0 || hello->guest > kGuestsLimit) return bad("Hello", "guest");
   if (!is_id("mig", hello->migration)) return bad("Hello", "migration");
   if (!is_label(hello->tenant)) return bad("Hello", "tenant");
+  if (!are_images(hello->images)) return bad("Hello", "images");
   if (hello->encodings.empty() || hello->encodings.size() > kEncodings) return bad("Hello", "encodings");
   return hello;
 }
@@ -47,6 +58,7 @@ Result<Welcome> parse_welcome(std::string_view json) {
   auto welcome = parse<Welcome>(json, "Welcome");
   if (!welcome) return welcome;
   if (welcome->error.size() > kReasonLimit_bytes) return bad("Welcome", "error");
+  if (!are_images(welcome->images)) return bad("Welcome", "images");
   return welcome;
 }
 

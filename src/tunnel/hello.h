@@ -28,19 +28,21 @@ struct Hello {
   std::uint32_t guest{0};              // memory, disk: whose sockets, from 1
   std::string migration;               // memory, disk: an id of prefix "mig", of all connections that belong together
   std::string tenant;                  // memory, disk: whose content it is; both ends must be told the same
+  std::vector<std::string> images;     // memory, disk: SHA-256 of files that the sending end has
   std::vector<std::string> encodings;  // memory, disk: that the sending end can use, best first
 };
-BOOST_DESCRIBE_STRUCT(Hello, (), (version, channel, guest, migration, tenant, encodings))
+BOOST_DESCRIBE_STRUCT(Hello, (), (version, channel, guest, migration, tenant, images, encodings))
 
 // From the receiving end, when it is connected to the destination's QEMU or libvirt. ok = false ends the connection.
 struct Welcome {
   std::uint32_t version{0};
   bool ok{false};
-  std::string code;      // of the error, as to_string(Errc) says it
-  std::string error;     // for people
-  std::string encoding;  // memory, disk: the one that is used
+  std::string code;                 // of the error, as to_string(Errc) says it
+  std::string error;                // for people
+  std::string encoding;             // memory, disk: the one that is used
+  std::vector<std::string> images;  // memory, disk: those of the Hello's that the receiving end has too, in that order
 };
-BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, code, error, encoding))
+BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, code, error, encoding, images))
 
 // Errors: invalid_argument.
 [[nodiscard]] Result<> check_tenant(const std::string& tenant);

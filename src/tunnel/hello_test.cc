@@ -23,10 +23,10 @@ Hello memory_hello() {
 // docs/protocols/tunnel.md has these bytes.
 TEST(TunnelHello, IsTheseBytes) {
   const auto bytes = migrate::pack(memory_hello());
-  EXPECT_EQ(to_hex(ByteView(bytes).first(4)), "0000007e");
+  EXPECT_EQ(to_hex(ByteView(bytes).first(4)), "0000008a");
   EXPECT_EQ(as_text(ByteView(bytes).subspan(4)),
             R"({"version":1,"channel":"memory","guest":3,"migration":"mig-0123456789abcdef0","tenant":"default",)"
-            R"("encodings":["zstd","plain"]})");
+            R"("images":[],"encodings":["zstd","plain"]})");
 }
 
 TEST(TunnelHello, IsReadAsItWasWritten) {
@@ -56,6 +56,8 @@ TEST(TunnelHello, RefusesWhatItMustNotHold) {
   EXPECT_TRUE(refused([](Hello& h) { h.guest = kGuestsLimit + 1; }, Errc::protocol));
   EXPECT_TRUE(refused([](Hello& h) { h.migration = "../../etc"; }, Errc::protocol));
   EXPECT_TRUE(refused([](Hello& h) { h.tenant = ""; }, Errc::protocol));
+  EXPECT_TRUE(refused([](Hello& h) { h.images = {"../disk"}; }, Errc::protocol));
+  EXPECT_TRUE(refused([](Hello& h) { h.images.assign(2, std::string(64, 'a')); }, Errc::protocol));
   EXPECT_TRUE(refused([](Hello& h) { h.encodings.clear(); }, Errc::protocol));
   EXPECT_TRUE(refused([](Hello& h) { h.encodings.assign(17, "zstd"); }, Errc::protocol));
 }

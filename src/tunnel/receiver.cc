@@ -1,5 +1,6 @@
 #include "tunnel/receiver.h"
 
+#include "tunnel/images.h"
 #include <algorithm>
 #include <map>
 
@@ -49,7 +50,7 @@ struct Receiver::Impl {
   sys::Task<Result<>> take(std::unique_ptr<sys::PeerStream>& wan);
   sys::Task<Result<>> take_guest(std::unique_ptr<sys::PeerStream>& wan, Hello hello, std::string path);
   sys::Task<Result<std::unique_ptr<sys::Stream>>> dial(std::string path);
-  sys::Task<Result<>> welcome(sys::Stream& wan, std::string encoding);
+  sys::Task<Result<>> welcome(sys::Stream& wan, const Carrying* carrying);
   Result<Lane*> admit(const Hello& hello, const std::string& peer);
   sys::Task<void> forget();
 
@@ -133,10 +134,10 @@ sys::Task<Result<>> Receiver::Impl::take(std::unique_ptr<sys::PeerStream>& wan) 
 
   auto local = co_await dial(std::move(path));
   if (!local) co_return pass(local);
-  const auto welcomed = co_await welcome(*wan, {});
+  const auto welcomed = co_await welcome(*wan, nullptr);
   auto stream = std::move(wan);
   if (!welcomed) co_return welcomed;
-  Carrying carrying(plain, Role::receive, config.tenant, peer);
+  Carrying carrying(plain, Role::receive, config.tenant, peer, {});
   co_return co_await carrying.carry(Channel::libvirt, std::move(*local), std::move(stream));
 }
 
@@ -147,7 +148,7 @@ sys::Task<Result<>> Receiver::Impl::take_guest(std::unique_ptr<sys::PeerStream>&
   const auto carrying = (*lane)->carrying;
   auto local = co_await dial(std::move(path));
   if (!local) co_return fail(local, title(hello));
-  const auto welcomed = co_await welcome(*wan, std::string(carrying->encoding()));
+  const auto welcomed = co_await welcome(*wan, carrying.get());
   auto stream = std::move(wan);
   if (!welcomed) co_return welcomed;
   runtime.log.info("{}: comes from {} as {}", title(hello), (*lane)->peer, carrying->encoding());
@@ -173,7 +174,8 @@ Result<Lane*> Receiver::Impl::admit(const Hello& hello, const std::string& peer)
   if (!same) {
     lane.peer = peer;
     lane.migration = hello.migration;
-    lane.carrying = std::make_shared<Carrying>(*encoding, Role::receive, config.tenant, peer);
+    lane.carrying =
+        std::make_shared<Carrying>(*encoding, Role::receive, config.tenant, peer, common(hello.images, config.images));
   }
   if (lane.carrying->encoding() != encoding->name()) {
     return fail(Errc::protocol, "guest {}: one migration with two encodings", hello.guest);
@@ -190,11 +192,14 @@ sys::Task<Result<std::unique_ptr<sys::Stream>>> Receiver::Impl::dial(std::string
   }
 }
 
-sys::Task<Result<>> Receiver::Impl::welcome(sys::Stream& wan, std::string encoding) {
+sys::Task<Result<>> Receiver::Impl::welcome(sys::Stream& wan, const Carrying* carrying) {
   Welcome answer;
   answer.version = kProtocolVersion;
   answer.ok = true;
-  answer.encoding = std::move(encoding);
+  if (carrying) {
+    answer.encoding = carrying->encoding();
+    answer.images = carrying->images();
+  }
   const auto bytes = migrate::pack(answer);
   co_return co_await sys::within(runtime.clock, kWelcomeLimit, "Welcome", wan.write(bytes));
 }

@@ -19,9 +19,10 @@ inline constexpr std::size_t kConnections = 1024;
 struct ReceiverConfig {
   Sockets sockets;  // to dial
   std::string host;
-  std::uint16_t port{0};          // 0: any free one
-  std::vector<std::string> from;  // names of peers that may send; empty: all that the CA vouches for
-  std::string tenant{"default"};  // a label, as at the sending end
+  std::uint16_t port{0};            // 0: any free one
+  std::vector<std::string> from;    // names of peers that may send; empty: all that the CA vouches for
+  std::string tenant{"default"};    // a label, as at the sending end
+  std::vector<std::string> images;  // that this end has, as Images::digests() says them
 };
 
 // One strand. A connection that is refused is told why, and logged. One migration at a time for each guest's sockets.

@@ -1,5 +1,6 @@
 #include "tunnel/sender.h"
 
+#include "tunnel/images.h"
 #include <algorithm>
 #include <deque>
 
@@ -27,6 +28,22 @@ struct Lane {
 std::string title(Channel channel, std::uint32_t guest) {
   const std::string name = boost::describe::enum_to_string(channel, "?");
   return channel == Channel::libvirt ? name : fmt::format("{} of guest {}", name, guest);
+}
+
+std::string account(const Carrying& carrying) {
+  constexpr double kMib = 1024.0 * 1024.0;
+  const auto mib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / kMib; };
+  const auto crossed = carrying.wan_bytes();
+  const auto saved = carrying.savings();
+  auto text =
+      fmt::format("{:.1f} MiB of memory and {:.1f} MiB of disk crossed", mib(crossed.memory), mib(crossed.disk));
+  const auto whole = saved.zero + saved.image + saved.sibling + saved.similar + saved.literal + saved.other;
+  if (whole == 0) return text;
+  return text + fmt::format(
+                    " for {:.1f} MiB: {:.1f} of zeros, {:.1f} in images, {:.1f} had crossed, {:.1f} like what had, "
+                    "{:.1f} new",
+                    mib(whole), mib(saved.zero), mib(saved.image), mib(saved.sibling), mib(saved.similar),
+                    mib(saved.literal + saved.other));
 }
 
 }  // namespace
@@ -121,7 +138,7 @@ sys::Task<void> Sender::Impl::forward_control(std::unique_ptr<sys::Stream> local
   } else {
     done = pass(wan);
   }
-  Carrying carrying(plain, Role::send, config.tenant, config.to.name);
+  Carrying carrying(plain, Role::send, config.tenant, config.to.name, {});
   if (done) done = co_await carrying.carry(Channel::libvirt, std::move(local), std::move(*wan));
   if (!done) runtime.log.warn("libvirt: {}", done.error().message);
 }
@@ -159,6 +176,7 @@ sys::Task<Result<>> Sender::Impl::introduce_to(sys::PeerStream& wan, Lane& lane,
   hello.guest = lane.guest;
   hello.migration = lane.migration;
   hello.tenant = config.tenant;
+  hello.images = config.images;
   hello.encodings = names(encodings);
   if (lane.carrying) hello.encodings.assign(1, std::string(lane.carrying->encoding()));
   const auto offered = hello.encodings;
@@ -170,17 +188,18 @@ sys::Task<Result<>> Sender::Impl::introduce_to(sys::PeerStream& wan, Lane& lane,
   if (!was_offered || !encoding)
     co_return fail(Errc::protocol, "Welcome: encoding \"{}\" was not offered", welcome->encoding);
   runtime.log.info("{}: crosses to {} as {}", title(channel, lane.guest), wan.peer().name, welcome->encoding);
-  if (!lane.carrying) lane.carrying = std::make_shared<Carrying>(*encoding, Role::send, config.tenant, config.to.name);
+  const auto images = common(config.images, welcome->images);  // in our order, and nothing that we don't have
+  if (images != welcome->images) co_return fail(Errc::protocol, "Welcome: images that were not offered");
+  if (!lane.carrying) {
+    lane.carrying = std::make_shared<Carrying>(*encoding, Role::send, config.tenant, config.to.name, images);
+  }
   co_return Result<>{};
 }
 
 void Sender::Impl::leave(Lane& lane) {
   if (--lane.connections > 0) return;
-  constexpr double kMib = 1024.0 * 1024.0;
-  const auto crossed = lane.carrying ? lane.carrying->wan_bytes() : wire::WanBytes{};
-  runtime.log.info(
-      "guest {}: all of its {} connections are closed; {:.1f} MiB of memory and {:.1f} MiB of disk crossed", lane.guest,
-      lane.total, static_cast<double>(crossed.memory) / kMib, static_cast<double>(crossed.disk) / kMib);
+  runtime.log.info("guest {}: all of its {} connections are closed; {}", lane.guest, lane.total,
+                   lane.carrying ? account(*lane.carrying) : "nothing crossed");
   lane.carrying.reset();
   lane.migration.clear();
   lane.total = 0;

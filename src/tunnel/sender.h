@@ -12,11 +12,12 @@
 namespace godwit::tunnel {
 
 struct SenderConfig {
-  Sockets sockets;                // to listen on
-  unsigned mode{0600};            // of `memory` and `disk`; that of `libvirt` is 0600
-  unsigned owner_uid{};           // of `memory` and `disk`: the user as which QEMU runs; 0: the caller
-  sys::PeerAddress to;            // the receiving end
-  std::string tenant{"default"};  // a label: nothing is ever saved by what crossed for another one
+  Sockets sockets;                  // to listen on
+  unsigned mode{0600};              // of `memory` and `disk`; that of `libvirt` is 0600
+  unsigned owner_uid{};             // of `memory` and `disk`: the user as which QEMU runs; 0: the caller
+  sys::PeerAddress to;              // the receiving end
+  std::string tenant{"default"};    // a label: nothing is ever saved by what crossed for another one
+  std::vector<std::string> images;  // that this end has, as Images::digests() says them
 };
 
 // One strand. A connection that can't cross is closed and logged: QEMU or libvirt then fails its migration with the

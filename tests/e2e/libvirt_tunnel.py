@@ -73,6 +73,8 @@ class Tunnel:
         for host in (source, destination):
             shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
         self.common = ["--keys", "/run/tunnel.keys", "--memory", f"{self.at}/memory", "--disk", f"{self.at}/disk"]
+        for name in ("vmlinuz", "tiny.initrd", "tiny.qcow2"):
+            self.common += ["--image", f"{IMAGES}/{name}"]
         self.address = f"{ADDRESS[destination.name]}:{PORT}"
         self.receiver = None
         self.receive()
@@ -84,6 +86,15 @@ class Tunnel:
         self.receiver = self.destination.start("receive.log", self.godwit, "tunnel", "receive", *self.common, "--libvirt",
                                                "/run/libvirt/libvirt-sock", "--listen", self.address, "--from", self.source.name)
         wait_for(lambda: f":{PORT}" in self.destination.run("ss", "-Hltn").stdout, "tunnel receive")
+
+    def account(self):
+        """What the sending end says of the last migration."""
+        said = []
+        wait_for(lambda: said.extend(re.findall(r"guest 1: (all of .*)", self.log())) or said, "the sending end's account")
+        return said[-1]
+
+    def log(self):
+        return (self.source.directory / "send.log").read_text()
 
     def begin(self, *options):
         """virsh migrate. The guest stays paused at the destination: so that the disks of both can be compared."""
@@ -141,6 +152,7 @@ def move(tunnel, guest, *options):
     begun = time.monotonic()
     check(tunnel.begin(*options).wait(120) == 0, "virsh migrate succeeds")
     print(f"  in {time.monotonic() - begun:.1f} s")
+    print(f"  {tunnel.account()}")
     check(source.domains() == [] and state(destination) == "paused", f"it is gone from {source.name}, and at {destination.name}")
     shutil.copyfile(source.path(DISK), destination.path(f"{DISK}.source"))
     compared = destination.run("qemu-img", "compare", "-U", f"{DISK}.source", DISK, check=False)
