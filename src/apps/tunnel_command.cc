@@ -1,5 +1,6 @@
 // `godwit tunnel`: the data plane of migrations beside an unmodified libvirt, at both of its ends.
 #include "apps/command.h"
+#include "apps/tunnel_estimate.h"
 #include "migrate/shrink_encoding.h"
 #include "migrate/zstd_encoding.h"
 #include "os/system.h"
@@ -360,6 +361,7 @@ void add_tunnel_command(CLI::App& app, int& exit_code) {
   add_keys(*command, exit_code);
   add_receive(*command, exit_code);
   add_send(*command, exit_code);
+  add_tunnel_estimate(*command, exit_code);
 }
 
 }  // namespace godwit::apps

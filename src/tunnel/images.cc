@@ -43,7 +43,8 @@ Result<std::string> format_of(sys::PageFiles& files, const std::string& path) {
 }  // namespace
 
 Result<Images> Images::open(sys::PageFiles& files, const std::vector<std::string>& paths) {
-  if (paths.size() > kImages) return fail(Errc::exhausted, "--image: {} files, where {} are allowed", paths.size(), kImages);
+  if (paths.size() > kImages)
+    return fail(Errc::exhausted, "--image: {} files, where {} are allowed", paths.size(), kImages);
   Images images(files);
   for (const auto& path : paths) {
     const auto digest = digest_of(files, path);

@@ -18,6 +18,7 @@ from rig.libvirt import LibvirtHost, cable, kill, wait_for
 
 GUEST = "tiny"
 IMAGES = "/var/lib/libvirt/images"
+IMAGE_FILES = ("vmlinuz", "tiny.initrd", "tiny.qcow2")
 DISK = f"{IMAGES}/disk.qcow2"
 CONSOLE = "/var/lib/libvirt/qemu/tiny.console"
 ADDRESS = {"left": "10.78.0.1", "right": "10.78.0.2"}
@@ -58,7 +59,7 @@ def check(truth, what):
 
 def make_disk(host, image):
     """The image, and an empty overlay on it: what each host must have before a guest of that image comes."""
-    for name in ("vmlinuz", "tiny.initrd", "tiny.qcow2"):
+    for name in IMAGE_FILES:
         if not host.path(f"{IMAGES}/{name}").exists():
             shutil.copyfile(f"{image}/{name}", host.path(f"{IMAGES}/{name}"))
     host.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{IMAGES}/tiny.qcow2", DISK)
@@ -73,7 +74,7 @@ class Tunnel:
         for host in (source, destination):
             shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
         self.common = ["--keys", "/run/tunnel.keys", "--memory", f"{self.at}/memory", "--disk", f"{self.at}/disk"]
-        for name in ("vmlinuz", "tiny.initrd", "tiny.qcow2"):
+        for name in IMAGE_FILES:
             self.common += ["--image", f"{IMAGES}/{name}"]
         self.address = f"{ADDRESS[destination.name]}:{PORT}"
         self.receiver = None
@@ -179,6 +180,15 @@ def cut(tunnel, guest):
     tunnel.receive()
 
 
+def estimate(godwit, host):
+    print(f"what it would be, from {host.name}", flush=True)
+    images = [word for name in IMAGE_FILES for word in ("--image", f"{IMAGES}/{name}")]
+    said = host.run(godwit, "tunnel", "estimate", GUEST, *images).stdout
+    print(said, end="")
+    plain, ours, looked_at = (float(found) for found in re.findall(r"(?:sends|tunnel|of) ([0-9.]+) MiB", said))
+    check(looked_at >= 128 and ours < plain < looked_at, "godwit tunnel estimate sees the memory of the guest that runs")
+
+
 def story(godwit, image, directory, hosts):
     for name in ("left", "right"):
         Path(directory, name).mkdir()
@@ -191,6 +201,7 @@ def story(godwit, image, directory, hosts):
     there = Tunnel(godwit, f"{directory}/keys", left, right)
     back = Tunnel(godwit, f"{directory}/keys", right, left)
     guest = Guest(left)
+    estimate(godwit, left)
     cut(there, guest)
     make_disk(right, image)
     move(there, guest)
