@@ -34,7 +34,7 @@ check: tools-build
 	@cmake --build --preset dev -j$(JOBS)
 	@ctest --test-dir build/dev -j$(JOBS) -LE 'e2e|lint' --output-on-failure
 
-test: preflight tools-check build images
+test: preflight tools-check tools-libvirt build images
 	@ctest --test-dir build/release -j$(JOBS) --output-on-failure
 
 check-all: tools-check build

@@ -15,6 +15,7 @@ void add_completion_command(CLI::App& app);
 void add_lab_command(CLI::App& app, int& exit_code);
 void add_sky_command(CLI::App& app, int& exit_code);
 void add_switch_command(CLI::App& app, int& exit_code);
+void add_tunnel_command(CLI::App& app, int& exit_code);
 void add_user_commands(CLI::App& app, int& exit_code);  // account, cluster, instance, migration, host, image, network
 void add_version_command(CLI::App& app);
 

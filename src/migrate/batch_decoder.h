@@ -17,6 +17,7 @@ struct Arrivals {
   content::Store& store;
   std::shared_ptr<Rapport> rapport;
   std::shared_ptr<content::Library::Volume> image;  // nullptr: none
+  bool flushes_cross{false};                        // as TransferSpec has it
 };
 
 class BatchDecoder final {

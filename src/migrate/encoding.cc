@@ -89,22 +89,26 @@ class LeavingStreams final : public Transfer {
 
 class ArrivingStreams final : public Transfer {
  public:
-  explicit ArrivingStreams(StreamEncoding& encoding) : encoding_(encoding) {}
+  ArrivingStreams(StreamEncoding& encoding, bool flushes_cross) : encoding_(encoding), flushes_cross_(flushes_cross) {}
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
     auto forth = encoding_.decode(channel, *wan, *local);
-    auto back = channel == Channel::disk ? answer_disk(*local, *wan) : copy_uncounted(*local, *wan);
+    const bool flush_free = channel == Channel::disk && !flushes_cross_;
+    auto back = flush_free ? answer_disk(*local, *wan) : copy_uncounted(*local, *wan);
     return carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
   }
   wire::WanBytes wan_bytes() const override { return {}; }
 
  private:
   StreamEncoding& encoding_;
+  bool flushes_cross_;
 };
 
 }  // namespace
 
 std::unique_ptr<Transfer> StreamEncoding::leave(TransferSpec) { return std::make_unique<LeavingStreams>(*this); }
-std::unique_ptr<Transfer> StreamEncoding::arrive(TransferSpec) { return std::make_unique<ArrivingStreams>(*this); }
+std::unique_ptr<Transfer> StreamEncoding::arrive(TransferSpec spec) {
+  return std::make_unique<ArrivingStreams>(*this, spec.flushes_cross);
+}
 
 }  // namespace godwit::migrate

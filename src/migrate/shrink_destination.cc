@@ -16,7 +16,7 @@ std::unexpected<Error> out_of_turn() {
 
 ShrinkDestination::ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel)
     : arrivals_(arrivals), changed_(executor) {
-  if (channel == Channel::disk) greeting_.emplace();
+  if (channel == Channel::disk && !arrivals.flushes_cross) greeting_.emplace();
 }
 
 // ---- batches become QEMU's bytes

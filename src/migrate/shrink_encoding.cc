@@ -84,8 +84,8 @@ std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
-  return std::make_unique<Arriving>(
-      runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer), images_.find(spec.image_sha256)});
+  return std::make_unique<Arriving>(runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer),
+                                                       images_.find(spec.image_sha256), spec.flushes_cross});
 }
 
 }  // namespace godwit::migrate

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""`virsh migrate` of a running guest between two unmodified libvirt, through `godwit tunnel` and nothing else: its memory, its disk,
+and libvirt's own connection. Once while the tunnel is cut, which must leave it where it was; then there over one connection for the
+memory, and back over several (--parallel).
+Usage: libvirt_tunnel.py GODWIT IMAGE_DIR    (needs root; about 60 s under emulation)
+"""
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rig.guest import Serial as Console
+from rig.guest import Stream
+from rig.libvirt import LibvirtHost, cable, kill, wait_for
+
+GUEST = "tiny"
+IMAGES = "/var/lib/libvirt/images"
+IMAGE_FILES = ("vmlinuz", "tiny.initrd", "tiny.qcow2")
+DISK = f"{IMAGES}/disk.qcow2"
+CONSOLE = "/var/lib/libvirt/qemu/tiny.console"
+ADDRESS = {"left": "10.78.0.1", "right": "10.78.0.2"}
+PORT = 7443  # in a network namespace of its own
+WRITES_A_SECOND = 50
+
+DOMAIN = f"""
+<domain type='qemu'>
+  <name>{GUEST}</name>
+  <memory unit='MiB'>128</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>{IMAGES}/vmlinuz</kernel>
+    <initrd>{IMAGES}/tiny.initrd</initrd>
+    <cmdline>console=ttyS0 quiet godwit.ip=none</cmdline>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='{DISK}'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <serial type='unix'><source mode='bind' path='{CONSOLE}'/><target port='0'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+
+def check(truth, what):
+    if not truth:
+        raise AssertionError(what)
+    print(f"  ok: {what}", flush=True)
+
+
+def make_disk(host, image):
+    """The image, and an empty overlay on it: what each host must have before a guest of that image comes."""
+    for name in IMAGE_FILES:
+        if not host.path(f"{IMAGES}/{name}").exists():
+            shutil.copyfile(f"{image}/{name}", host.path(f"{IMAGES}/{name}"))
+    host.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{IMAGES}/tiny.qcow2", DISK)
+
+
+class Tunnel:
+    """One direction. Its sockets have paths of their own, the same at both ends, as libvirt wants it."""
+
+    def __init__(self, godwit, keys, source, destination):
+        self.godwit, self.source, self.destination = godwit, source, destination
+        self.at = f"/run/tunnel-to-{destination.name}"
+        for host in (source, destination):
+            shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
+        self.common = ["--keys", "/run/tunnel.keys", "--memory", f"{self.at}/memory", "--disk", f"{self.at}/disk"]
+        for name in IMAGE_FILES:
+            self.common += ["--image", f"{IMAGES}/{name}"]
+        self.address = f"{ADDRESS[destination.name]}:{PORT}"
+        self.receiver = None
+        self.receive()
+        source.start("send.log", godwit, "tunnel", "send", *self.common, "--libvirt", f"{self.at}/libvirt", "--to", self.address,
+                     "--peer", destination.name)
+        wait_for(lambda: source.path(f"{self.at}/libvirt").exists(), "tunnel send")
+
+    def receive(self):
+        self.receiver = self.destination.start("receive.log", self.godwit, "tunnel", "receive", *self.common, "--libvirt",
+                                               "/run/libvirt/libvirt-sock", "--listen", self.address, "--from", self.source.name)
+        wait_for(lambda: f":{PORT}" in self.destination.run("ss", "-Hltn").stdout, "tunnel receive")
+
+    def account(self):
+        """What the sending end says of the last migration."""
+        said = []
+        wait_for(lambda: said.extend(re.findall(r"guest 1: (all of .*)", self.log())) or said, "the sending end's account")
+        return said[-1]
+
+    def log(self):
+        return (self.source.directory / "send.log").read_text()
+
+    def begin(self, *options):
+        """virsh migrate. The guest stays paused at the destination: so that the disks of both can be compared."""
+        words = ["virsh", "-c", "qemu:///system", "migrate", "--live", "--suspend", GUEST, "--copy-storage-inc",
+                 "--desturi", f"qemu+unix:///system?socket={self.at}/libvirt", "--migrateuri", f"unix://{self.at}/memory",
+                 "--disks-uri", f"unix://{self.at}/disk", *options]
+        return self.source.start("virsh.log", *words)
+
+
+class Guest:
+    """The tiny guest, at its console: on whichever host it is, each time anew."""
+
+    def __init__(self, host):
+        host.path("/run/tiny.xml").write_text(DOMAIN)
+        host.virsh("create", "/run/tiny.xml")
+        self.host, self.console = host, Console(str(host.path(CONSOLE))).wait_ready()
+        self.boot = self._boot()
+        self.written = 0
+        check(self.console.ask("DIRTY 3 16").startswith("OK"), "the guest dirties 3 MiB/s of its memory")
+
+    def _boot(self):
+        return re.search(r"boot=(\S+)", self.console.ask("STAT"))[1]
+
+    def write_on(self):
+        stream = Stream(self.console, f"WRITES {self.written} {WRITES_A_SECOND}", r"OK (\d+)$", self.written)
+        stream.wait_past(20)
+        return stream
+
+    def meet(self, host, stream):
+        """Where it is now. What it said while nobody listened is lost; it goes on with what it was told."""
+        self.host, self.written = host, stream.next
+        self.console = Console(str(host.path(CONSOLE)))
+        self.console.send("")  # ends its writing
+        self.console.send("ECHO who is there")
+        while self.console.read() != "OK who is there":
+            pass
+
+    def examine(self):
+        check(self._boot() == self.boot, "it is the same boot of the guest")
+        dirtied = int(re.search(r"dirtied=(\d+) corrupt=0$", self.console.ask("CHECK"))[1])
+        again = re.search(r"dirtied=(\d+) corrupt=0$", self.console.ask("CHECK"))
+        check(again and int(again[1]) >= dirtied > 0, "its memory is whole, and it goes on dirtying it")
+        check(f"whole={self.written} absent=0 corrupt=0" in self.console.ask(f"SUM 0 {self.written}"),
+              f"all {self.written} records whose writing it acknowledged are on its disk")
+
+
+def state(host):
+    return host.virsh("domstate", GUEST, check=False).stdout.strip()
+
+
+def move(tunnel, guest, *options):
+    source, destination = tunnel.source, tunnel.destination
+    print(f"from {source.name} to {destination.name} {' '.join(options)}", flush=True)
+    stream = guest.write_on()
+    begun = time.monotonic()
+    check(tunnel.begin(*options).wait(120) == 0, "virsh migrate succeeds")
+    print(f"  in {time.monotonic() - begun:.1f} s")
+    print(f"  {tunnel.account()}")
+    check(source.domains() == [] and state(destination) == "paused", f"it is gone from {source.name}, and at {destination.name}")
+    shutil.copyfile(source.path(DISK), destination.path(f"{DISK}.source"))
+    compared = destination.run("qemu-img", "compare", "-U", f"{DISK}.source", DISK, check=False)
+    check(compared.returncode == 0, f"both disks are equal at the switchover {compared.stdout.strip()}")
+    destination.virsh("resume", GUEST)
+    guest.meet(destination, stream)
+    guest.examine()
+
+
+def cut(tunnel, guest):
+    print(f"from {tunnel.source.name} to {tunnel.destination.name}, and the tunnel ends in the middle", flush=True)
+    stream = guest.write_on()
+    migrating = tunnel.begin("--bandwidth", "1")
+    wait_for(lambda: "Memory processed" in tunnel.source.virsh("domjobinfo", GUEST, check=False).stdout, "memory on its way")
+    kill(tunnel.receiver)
+    check(migrating.wait(60) != 0, "virsh migrate fails")
+    wait_for(lambda: tunnel.destination.domains() == [], f"{tunnel.destination.name} forgets it")
+    check(state(tunnel.source) == "running", f"the guest runs on at {tunnel.source.name}")
+    stream.wait_past(20)
+    stream.stop()
+    check(not stream.wrong[:-1], "and has noticed nothing")
+    guest.written = stream.next
+    guest.examine()
+    tunnel.receive()
+
+
+def estimate(godwit, host):
+    print(f"what it would be, from {host.name}", flush=True)
+    images = [word for name in IMAGE_FILES for word in ("--image", f"{IMAGES}/{name}")]
+    said = host.run(godwit, "tunnel", "estimate", GUEST, *images).stdout
+    print(said, end="")
+    plain, ours, looked_at = (float(found) for found in re.findall(r"(?:sends|tunnel|of) ([0-9.]+) MiB", said))
+    check(looked_at >= 128 and ours < plain < looked_at, "godwit tunnel estimate sees the memory of the guest that runs")
+
+
+def story(godwit, image, directory, hosts):
+    for name in ("left", "right"):
+        Path(directory, name).mkdir()
+        hosts.append(LibvirtHost(name, f"{directory}/{name}"))
+        make_disk(hosts[-1], image)
+    left, right = hosts
+    cable(left, ADDRESS["left"], right, ADDRESS["right"])
+    subprocess.run([godwit, "tunnel", "keys", "left", "right", "--directory", f"{directory}/keys"], check=True,
+                   stdout=subprocess.DEVNULL)
+    there = Tunnel(godwit, f"{directory}/keys", left, right)
+    back = Tunnel(godwit, f"{directory}/keys", right, left)
+    guest = Guest(left)
+    estimate(godwit, left)
+    cut(there, guest)
+    make_disk(right, image)
+    move(there, guest)
+    make_disk(left, image)
+    move(back, guest, "--parallel", "--parallel-connections", "3")
+
+
+def main():
+    godwit, image = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    directory = tempfile.mkdtemp(prefix="godwit-tunnel-")
+    Path(directory).chmod(0o711)
+    hosts = []
+    try:
+        story(godwit, image, directory, hosts)
+    except BaseException:
+        for host in hosts:
+            for log, text in host.logs():
+                print(f"==== {log}\n{text[-4000:]}", file=sys.stderr)
+        raise
+    finally:
+        for host in hosts:
+            host.end()
+        shutil.rmtree(directory)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
