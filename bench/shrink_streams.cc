@@ -5,7 +5,7 @@
 #include "migrate/batch_decoder.h"
 #include "migrate/batch_encoder.h"
 #include "os/page_files.h"
-#include "wire/memory_stream.h"
+#include "wire/memory_reader.h"
 
 #include <fmt/format.h>
 
@@ -65,7 +65,7 @@ Result<Figures> carry(End& from, End& to, std::shared_ptr<content::Library::Volu
   migrate::BatchEncoder encoder(departure, connection);
   migrate::BatchDecoder decoder(arrivals, connection);
   encoder.may_refer_to_others(true);
-  const auto reader = std::make_unique<wire::MemoryStream>();
+  const auto reader = wire::read_memory();
   Figures figures;
   std::vector<wire::Stretch> stretches;
   std::size_t fed = 0;

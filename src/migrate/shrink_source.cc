@@ -1,6 +1,6 @@
 #include "migrate/shrink_source.h"
 
-#include "wire/memory_stream.h"
+#include "wire/memory_reader.h"
 #include "wire/nbd_stream.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr double kForget = 0.7;
 
 std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
   if (channel == Channel::disk) return std::make_unique<wire::NbdStream>();
-  return std::make_unique<wire::MemoryStream>();
+  return wire::read_memory();
 }
 
 }  // namespace
