@@ -47,8 +47,10 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
                content::StoreLimits{.disk_bytes = std::uint64_t{config_.content_gib} << 30U}),
       volumes_([this](const std::string& sha256) { return open_volume(sha256); }),
       shrink_(runtime_, content_, volumes_),
+      exact_only_(runtime_, content_, volumes_, "dedup", migrate::kExactOnly),
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
-                  config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_}, [this] { changed(); }),
+                  config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_, &exact_only_},
+                  [this] { changed(); }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 

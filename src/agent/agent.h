@@ -77,6 +77,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   content::Store content_;
   content::Library volumes_;
   migrate::ShrinkEncoding shrink_;
+  migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration

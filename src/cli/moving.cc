@@ -38,6 +38,8 @@ void add_move_options(CLI::App& verb, MoveOptions& options) {
   auto& wanted = options.request.options;
   verb.add_option("--to", options.request.to_cloud, "The cloud to move to")->required();
   verb.add_flag("--no-wait", options.no_wait, "Return when it is recorded; `godwit migration list` shows how it goes");
+  verb.add_option("--encoding", wanted.encoding,
+                  "How it crosses: shrink, zstd, dedup, plain (the first that both hosts know)");
   verb.add_option("--downtime", wanted.downtime_limit_ms, "Pause that QEMU may plan for, in ms")
       ->check(CLI::Range(1, 60'000))
       ->capture_default_str()

@@ -40,6 +40,7 @@ struct Departure {
   std::shared_ptr<content::Library::Volume> image;  // nullptr: none
   Places places;
   wire::Savings savings;
+  std::optional<Effort> effort{};  // always this one; nothing: as CPU and link allow
 };
 
 class BatchEncoder final {

@@ -30,6 +30,9 @@ void Pace::note(Nanos encoding, Nanos writing) {
   if (busy > kLess && step_ > 0) --step_;
 }
 
-Effort Pace::effort() const { return kSteps.at(static_cast<std::size_t>(step_)); }
+Effort Pace::effort() const {
+  if (fixed_) return *fixed_;
+  return kSteps.at(static_cast<std::size_t>(step_));
+}
 
 }  // namespace godwit::migrate

@@ -73,14 +73,15 @@ class Arriving final : public Transfer {
 
 }  // namespace
 
-ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images)
-    : runtime_(runtime), store_(store), images_(images), rapports_(store) {}
+ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images,
+                               std::string_view name, std::optional<Effort> effort)
+    : runtime_(runtime), store_(store), images_(images), rapports_(store), name_(name), effort_(effort) {}
 
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
-  return std::make_unique<Leaving>(
-      runtime_, Departure{store_, std::move(rapport), images_.find(spec.image_sha256), Places{}, wire::Savings{}});
+  return std::make_unique<Leaving>(runtime_, Departure{store_, std::move(rapport), images_.find(spec.image_sha256),
+                                                       Places{}, wire::Savings{}, effort_});
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {

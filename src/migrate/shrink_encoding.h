@@ -4,6 +4,7 @@
 #pragma once
 
 #include "content/library.h"
+#include "migrate/batch_encoder.h"
 #include "migrate/encoding.h"
 #include "migrate/rapport.h"
 #include "sys/runtime.h"
@@ -12,13 +13,19 @@
 
 namespace godwit::migrate {
 
+inline constexpr Effort kExactOnly{true, false, 0};
+
 class ShrinkEncoding final : public Encoding {
  public:
   // The references outlive it. Memory of one connection: at the source up to 20 MiB, of which 16 are what the
   // destination has not yet rebuilt; at the destination up to 6 MiB, and 16 while it waits for a batch to be said
   // again.
-  ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images);
-  [[nodiscard]] std::string_view name() const override { return "shrink"; }
+  ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images)
+      : ShrinkEncoding(runtime, store, images, "shrink", std::nullopt) {}
+  // One that always tries as much, under a name of its own: `kExactOnly` as "dedup" is what Shrinker did in 2011.
+  ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images, std::string_view name,
+                 std::optional<Effort> effort);
+  [[nodiscard]] std::string_view name() const override { return name_; }
   [[nodiscard]] std::unique_ptr<Transfer> leave(TransferSpec spec) override;
   [[nodiscard]] std::unique_ptr<Transfer> arrive(TransferSpec spec) override;
 
@@ -27,6 +34,8 @@ class ShrinkEncoding final : public Encoding {
   content::Store& store_;
   content::Library& images_;
   Rapports rapports_;
+  std::string_view name_;  // a literal
+  std::optional<Effort> effort_;
 };
 
 }  // namespace godwit::migrate

@@ -31,7 +31,8 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
       wan_bytes_(wan_bytes),
       encoder_(departure, connection),
       reader_(reader_of(channel)),
-      changed_(executor) {}
+      changed_(executor),
+      pace_(departure.effort) {}
 
 sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;

@@ -61,7 +61,15 @@ sys::Task<Result<>> Source::connect() {
   hello.source_api = context_.self.api_url;
   hello.source = record_.source;
   hello.options = record_.options;
-  for (const auto* each : context_.encodings) hello.encodings.emplace_back(each->name());
+  const auto& only = record_.options.encoding;
+  std::string known;
+  for (const auto* each : context_.encodings) {
+    if (only.empty() || only == each->name()) hello.encodings.emplace_back(each->name());
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", each->name());
+  }
+  if (hello.encodings.empty()) {
+    co_return fail(Errc::invalid_argument, "there is no encoding \"{:.32}\" here, but {}", only, known);
+  }
   enter(MigrationPhase::preparing);
   hello_sent_ = true;
   auto introduced = introduce(**stream, std::move(hello));
@@ -70,7 +78,8 @@ sys::Task<Result<>> Source::connect() {
   if (!welcome) co_return pass(welcome);
   const auto chosen = std::find_if(context_.encodings.begin(), context_.encodings.end(),
                                    [&](const auto* each) { return each->name() == welcome->encoding; });
-  if (!welcome->ok || chosen == context_.encodings.end()) {
+  const bool asked = only.empty() || welcome->encoding == only;
+  if (!welcome->ok || chosen == context_.encodings.end() || !asked) {
     co_return fail(Errc::protocol, "the destination's welcome makes no sense");
   }
   transfer_ = (*chosen)->leave({record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name});

@@ -22,9 +22,10 @@ struct MigrationOptions {
   bool post_copy{false};                // as the last resort, where the destination can
   std::uint64_t max_bytes_per_s{0};     // 0: as fast as the link
   std::uint32_t give_up_after_s{1800};  // without convergence
+  std::string encoding;                 // the one way to cross the WAN; empty: the best that both hosts know
 };
 BOOST_DESCRIBE_STRUCT(MigrationOptions, (),
-                      (downtime_limit_ms, auto_converge, post_copy, max_bytes_per_s, give_up_after_s))
+                      (downtime_limit_ms, auto_converge, post_copy, max_bytes_per_s, give_up_after_s, encoding))
 
 struct MigrationProgress {
   std::uint64_t memory_total_bytes{0};
