@@ -4,11 +4,11 @@
 #include "os/clock.h"
 #include "os/files.h"
 #include "os/page_files.h"
-#include "tunnel/estimate.h"
-#include "tunnel/images.h"
 
 #include <unistd.h>
 
+#include "tunnel/estimate.h"
+#include "tunnel/images.h"
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -77,11 +77,14 @@ void print(const std::string& guest, const tunnel::Estimate& estimate, double se
   const auto link_s = [](std::uint64_t bytes) { return static_cast<double>(bytes) / kLink_bytes_per_s; };
   const auto& as = estimate.savings;
   std::cout << fmt::format(
-      "{}\n  QEMU sends {:.1f} MiB, the tunnel {:.1f} MiB: {:.1f} times less; at 100 Mbit/s {:.1f} s instead of {:.1f} s\n"
-      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal and {:.1f} like what crossed before, {:.1f} new "
+      "{}\n  QEMU sends {:.1f} MiB, the tunnel {:.1f} MiB: {:.1f} times less; at 100 Mbit/s {:.1f} s instead of {:.1f} "
+      "s\n"
+      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal and {:.1f} like what crossed before, {:.1f} "
+      "new "
       "(looked at in {:.1f} s)\n",
       guest, mib(estimate.plain_bytes), mib(estimate.crossing_bytes),
-      static_cast<double>(estimate.plain_bytes) / static_cast<double>(std::max<std::uint64_t>(1, estimate.crossing_bytes)),
+      static_cast<double>(estimate.plain_bytes) /
+          static_cast<double>(std::max<std::uint64_t>(1, estimate.crossing_bytes)),
       link_s(estimate.crossing_bytes), link_s(estimate.plain_bytes), mib(estimate.looked_at_bytes), mib(as.zero),
       mib(as.image), mib(as.sibling), mib(as.similar), mib(as.literal + as.other), seconds);
 }

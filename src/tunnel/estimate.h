@@ -1,5 +1,5 @@
-// What migrations through a tunnel would save, without doing one: the encoder on the pages of a guest that runs, or on a
-// recorded stream of QEMU. Guests are taken in turn, as of one gang: what the first has, the next need not send.
+// What migrations through a tunnel would save, without doing one: the encoder on the pages of a guest that runs, or on
+// a recorded stream of QEMU. Guests are taken in turn, as of one gang: what the first has, the next need not send.
 #pragma once
 
 #include "content/library.h"
@@ -21,7 +21,7 @@ namespace godwit::tunnel {
 
 struct Estimate {
   std::uint64_t looked_at_bytes{0};
-  std::uint64_t plain_bytes{0};    // that QEMU would put out
+  std::uint64_t plain_bytes{0};     // that QEMU would put out
   std::uint64_t crossing_bytes{0};  // TLS apart
   wire::Savings savings;
 };
@@ -34,8 +34,8 @@ struct MemoryRange {
   bool operator==(const MemoryRange&) const = default;
 };
 
-// Where a QEMU keeps its guest's memory, from the text of its /proc/PID/maps: what can be read and written, not run, and
-// is large in one piece. Errors: not_found.
+// Where a QEMU keeps its guest's memory, from the text of its /proc/PID/maps: what can be read and written, not run,
+// and is large in one piece. Errors: not_found.
 [[nodiscard]] Result<std::vector<MemoryRange>> guest_memory(std::string_view maps);
 
 class Estimator final {

@@ -1,10 +1,10 @@
 #include "tunnel/estimate.h"
 
 #include "sim/host.h"
-#include "tunnel/images.h"
 
 #include <gtest/gtest.h>
 
+#include "tunnel/images.h"
 #include <random>
 
 namespace godwit::tunnel {
@@ -25,7 +25,8 @@ TEST(TunnelEstimate, FindsTheGuestsMemoryInAQemu) {
 }
 
 TEST(TunnelEstimate, FindsNoneInAnotherProcess) {
-  for (const auto* maps : {"", "\n\n", "-", "1-", "ffffffffffffffff-0 rw-p\n", "7f2d00000000-7f2d00021000 rw-p [heap]\n"}) {
+  for (const auto* maps :
+       {"", "\n\n", "-", "1-", "ffffffffffffffff-0 rw-p\n", "7f2d00000000-7f2d00021000 rw-p [heap]\n"}) {
     const auto ranges = guest_memory(maps);
     ASSERT_FALSE(ranges) << maps;
     EXPECT_EQ(ranges.error().code, Errc::not_found);
