@@ -2,15 +2,15 @@
 
 #include "migrate/shrink_encoding.h"
 #include "migrate/zstd_encoding.h"
-#include "tunnel/images.h"
-#include "tunnel/keys.h"
-#include "tunnel/receiver.h"
-#include "tunnel/sender.h"
 
 #include <netdb.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include "tunnel/images.h"
+#include "tunnel/keys.h"
+#include "tunnel/receiver.h"
+#include "tunnel/sender.h"
 #include <algorithm>
 #include <array>
 #include <charconv>

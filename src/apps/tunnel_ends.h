@@ -2,8 +2,8 @@
 #pragma once
 
 #include "os/system.h"
-#include "tunnel/sockets.h"
 
+#include "tunnel/sockets.h"
 #include <string>
 #include <vector>
 

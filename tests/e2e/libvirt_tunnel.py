@@ -24,6 +24,7 @@ CONSOLE = "/var/lib/libvirt/qemu/tiny.console"
 ADDRESS = {"left": "10.78.0.1", "right": "10.78.0.2"}
 PORT, ONE_WAY_PORT = 7443, 7444  # in network namespaces of their own
 WRITES_A_SECOND = 50
+PATIENCE_S = 90  # with a machine that is busy with other things
 
 DOMAIN = f"""
 <domain type='qemu'>
@@ -127,7 +128,7 @@ class Guest:
     def __init__(self, host):
         host.path("/run/tiny.xml").write_text(DOMAIN)
         host.virsh("create", "/run/tiny.xml")
-        self.host, self.console = host, Console(str(host.path(CONSOLE))).wait_ready()
+        self.host, self.console = host, Console(str(host.path(CONSOLE)), PATIENCE_S).wait_ready()
         self.boot = self._boot()
         self.written = 0
         check(self.console.ask("DIRTY 3 16").startswith("OK"), "the guest dirties 3 MiB/s of its memory")
@@ -137,13 +138,13 @@ class Guest:
 
     def write_on(self):
         stream = Stream(self.console, f"WRITES {self.written} {WRITES_A_SECOND}", r"OK (\d+)$", self.written)
-        stream.wait_past(20)
+        stream.wait_past(20, PATIENCE_S)
         return stream
 
     def meet(self, host, stream):
         """Where it is now. What it said while nobody listened is lost; it goes on with what it was told."""
         self.host, self.written = host, stream.next
-        self.console = Console(str(host.path(CONSOLE)))
+        self.console = Console(str(host.path(CONSOLE)), PATIENCE_S)
         self.console.send("")  # ends its writing
         self.console.send("ECHO who is there")
         while self.console.read() != "OK who is there":
@@ -189,11 +190,11 @@ def cut(way, receiver, guest):
     migrating = way.begin("--bandwidth", "1")
     wait_for(lambda: "Memory processed" in way.source.virsh("domjobinfo", GUEST, check=False).stdout, "memory on its way")
     kill(receiver)
-    check(migrating.wait(60) != 0, "virsh migrate fails")
+    check(migrating.wait(120) != 0, "virsh migrate fails")
     wait_for(lambda: way.destination.domains() == [], f"{way.destination.name} forgets it")
     check(state(way.source) == "running", f"the guest runs on at {way.source.name}")
-    stream.wait_past(20)
-    stream.stop()
+    stream.wait_past(20, PATIENCE_S)
+    stream.stop(PATIENCE_S)
     check(not stream.wrong[:-1], "and has noticed nothing")
     guest.written = stream.next
     guest.examine()
