@@ -68,7 +68,10 @@ Result<unsigned> owner_of(const std::string& wanted) {
   return 0U;
 }
 
-// QEMU makes its sockets itself, as its own user; so the directories that we make are that user's.
+constexpr unsigned kOurs = 0;
+
+// At the receiving end QEMU makes its sockets itself, as its own user; so the directory is that user's. At the sending
+// end it is ours: no QEMU may put a socket of its own where virsh looks for libvirt's.
 Result<> make_directories(sys::Files& files, const tunnel::Sockets& sockets, unsigned owner_uid) {
   for (const auto& path : {sockets.memory, sockets.disk}) {
     const auto directory = std::filesystem::path(path).parent_path().string();
@@ -215,7 +218,7 @@ sys::Task<Result<>> send_guests(os::System& system, SendOptions options) {
   if (!prepared) co_return pass(prepared);
   auto config = sender_config(options, prepared->owner_uid);
   if (!config) co_return pass(config);
-  const auto made = make_directories(system.runtime().files, options.sockets, prepared->owner_uid);
+  const auto made = make_directories(system.runtime().files, options.sockets, kOurs);
   if (!made) co_return made;
   const auto means = make_means(system, options, "send", options.sockets.memory + options.sockets.libvirt);
   if (!means) co_return pass(means);
@@ -254,10 +257,9 @@ sys::Task<Result<>> send_and_receive_guests(os::System& system, BothOptions opti
   if (!sending) co_return pass(sending);
   auto receiving = receiver_config(in);
   if (!receiving) co_return pass(receiving);
-  for (const auto& sockets : {out.sockets, in.sockets}) {
-    const auto made = make_directories(system.runtime().files, sockets, prepared->owner_uid);
-    if (!made) co_return made;
-  }
+  auto made = make_directories(system.runtime().files, out.sockets, kOurs);
+  if (made) made = make_directories(system.runtime().files, in.sockets, prepared->owner_uid);
+  if (!made) co_return made;
   const auto means = make_means(system, options, "both-", options.listen);
   if (!means) co_return pass(means);
   const auto encodings = (*means)->encodings(options.encodings);
