@@ -16,8 +16,9 @@ constexpr std::uint64_t kPageRecord_bytes = 8 + kPage_bytes;
 // "7f2c00000000-7f2c08000000 rw-p 00000000 00:00 0 [name]"
 std::optional<MemoryRange> parse_range(std::string_view line) {
   MemoryRange range;
-  const auto* const end = line.data() + line.size();
-  const auto first = std::from_chars(line.data(), end, range.begin, 16);
+  const auto* const begin = line.data();
+  const auto* const end = begin + line.size();
+  const auto first = std::from_chars(begin, end, range.begin, 16);
   if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return std::nullopt;
   const auto second = std::from_chars(first.ptr + 1, end, range.end, 16);
   const std::string_view rest(second.ptr, end);

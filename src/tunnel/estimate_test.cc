@@ -77,7 +77,7 @@ TEST_F(TunnelEstimateOfGuests, CountsWhatTheDestinationHasAndWhatTheFirstGuestSe
 
   const auto one = estimate(estimator, "/one");
   EXPECT_EQ(one.looked_at_bytes, 120 * kPage_bytes);
-  EXPECT_EQ(one.plain_bytes, 16 * 9 + 104 * (kPage_bytes + 8));
+  EXPECT_EQ(one.plain_bytes, std::uint64_t{16} * 9 + 104 * (kPage_bytes + 8));
   EXPECT_EQ(one.savings.zero, 16 * kPage_bytes);
   EXPECT_EQ(one.savings.image, 64 * kPage_bytes);
   EXPECT_EQ(one.savings.literal, 40 * kPage_bytes);

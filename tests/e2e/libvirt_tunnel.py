@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`virsh migrate` of a running guest between two unmodified libvirt, through `godwit tunnel` and nothing else: its memory, its disk,
 and libvirt's own connection. Once while the tunnel is cut, which must leave it where it was; then there over one connection for the
-memory, and back over several (--parallel).
+memory, back, and there again over several (--parallel).
 Usage: libvirt_tunnel.py GODWIT IMAGE_DIR    (needs root; about 60 s under emulation)
 """
 import re
@@ -22,8 +22,9 @@ IMAGE_FILES = ("vmlinuz", "tiny.initrd", "tiny.qcow2")
 DISK = f"{IMAGES}/disk.qcow2"
 CONSOLE = "/var/lib/libvirt/qemu/tiny.console"
 ADDRESS = {"left": "10.78.0.1", "right": "10.78.0.2"}
-PORT = 7443  # in a network namespace of its own
+PORT, ONE_WAY_PORT = 7443, 7444  # in network namespaces of their own
 WRITES_A_SECOND = 50
+PATIENCE_S = 90  # with a machine that is busy with other things
 
 DOMAIN = f"""
 <domain type='qemu'>
@@ -65,37 +66,12 @@ def make_disk(host, image):
     host.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"{IMAGES}/tiny.qcow2", DISK)
 
 
-class Tunnel:
-    """One direction. Its sockets have paths of their own, the same at both ends, as libvirt wants it."""
+class Way:
+    """From one host to the other. Its sockets have the same paths at both ends, as libvirt wants it."""
 
-    def __init__(self, godwit, keys, source, destination):
-        self.godwit, self.source, self.destination = godwit, source, destination
-        self.at = f"/run/tunnel-to-{destination.name}"
-        for host in (source, destination):
-            shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
-        self.common = ["--keys", "/run/tunnel.keys", "--memory", f"{self.at}/memory", "--disk", f"{self.at}/disk"]
-        for name in IMAGE_FILES:
-            self.common += ["--image", f"{IMAGES}/{name}"]
-        self.address = f"{ADDRESS[destination.name]}:{PORT}"
-        self.receiver = None
-        self.receive()
-        source.start("send.log", godwit, "tunnel", "send", *self.common, "--libvirt", f"{self.at}/libvirt", "--to", self.address,
-                     "--peer", destination.name)
-        wait_for(lambda: source.path(f"{self.at}/libvirt").exists(), "tunnel send")
-
-    def receive(self):
-        self.receiver = self.destination.start("receive.log", self.godwit, "tunnel", "receive", *self.common, "--libvirt",
-                                               "/run/libvirt/libvirt-sock", "--listen", self.address, "--from", self.source.name)
-        wait_for(lambda: f":{PORT}" in self.destination.run("ss", "-Hltn").stdout, "tunnel receive")
-
-    def account(self):
-        """What the sending end says of the last migration."""
-        said = []
-        wait_for(lambda: said.extend(re.findall(r"guest 1: (all of .*)", self.log())) or said, "the sending end's account")
-        return said[-1]
-
-    def log(self):
-        return (self.source.directory / "send.log").read_text()
+    def __init__(self, source, destination, at, log):
+        self.source, self.destination, self.at, self._log = source, destination, at, log
+        wait_for(lambda: source.path(f"{at}/libvirt").exists(), f"the tunnel's sockets at {source.name}")
 
     def begin(self, *options):
         """virsh migrate. The guest stays paused at the destination: so that the disks of both can be compared."""
@@ -104,6 +80,47 @@ class Tunnel:
                  "--disks-uri", f"unix://{self.at}/disk", *options]
         return self.source.start("virsh.log", *words)
 
+    def accounts(self):
+        """What the sending end has said of each migration: the MiB of memory that crossed, and the whole line."""
+        text = (self.source.directory / self._log).read_text()
+        return [(float(found[2]), found[1]) for found in re.finditer(r"guest 1: (.* ([0-9.]+) MiB of memory .*)", text)]
+
+    def account_after(self, accounts):
+        wait_for(lambda: len(self.accounts()) > len(accounts), "the sending end's account")
+        return self.accounts()[-1]
+
+
+def common_options(host, keys):
+    shutil.copyfile(f"{keys}/{host.name}.keys", host.path("/run/tunnel.keys"))
+    images = [word for name in IMAGE_FILES for word in ("--image", f"{IMAGES}/{name}")]
+    return ["--keys", "/run/tunnel.keys", *images]
+
+
+def receive(godwit, keys, source, destination, at):
+    """`godwit tunnel receive`, and when it listens."""
+    address = f"{ADDRESS[destination.name]}:{ONE_WAY_PORT}"
+    words = [godwit, "tunnel", "receive", *common_options(destination, keys), "--memory", f"{at}/memory", "--disk", f"{at}/disk",
+             "--libvirt", "/run/libvirt/libvirt-sock", "--listen", address, "--from", source.name]
+    started = destination.start("receive.log", *words)
+    wait_for(lambda: f":{ONE_WAY_PORT}" in destination.run("ss", "-Hltn").stdout, "tunnel receive")
+    return started
+
+
+def send(godwit, keys, source, destination, at):
+    source.start("send.log", godwit, "tunnel", "send", *common_options(source, keys), "--memory", f"{at}/memory", "--disk",
+                 f"{at}/disk", "--libvirt", f"{at}/libvirt", "--to", f"{ADDRESS[destination.name]}:{ONE_WAY_PORT}", "--peer",
+                 destination.name)
+    return Way(source, destination, at, "send.log")
+
+
+def both(godwit, keys, left, right):
+    """`godwit tunnel both` at each: the ways there and back."""
+    for host, peer in ((left, right), (right, left)):
+        host.start("both.log", godwit, "tunnel", "both", *common_options(host, keys), "--listen", f"{ADDRESS[host.name]}:{PORT}",
+                   "--to", f"{ADDRESS[peer.name]}:{PORT}", "--peer", peer.name, "--libvirt", "/run/libvirt/libvirt-sock")
+    return (Way(left, right, f"/run/godwit-tunnel/to-{right.name}", "both.log"),
+            Way(right, left, f"/run/godwit-tunnel/to-{left.name}", "both.log"))
+
 
 class Guest:
     """The tiny guest, at its console: on whichever host it is, each time anew."""
@@ -111,7 +128,7 @@ class Guest:
     def __init__(self, host):
         host.path("/run/tiny.xml").write_text(DOMAIN)
         host.virsh("create", "/run/tiny.xml")
-        self.host, self.console = host, Console(str(host.path(CONSOLE))).wait_ready()
+        self.host, self.console = host, Console(str(host.path(CONSOLE)), PATIENCE_S).wait_ready()
         self.boot = self._boot()
         self.written = 0
         check(self.console.ask("DIRTY 3 16").startswith("OK"), "the guest dirties 3 MiB/s of its memory")
@@ -121,13 +138,13 @@ class Guest:
 
     def write_on(self):
         stream = Stream(self.console, f"WRITES {self.written} {WRITES_A_SECOND}", r"OK (\d+)$", self.written)
-        stream.wait_past(20)
+        stream.wait_past(20, PATIENCE_S)
         return stream
 
     def meet(self, host, stream):
         """Where it is now. What it said while nobody listened is lost; it goes on with what it was told."""
         self.host, self.written = host, stream.next
-        self.console = Console(str(host.path(CONSOLE)))
+        self.console = Console(str(host.path(CONSOLE)), PATIENCE_S)
         self.console.send("")  # ends its writing
         self.console.send("ECHO who is there")
         while self.console.read() != "OK who is there":
@@ -146,14 +163,17 @@ def state(host):
     return host.virsh("domstate", GUEST, check=False).stdout.strip()
 
 
-def move(tunnel, guest, *options):
-    source, destination = tunnel.source, tunnel.destination
+def move(way, guest, image, *options):
+    """The MiB of memory that crossed."""
+    source, destination = way.source, way.destination
     print(f"from {source.name} to {destination.name} {' '.join(options)}", flush=True)
-    stream = guest.write_on()
+    make_disk(destination, image)
+    stream, accounts = guest.write_on(), way.accounts()
     begun = time.monotonic()
-    check(tunnel.begin(*options).wait(120) == 0, "virsh migrate succeeds")
+    check(way.begin(*options).wait(120) == 0, "virsh migrate succeeds")
     print(f"  in {time.monotonic() - begun:.1f} s")
-    print(f"  {tunnel.account()}")
+    crossed, account = way.account_after(accounts)
+    print(f"  {account}")
     check(source.domains() == [] and state(destination) == "paused", f"it is gone from {source.name}, and at {destination.name}")
     shutil.copyfile(source.path(DISK), destination.path(f"{DISK}.source"))
     compared = destination.run("qemu-img", "compare", "-U", f"{DISK}.source", DISK, check=False)
@@ -161,23 +181,29 @@ def move(tunnel, guest, *options):
     destination.virsh("resume", GUEST)
     guest.meet(destination, stream)
     guest.examine()
+    return crossed
 
 
-def cut(tunnel, guest):
-    print(f"from {tunnel.source.name} to {tunnel.destination.name}, and the tunnel ends in the middle", flush=True)
+def cut(way, receiver, guest):
+    print(f"from {way.source.name} to {way.destination.name}, and the tunnel ends in the middle", flush=True)
     stream = guest.write_on()
-    migrating = tunnel.begin("--bandwidth", "1")
-    wait_for(lambda: "Memory processed" in tunnel.source.virsh("domjobinfo", GUEST, check=False).stdout, "memory on its way")
-    kill(tunnel.receiver)
-    check(migrating.wait(60) != 0, "virsh migrate fails")
-    wait_for(lambda: tunnel.destination.domains() == [], f"{tunnel.destination.name} forgets it")
-    check(state(tunnel.source) == "running", f"the guest runs on at {tunnel.source.name}")
-    stream.wait_past(20)
-    stream.stop()
+    migrating = way.begin("--bandwidth", "1")
+    wait_for(lambda: "Memory processed" in way.source.virsh("domjobinfo", GUEST, check=False).stdout, "memory on its way")
+    kill(receiver)
+    check(migrating.wait(120) != 0, "virsh migrate fails")
+    wait_for(lambda: way.destination.domains() == [], f"{way.destination.name} forgets it")
+    check(state(way.source) == "running", f"the guest runs on at {way.source.name}")
+    stream.wait_past(20, PATIENCE_S)
+    stream.stop(PATIENCE_S)
     check(not stream.wrong[:-1], "and has noticed nothing")
     guest.written = stream.next
     guest.examine()
-    tunnel.receive()
+
+
+def slow_down(*hosts):
+    """To the rate of a WAN: on a link that is faster than the encoder, it tries less."""
+    for host in hosts:
+        host.run("tc", "qdisc", "add", "dev", "wan0", "root", "tbf", "rate", "100mbit", "burst", "64kb", "latency", "50ms")
 
 
 def estimate(godwit, host):
@@ -198,15 +224,17 @@ def story(godwit, image, directory, hosts):
     cable(left, ADDRESS["left"], right, ADDRESS["right"])
     subprocess.run([godwit, "tunnel", "keys", "left", "right", "--directory", f"{directory}/keys"], check=True,
                    stdout=subprocess.DEVNULL)
-    there = Tunnel(godwit, f"{directory}/keys", left, right)
-    back = Tunnel(godwit, f"{directory}/keys", right, left)
+    slow_down(left, right)
     guest = Guest(left)
     estimate(godwit, left)
-    cut(there, guest)
-    make_disk(right, image)
-    move(there, guest)
-    make_disk(left, image)
-    move(back, guest, "--parallel", "--parallel-connections", "3")
+    keys, at = f"{directory}/keys", "/run/one-way"
+    receiver = receive(godwit, keys, left, right, at)
+    cut(send(godwit, keys, left, right, at), receiver, guest)
+    there, back = both(godwit, keys, left, right)
+    crossed_there = move(there, guest, image)
+    crossed_back = move(back, guest, image)
+    check(crossed_back < crossed_there / 2, "what came needs not go back")
+    move(there, guest, image, "--parallel", "--parallel-connections", "3")
 
 
 def main():

@@ -36,7 +36,7 @@ def die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
 
 
-def wait_for(condition, what, limit_s=30):
+def wait_for(condition, what, limit_s=90):
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
@@ -96,13 +96,13 @@ class LibvirtHost:
     def words(self, *words):
         return ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", *words]
 
-    def run(self, *words, check=True, limit_s=60):
+    def run(self, *words, check=True, limit_s=120):
         done = subprocess.run(self.words(*words), capture_output=True, text=True, check=False, timeout=limit_s)
         if check and done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(words)}: {done.stderr.strip() or done.returncode}")
         return done
 
-    def virsh(self, *words, check=True, limit_s=60):
+    def virsh(self, *words, check=True, limit_s=120):
         return self.run("virsh", "-c", "qemu:///system", *words, check=check, limit_s=limit_s)
 
     def start(self, log, *words):
