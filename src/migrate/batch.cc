@@ -94,12 +94,12 @@ std::size_t ShapeWriter::add_counted(std::span<const wire::Stretch> stretches, B
   std::size_t at = first.size;
   std::uint64_t records = 1;
   std::uint64_t last = first.counter;
-  std::int64_t step = kUsualStep;
+  auto step = static_cast<std::uint64_t>(kUsualStep);
   while (used < stretches.size() && stretches[used].kind == StretchKind::counter) {
     const auto next = record_at(stretches.subspan(used), bytes.subspan(at));
     const bool same =
         next.page == first.page && next.stretches == first.stretches && std::ranges::equal(next.tail, first.tail);
-    const auto to_next = difference(next.counter, last);
+    const auto to_next = next.counter - last;
     if (!same || (records > 1 && to_next != step)) break;
     step = to_next;
     last = next.counter;
@@ -110,7 +110,7 @@ std::size_t ShapeWriter::add_counted(std::span<const wire::Stretch> stretches, B
   append_token(shape_, first.page ? Token::counted_pages : Token::counters);
   append_varint(shape_, records);
   append_signed_varint(shape_, difference(first.counter, counter_ + kUsualStep));
-  append_signed_varint(shape_, step - kUsualStep);
+  append_signed_varint(shape_, difference(step, kUsualStep));
   if (!first.page) {
     append_varint(shape_, first.tail.size());
     append(shape_, first.tail);

@@ -98,7 +98,7 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
 
 sys::Task<Result<>> ShrinkDestination::back(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = read_local(local) && write_wan(wan);
+  auto both = read_local(local) && write_wan(wan, local);
   const auto [read, written] = co_await std::move(both);
   co_return written ? read : written;
 }
@@ -125,7 +125,7 @@ sys::Task<Result<>> ShrinkDestination::read_local(sys::Stream& local) {
   co_return Result<>{};
 }
 
-sys::Task<Result<>> ShrinkDestination::write_wan(sys::Stream& wan) {
+sys::Task<Result<>> ShrinkDestination::write_wan(sys::Stream& wan, sys::Stream& local) {
   while (!over_) {
     if (to_say_.empty() && local_ended_ && wan_ended_) co_return co_await wan.shutdown_write();
     if (to_say_.empty()) {
@@ -137,6 +137,7 @@ sys::Task<Result<>> ShrinkDestination::write_wan(sys::Stream& wan) {
     changed_.notify();
     if (written) continue;
     end();
+    local.close();  // a QEMU that says nothing would be waited for
     co_return written;
   }
   co_return Result<>{};

@@ -24,7 +24,7 @@ class ShrinkDestination final {
   [[nodiscard]] sys::Task<Result<>> rebuild(ByteVector payload, bool again, sys::Stream& local);
   [[nodiscard]] Result<> greet(const ReceivedFrame& frame);
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
-  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
   void say(ShrinkFrame type, ByteView payload);
   void end();
 

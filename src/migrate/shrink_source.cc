@@ -36,7 +36,7 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
 
 sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = read_local(local) && write_wan(wan);
+  auto both = read_local(local) && write_wan(wan, local);
   const auto [read, written] = co_await std::move(both);
   co_return written ? read : written;
 }
@@ -81,7 +81,7 @@ std::size_t ShrinkSource::waiting_limit() const {
 
 // ---- batches, as the link takes them
 
-sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan) {
+sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local) {
   auto hello = pack(ShrinkHello{departure_.rapport->id, connection_});
   auto sent = co_await send(wan, ShrinkFrame::hello, std::move(hello));
   while (sent && !over_) {
@@ -99,9 +99,15 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan) {
       sent = co_await write_next(wan);
     }
   }
-  if (sent && !over_) sent = co_await send(wan, ShrinkFrame::end, {});
-  if (!sent) end();
-  if (!sent) co_return sent;
+  if (sent && !over_) {
+    end_said_ = true;
+    sent = co_await send(wan, ShrinkFrame::end, {});
+  }
+  if (!sent) {
+    end();
+    local.close();  // a QEMU that says nothing would be waited for
+    co_return sent;
+  }
   co_return co_await wan.shutdown_write();
 }
 
@@ -150,9 +156,11 @@ sys::Task<Result<>> ShrinkSource::back(sys::Stream& wan, sys::Stream& local) {
   for (bool ended = false;;) {
     const auto frame = co_await read_frame(wan);
     if (!frame) {
-      const bool in_order = ended && frame.error().code == Errc::closed;
-      if (!in_order) end();
-      if (in_order) co_return Result<>{};
+      // Before our end it would leave us waiting for what must be acknowledged.
+      const bool closed = ended && frame.error().code == Errc::closed;
+      if (closed && end_said_) co_return Result<>{};
+      end();
+      if (closed) co_return fail(Errc::protocol, "the destination ended before the source did");
       co_return pass(frame);
     }
     Result<> done;

@@ -23,7 +23,7 @@ class ShrinkSource final {
 
  private:
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
-  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_next(sys::Stream& wan);
   [[nodiscard]] sys::Task<Result<>> send(sys::Stream& wan, ShrinkFrame type, ByteVector payload);
   [[nodiscard]] Result<> hear(const ReceivedFrame& frame);
@@ -48,6 +48,7 @@ class ShrinkSource final {
   Pace pace_;
   double shrunk_to_{1};  // of the last bytes, what stood on the wire
   bool local_ended_{false};
+  bool end_said_{false};
   bool over_{false};
 };
 
