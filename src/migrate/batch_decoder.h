@@ -3,10 +3,12 @@
 #pragma once
 
 #include "content/library.h"
+#include "content/siblings.h"
 #include "migrate/batch.h"
 #include "migrate/rapport.h"
 
 #include <memory>
+#include <string>
 
 struct ZSTD_DCtx_s;
 
@@ -18,6 +20,8 @@ struct Arrivals {
   std::shared_ptr<Rapport> rapport;
   std::shared_ptr<content::Library::Volume> image;  // nullptr: none
   bool flushes_cross{false};                        // as TransferSpec has it
+  std::string tenant{};
+  content::Siblings* siblings{nullptr};  // what else this cloud holds; nullptr: nothing
 };
 
 class BatchDecoder final {

@@ -155,6 +155,11 @@ std::optional<PageOrigin> BatchEncoder::held(content::PageId id) const {
   return PageOrigin{Origin::theirs, theirs->connection, theirs->number};
 }
 
+bool BatchEncoder::is_held(ByteView page, std::uint64_t fingerprint) const {
+  const auto equal = departure_.store.find(departure_.rapport->domain, page, fingerprint);
+  return equal != 0 && held(equal).has_value();
+}
+
 // The page's own last version, else one that is like it: what it is compressed against, with all of the batch's others.
 bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
   auto& departure = departure_;

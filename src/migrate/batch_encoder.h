@@ -62,6 +62,8 @@ class BatchEncoder final {
   [[nodiscard]] Result<ByteVector> again(std::uint64_t batch);
   // Of the stream, in batches that were not acknowledged: kept for again().
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
+  // The destination has this page, and a batch may refer to it.
+  [[nodiscard]] bool is_held(ByteView page, std::uint64_t fingerprint) const;
   // From now on pages of other connections may be referred to, and nothing else of what crossed before.
   void may_refer_to_others(bool may) { others_ = may; }
 

@@ -15,7 +15,7 @@ std::unexpected<Error> out_of_turn() {
 }  // namespace
 
 ShrinkDestination::ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel)
-    : arrivals_(arrivals), changed_(executor) {
+    : arrivals_(arrivals), answers_(arrivals), changed_(executor) {
   if (channel == Channel::disk && !arrivals.flushes_cross) greeting_.emplace();
 }
 
@@ -41,6 +41,12 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   if (frame.type == ShrinkFrame::hello) co_return greet(frame);
   const bool again = frame.type == ShrinkFrame::again;
   if (!decoder_ || (again && !lacks_)) co_return out_of_turn();
+  if (frame.type == ShrinkFrame::ask) {
+    if (asked_.size() == kOpenQuestions) co_return out_of_turn();
+    asked_.push_back(std::move(frame.payload));
+    changed_.notify();
+    co_return Result<>{};
+  }
   if (lacks_ && !again) {
     held_bytes_ += frame.payload.size();
     if (frame.type != ShrinkFrame::batch || held_bytes_ > kKeptLimit_bytes + kShrinkFrameLimit_bytes) {
@@ -51,6 +57,7 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   }
   if (frame.type == ShrinkFrame::end) {
     wan_ended_ = true;
+    answers_.taken();
     co_return Result<>{};
   }
   if (frame.type != ShrinkFrame::batch && !again) co_return out_of_turn();
@@ -89,6 +96,8 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
   welcome.known = rapport.id == hello->rapport;
   if (!welcome.known) rapport.begin_anew(hello->rapport);
   welcome.rapport = rapport.id;
+  welcome.key = answers_.begin();
+  welcome.connection = answers_.connection();
   decoder_.emplace(arrivals_, hello->connection);
   say(ShrinkFrame::hello, pack(welcome));
   return {};
@@ -98,9 +107,29 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
 
 sys::Task<Result<>> ShrinkDestination::back(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = read_local(local) && write_wan(wan, local);
-  const auto [read, written] = co_await std::move(both);
+  auto all = read_local(local) && write_wan(wan, local) && answer();
+  const auto [read, written, answered] = co_await std::move(all);
+  if (!answered) co_return answered;
   co_return written ? read : written;
+}
+
+// Beside the batches, which don't wait for other hosts.
+sys::Task<Result<>> ShrinkDestination::answer() {
+  while (!over_ && !wan_ended_) {
+    if (asked_.empty()) {
+      co_await changed_.wait();
+      continue;
+    }
+    auto asked = std::move(asked_.front());
+    auto held = co_await answers_.answer(std::move(asked));
+    if (!held) {
+      end();
+      co_return pass(held);
+    }
+    asked_.pop_front();
+    say(ShrinkFrame::held, *held);
+  }
+  co_return Result<>{};
 }
 
 sys::Task<Result<>> ShrinkDestination::read_local(sys::Stream& local) {

@@ -1,6 +1,7 @@
 // One connection of QEMU at the destination, rebuilt from what the source shrank.
 #pragma once
 
+#include "migrate/answers.h"
 #include "migrate/batch_decoder.h"
 #include "migrate/channel.h"
 #include "migrate/shrink_frames.h"
@@ -25,12 +26,15 @@ class ShrinkDestination final {
   [[nodiscard]] Result<> greet(const ReceivedFrame& frame);
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> answer();
   void say(ShrinkFrame type, ByteView payload);
   void end();
 
   Arrivals& arrivals_;
   std::optional<BatchDecoder> decoder_;  // from hello on
   std::optional<wire::NbdGreeting> greeting_;
+  Answers answers_;
+  std::deque<ByteVector> asked_;
   sys::Signal changed_;
   ByteVector to_say_;
   bool lacks_{false};  // the next batch comes again; those behind it wait here

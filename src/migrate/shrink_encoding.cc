@@ -74,8 +74,14 @@ class Arriving final : public Transfer {
 }  // namespace
 
 ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images,
-                               std::string_view name, std::optional<Effort> effort)
-    : runtime_(runtime), store_(store), images_(images), rapports_(store), name_(name), effort_(effort) {}
+                               content::Siblings* siblings, std::string_view name, std::optional<Effort> effort)
+    : runtime_(runtime),
+      store_(store),
+      images_(images),
+      siblings_(siblings),
+      rapports_(store),
+      name_(name),
+      effort_(effort) {}
 
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
@@ -85,8 +91,9 @@ std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
-  return std::make_unique<Arriving>(runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer),
-                                                       images_.find(spec.image_sha256), spec.flushes_cross});
+  return std::make_unique<Arriving>(
+      runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer), images_.find(spec.image_sha256),
+                         spec.flushes_cross, spec.tenant, siblings_});
 }
 
 }  // namespace godwit::migrate

@@ -5,10 +5,13 @@
 #include "migrate/rapport.h"
 #include "sys/stream.h"
 
+#include <optional>
+
 namespace godwit::migrate {
 
 inline constexpr std::size_t kFrameHeader_bytes = 5;
 inline constexpr std::size_t kShrinkFrameLimit_bytes = kBatchWireBytes + 4096;
+inline constexpr std::size_t kOpenQuestions = 64;                    // `ask`s that are not answered yet, at most
 inline constexpr std::size_t kKeptLimit_bytes = 16UL * 1024 * 1024;  // of the stream, not yet rebuilt by the other end
 
 enum class ShrinkFrame : std::uint8_t {
@@ -19,6 +22,8 @@ enum class ShrinkFrame : std::uint8_t {
   acknowledged,  // back: u64 batch
   lacking,       // back: u64 batch
   end,           // both: QEMU has no more to say
+  ask,           // forth: 16 bytes of each page that may be held there
+  held,          // back: of one `ask`, a bit a page, the first page's lowest
 };
 
 struct ReceivedFrame {
@@ -36,6 +41,9 @@ struct ShrinkHello {
 struct ShrinkWelcome {
   bool known{false};  // pages that crossed earlier may be referred to
   RapportId rapport{};
+  // Under which the destination's cloud finds the tenant's pages; nothing: it can't be asked. A secret.
+  std::optional<std::array<std::byte, 32>> key{};
+  std::uint32_t connection{0};  // of the destination's: which numbers the pages that are held
 };
 [[nodiscard]] ByteVector pack(const ShrinkHello& hello);
 [[nodiscard]] ByteVector pack(const ShrinkWelcome& welcome);

@@ -30,6 +30,7 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
       connection_(connection),
       wan_bytes_(wan_bytes),
       encoder_(departure, connection),
+      inquiry_(departure, encoder_, channel),
       reader_(reader_of(channel)),
       changed_(executor),
       pace_(departure.effort) {}
@@ -47,7 +48,7 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
   ByteVector buffer(kReadBytes);
   std::vector<wire::Stretch> stretches;
   while (!over_) {
-    if (waiting_bytes() >= waiting_limit()) {
+    if (!may_read()) {
       co_await changed_.wait();
       continue;
     }
@@ -69,14 +70,25 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
     reader_->feed(bytes, stretches);
     stretches_.insert(stretches_.end(), stretches.begin(), stretches.end());
     append(waiting_, bytes);
+    ask();
     changed_.notify();
   }
   co_return Result<>{};
 }
 
-std::size_t ShrinkSource::waiting_limit() const {
-  const auto bytes = static_cast<std::size_t>(kWaitingOnWire_bytes / std::max(shrunk_to_, 0.01));
-  return std::clamp(bytes, kWaitingLeast_bytes, kWaitingMost_bytes);
+bool ShrinkSource::may_read() const {
+  const auto on_wire = static_cast<std::size_t>(kWaitingOnWire_bytes / std::max(shrunk_to_, 0.01));
+  const auto limit = std::clamp(on_wire, kWaitingLeast_bytes, kWaitingMost_bytes);
+  return waiting_bytes() < limit + inquiry_.ahead_bytes() && inquiry_.open() < kOpenQuestions;
+}
+
+Backlog ShrinkSource::backlog() const {
+  return {ByteView(waiting_).subspan(taken_), &stretches_, taken_bytes_, taken_stretches_};
+}
+
+void ShrinkSource::ask() {
+  auto digests = inquiry_.look(backlog());
+  if (!digests.empty()) to_ask_.push_back(std::move(digests));
 }
 
 // ---- batches, as the link takes them
@@ -86,14 +98,18 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
   auto sent = co_await send(wan, ShrinkFrame::hello, std::move(hello));
   while (sent && !over_) {
     const bool all_said = local_ended_ && waiting_bytes() == 0;
-    if (!lacking_.empty()) {
+    if (!to_ask_.empty()) {
+      auto digests = std::move(to_ask_.front());
+      to_ask_.pop_front();
+      sent = co_await send(wan, ShrinkFrame::ask, std::move(digests));
+    } else if (!lacking_.empty()) {
       auto again = encoder_.again(lacking_.front());
       lacking_.pop_front();
       if (!again) sent = pass(again);
       if (again) sent = co_await send(wan, ShrinkFrame::again, std::move(*again));
     } else if (all_said && encoder_.kept_bytes() == 0) {
       break;
-    } else if (waiting_bytes() == 0 || encoder_.kept_bytes() >= kKeptLimit_bytes) {
+    } else if (inquiry_.ready(backlog()).bytes == 0 || encoder_.kept_bytes() >= kKeptLimit_bytes) {
       co_await changed_.wait();
     } else {
       sent = co_await write_next(wan);
@@ -113,12 +129,15 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
 
 sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   const auto began = clock_.now();
-  const std::size_t count = std::min(stretches_.size(), kBatchStretches + 1);
+  const auto ready = inquiry_.ready(backlog());
+  const std::size_t count = std::min(ready.stretches, kBatchStretches + 1);
   const std::vector<wire::Stretch> stretches(stretches_.begin(),
                                              stretches_.begin() + static_cast<std::ptrdiff_t>(count));
-  auto encoded = encoder_.encode(ByteView(waiting_).subspan(taken_), stretches, pace_.effort());
+  auto encoded = encoder_.encode(ByteView(waiting_).subspan(taken_, ready.bytes), stretches, pace_.effort());
   if (!encoded) co_return pass(encoded);
   taken_ += encoded->taken_bytes;
+  taken_bytes_ += encoded->taken_bytes;
+  taken_stretches_ += encoded->taken_stretches;
   stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_stretches));
   if (encoded->taken_stretches == 0) {
     stretches_.front().size_bytes -= static_cast<std::uint32_t>(encoded->taken_bytes);
@@ -127,9 +146,9 @@ sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   const auto ratio = static_cast<double>(encoded->frame.size()) / static_cast<double>(encoded->taken_bytes);
   shrunk_to_ = shrunk_to_ * kForget + ratio * (1 - kForget);
   changed_.notify();
-  const auto ready = clock_.now();
+  const auto pressed = clock_.now();
   const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
-  pace_.note(ready - began, clock_.now() - ready);
+  pace_.note(pressed - began, clock_.now() - pressed);
   co_return sent;
 }
 
@@ -137,7 +156,7 @@ void ShrinkSource::drop_taken() {
   if (taken_ == waiting_.size()) {
     waiting_.clear();
     taken_ = 0;
-  } else if (taken_ >= kWaitingMost_bytes) {
+  } else if (taken_ >= kWaitingMost_bytes && taken_ >= waiting_bytes()) {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken_));
     taken_ = 0;
   }
@@ -184,6 +203,11 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
     if (!welcome) return pass(welcome);
     welcomed(*welcome);
     return {};
+  }
+  if (frame.type == ShrinkFrame::held) {
+    const auto taken = inquiry_.answered(backlog(), frame.payload);
+    changed_.notify();
+    return taken;
   }
   const auto number = parse_number(frame.payload);
   if (!number) return pass(number);

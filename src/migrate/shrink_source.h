@@ -3,6 +3,7 @@
 
 #include "migrate/batch_encoder.h"
 #include "migrate/channel.h"
+#include "migrate/inquiry.h"
 #include "migrate/pace.h"
 #include "migrate/shrink_frames.h"
 #include "sys/task.h"
@@ -30,20 +31,26 @@ class ShrinkSource final {
   void welcomed(const ShrinkWelcome& welcome);
   void end();
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
-  [[nodiscard]] std::size_t waiting_limit() const;
+  [[nodiscard]] bool may_read() const;
+  [[nodiscard]] Backlog backlog() const;
   void drop_taken();
+  void ask();
 
   sys::Clock& clock_;
   Departure& departure_;
   std::uint32_t connection_;
   std::uint64_t& wan_bytes_;
   BatchEncoder encoder_;
+  Inquiry inquiry_;
   std::unique_ptr<wire::StretchReader> reader_;
   sys::Signal changed_;
   // What QEMU gave and no batch has yet: from `taken_` on, and the stretches that cover that.
   ByteVector waiting_;
   std::size_t taken_{0};
   std::deque<wire::Stretch> stretches_;
+  std::uint64_t taken_bytes_{0};  // since the begin
+  std::uint64_t taken_stretches_{0};
+  std::deque<ByteVector> to_ask_;
   std::deque<std::uint64_t> lacking_;
   Pace pace_;
   double shrunk_to_{1};  // of the last bytes, what stood on the wire
