@@ -129,7 +129,8 @@ class Guest:
         self.log = open(directory / f"{member.name}.console.log", "wb")
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
                    "-accel", "tcg,tb-size=256", "-device", "virtio-rng-pci",
-                   "-m", str(memory_mib), "-kernel", str(image / manifest["kernel"]), "-initrd", str(image / manifest["initrd"]),
+                   "-m", f"{memory_mib * 1024 + 64}K",  # docs/decisions/emulated-dirty-pages.md
+                   "-kernel", str(image / manifest["kernel"]), "-initrd", str(image / manifest["initrd"]),
                    "-append", f"{manifest['cmdline']} {append}".strip(),
                    "-drive", f"file={overlay},if=virtio,format=qcow2,discard=unmap,cache=unsafe",
                    "-netdev", f"tap,id=net0,ifname={member.tap},script=no,downscript=no",

@@ -29,7 +29,7 @@ PATIENCE_S = 90  # with a machine that is busy with other things
 DOMAIN = f"""
 <domain type='qemu'>
   <name>{GUEST}</name>
-  <memory unit='MiB'>128</memory>
+  <memory unit='KiB'>131136</memory>
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
