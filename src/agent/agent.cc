@@ -51,6 +51,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
                   config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_, &exact_only_},
                   [this] { changed(); }),
+      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating(); }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 
@@ -78,6 +79,7 @@ Result<> Agent::start() {
   if (!desired_.cloud.empty()) apply();
   gate_.spawn(converse());
   gate_.spawn(watch_changes());
+  gate_.spawn(scans_.run());
   return {};
 }
 
@@ -171,6 +173,11 @@ wire::HostReport Agent::report() const {
   report.unsettled = migrations_.unsettled();
   report.seen_generation = desired_.generation;
   return report;
+}
+
+bool Agent::migrating() const {
+  const auto reports = migrations_.reports();
+  return std::ranges::any_of(reports, [](const auto& each) { return !wire::is_final(each.phase); });
 }
 
 void Agent::apply() {

@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/gateway.h"
 #include "agent/instances.h"
+#include "agent/scans.h"
 #include "agent/switch_link.h"
 #include "hypervisor/machine.h"
 #include "migrate/service.h"
@@ -46,6 +47,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   [[nodiscard]] sys::Task<void> watch_changes();
   [[nodiscard]] sys::Task<Result<>> sync_once();
   [[nodiscard]] wire::HostReport report() const;
+  [[nodiscard]] bool migrating() const;
   void apply();
   void apply_trust();
   void apply_arrivals();
@@ -79,6 +81,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;
+  Scans scans_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
   wire::DesiredState desired_;

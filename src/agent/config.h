@@ -25,9 +25,10 @@ struct AgentConfig {
   std::uint32_t memory_mib{0};
   std::uint32_t disk_gib{0};
   std::uint32_t content_gib{4};  // of disk, for the pages that crossed: what migrations refer to instead of sending
+  std::uint32_t scan_mib_s{16};  // of the guests' memory, looked through for what others need not send; 0: none
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
                       (cloud, host, cloud_url, listen_ip, migration_port, state_directory, switch_socket, qemu, dnsmasq,
-                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib, content_gib))
+                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib, content_gib, scan_mib_s))
 
 }  // namespace godwit::agent

@@ -204,6 +204,8 @@ void add_join(CLI::App& agent, int& exit_code) {
   join->add_option("--disk-gib", options->config.disk_gib, "Disk to give to instances (what is free)");
   join->add_option("--content-gib", options->config.content_gib,
                    "Disk for pages that crossed, which later migrations refer to (4)");
+  join->add_option("--scan-mib-s", options->config.scan_mib_s,
+                   "MiB/s of guests' memory to look through for what others need not send (16; 0: none)");
   join->footer(
       "Example:\n  godwit agent join --state /var/lib/godwit --invitation h1.invitation --listen 192.0.2.11\n"
       "The invitation holds a secret that is good once: carry it as you would a key, and delete it afterwards.");

@@ -65,7 +65,7 @@ Result<tunnel::Estimate> look_at(tunnel::Estimator& estimator, const std::string
   }
   const auto maps = files.read("/proc/" + pid + "/maps", kMapsLimit_bytes);
   if (!maps) return fail(maps, guest);
-  const auto ranges = tunnel::guest_memory(*maps);
+  const auto ranges = hypervisor::guest_memory(*maps);
   if (!ranges) return fail(ranges, guest);
   const auto memory = page_files.open("/proc/" + pid + "/mem");
   if (!memory) return fail(memory, guest);

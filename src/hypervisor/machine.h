@@ -104,6 +104,7 @@ class Machine {
   virtual ~Machine() = default;
 
   [[nodiscard]] virtual const MachineSpec& spec() const = 0;
+  [[nodiscard]] virtual sys::ProcessId process() const = 0;
   // As events and the last poll say; on_changed is called when it has become another.
   [[nodiscard]] virtual MachineState state() const = 0;
   virtual void on_changed(std::function<void()> changed) = 0;

@@ -24,6 +24,7 @@ class QemuMachine final : public Machine {
   [[nodiscard]] sys::Task<Result<>> begin();
 
   const MachineSpec& spec() const override { return spec_; }
+  sys::ProcessId process() const override { return process_; }
   MachineState state() const override { return state_; }
   void on_changed(std::function<void()> changed) override { changed_ = std::move(changed); }
   std::string problem() const override { return problem_; }

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::size_t kCrowd_bytes = 96UL * 1024;  // so much waits for the link that a round trip more is not noticed
 constexpr std::size_t kAhead_bytes = 8UL * 1024 * 1024;
-constexpr unsigned kBlockShift = 44;               // wire::memory_place()
+constexpr unsigned kBlockShift = 44;  // wire::memory_place()
 // A digest costs 1/256 of its page: where fewer are held, the rest is not asked. Of about the last 4,096 questions.
 constexpr double kWorth = 0.01;
 constexpr double kForget = 1.0 / 4096;
@@ -72,7 +72,8 @@ Result<> Inquiry::answered(const Backlog& backlog, ByteView held) {
   if (asked_.empty()) return fail(Errc::protocol, "the destination answers what was not asked");
   const auto questions = std::move(asked_.front());
   asked_.pop_front();
-  if (held.size() != (questions.size() + 7) / 8) return fail(Errc::protocol, "the destination's answer has another size");
+  if (held.size() != (questions.size() + 7) / 8)
+    return fail(Errc::protocol, "the destination's answer has another size");
   auto& rapport = *departure_.rapport;
   for (std::size_t at = 0; at < questions.size(); ++at) {
     const bool is_held = (held[at / 8] >> (at % 8) & std::byte{1}) != std::byte{0};

@@ -62,7 +62,7 @@ class Inquiry final {
   std::uint64_t number_{0};
   std::uint64_t seen_stretches_{0};
   std::uint64_t seen_bytes_{0};
-  std::uint64_t last_asked_{0};  // of the stream's bytes, 0: none
+  std::uint64_t last_asked_{0};                      // of the stream's bytes, 0: none
   std::map<std::uint64_t, std::uint64_t> furthest_;  // of each block of memory, the last page that passed
   std::deque<std::vector<Question>> asked_;
   double worth_{1};  // how many of the last pages that were asked about were held; 0: not worth asking any more

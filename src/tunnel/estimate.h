@@ -4,12 +4,12 @@
 
 #include "content/library.h"
 #include "content/store.h"
+#include "hypervisor/guest_memory.h"
 #include "sys/page_file.h"
 #include "wire/migration.h"
 #include "wire/stretches.h"
 
 #include <memory>
-#include <string_view>
 #include <vector>
 
 namespace godwit::migrate {
@@ -26,18 +26,6 @@ struct Estimate {
   wire::Savings savings;
 };
 
-// A part of a process's memory, in bytes from 0.
-struct MemoryRange {
-  std::uint64_t begin{0};
-  std::uint64_t end{0};
-
-  bool operator==(const MemoryRange&) const = default;
-};
-
-// Where a QEMU keeps its guest's memory, from the text of its /proc/PID/maps: what can be read and written, not run,
-// and is large in one piece. Errors: not_found.
-[[nodiscard]] Result<std::vector<MemoryRange>> guest_memory(std::string_view maps);
-
 class Estimator final {
  public:
   // `store` outlives it. `image`: what the destination has; nullptr: nothing.
@@ -48,7 +36,8 @@ class Estimator final {
 
   // One round of what runs: pages that the guest writes meanwhile would cross again. Takes nothing from it but a core.
   // Errors: those of PageFile.
-  [[nodiscard]] Result<Estimate> memory(const sys::PageFile& process, const std::vector<MemoryRange>& ranges);
+  [[nodiscard]] Result<Estimate> memory(const sys::PageFile& process,
+                                        const std::vector<hypervisor::MemoryRange>& ranges);
   // What QEMU wrote with `migrate` to a file. Errors: those of PageFile.
   [[nodiscard]] Result<Estimate> stream(const sys::PageFile& file);
 
