@@ -1,7 +1,6 @@
 // What recorded migration streams of QEMU shrink to, one after the other as a gang would send them, and how fast.
 // Usage: shrink_streams [--image FILE] [--level N] [--no-similar] [--json] STREAM…
-#include "content/joined_blocks.h"
-#include "image/qcow2_blocks.h"
+#include "image/volume.h"
 #include "migrate/batch_decoder.h"
 #include "migrate/batch_encoder.h"
 #include "os/page_files.h"
@@ -107,13 +106,11 @@ int run(const Options& options) {
   End destination(files, scratch / "destination");
   std::shared_ptr<content::Library::Volume> image;
   content::Library library([&](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
-    std::vector<std::unique_ptr<content::Blocks>> parts;
-    for (const auto& path : options.images) {
-      auto part = image::open_blocks(files, path, path.ends_with(".qcow2") ? "qcow2" : "raw");
-      if (!part) throw std::runtime_error(part.error().message);
-      parts.push_back(std::move(*part));
-    }
-    return std::make_unique<content::JoinedBlocks>(std::move(parts));
+    std::vector<image::VolumeFile> parts;
+    for (const auto& path : options.images) parts.push_back({path, path.ends_with(".qcow2") ? "qcow2" : "raw"});
+    auto volume = image::open_volume(files, parts, scratch / "source");
+    if (!volume) throw std::runtime_error(volume.error().message);
+    return volume;
   });
   if (!options.images.empty()) {
     image = library.find("all");

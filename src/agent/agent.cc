@@ -1,7 +1,6 @@
 #include "agent/agent.h"
 
-#include "content/joined_blocks.h"
-#include "image/qcow2_blocks.h"
+#include "image/volume.h"
 
 #include <algorithm>
 #include <set>
@@ -296,16 +295,11 @@ Result<image::Image> Agent::find_image(const std::string& sha256) {
 Result<std::unique_ptr<content::Blocks>> Agent::open_volume(const std::string& sha256) {
   const auto image = find_image(sha256);
   if (!image) return pass(image);
-  // Kernel and initrd lie in memory as they lay in their files, long after they were unpacked.
-  std::vector<std::unique_ptr<content::Blocks>> parts;
-  auto disk = image::open_blocks(runtime_.page_files, image->disk_path, image->manifest.format);
-  if (!disk) return disk;
-  parts.push_back(std::move(*disk));
+  std::vector<image::VolumeFile> files{{image->disk_path, image->manifest.format}};
   for (const auto& path : {image->kernel_path, image->initrd_path}) {
-    auto file = image::open_blocks(runtime_.page_files, path, "raw");
-    if (file) parts.push_back(std::move(*file));
+    if (!path.empty()) files.push_back({path, "raw"});
   }
-  return std::make_unique<content::JoinedBlocks>(std::move(parts));
+  return image::open_volume(runtime_.page_files, files, config_.state_directory + "/content");
 }
 
 const wire::Network* Agent::find_network(const std::string& id) const {

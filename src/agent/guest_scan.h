@@ -14,13 +14,13 @@ namespace godwit::agent {
 
 class GuestScan final {
  public:
-  // `memory`: of its QEMU. `image`: whose blocks need not be kept; nullptr: none. `store` outlives it. 4 bytes of memory
-  // a page of the guest; of more than 64 GiB only the first.
+  // `memory`: of its QEMU. `image`: whose blocks need not be kept; nullptr: none. `store` outlives it. 4 bytes of
+  // memory a page of the guest; of more than 64 GiB only the first.
   GuestScan(std::unique_ptr<sys::PageFile> memory, std::vector<hypervisor::MemoryRange> ranges, content::Store& store,
             content::Domain domain, std::shared_ptr<content::Library::Volume> image);
 
-  // First reads the image. Then looks at the next pages, begins again after the last; how many were kept. What it reads may change meanwhile: what
-  // is kept is a copy. Errors: io (the process is gone).
+  // First reads the image. Then looks at the next pages, begins again after the last; how many were kept. What it reads
+  // may change meanwhile: what is kept is a copy. Errors: io (the process is gone).
   [[nodiscard]] Result<std::size_t> advance(std::size_t pages);
 
  private:
@@ -33,7 +33,7 @@ class GuestScan final {
   std::shared_ptr<content::Library::Volume> image_;
   std::vector<std::uint32_t> seen_;  // of each page's content at the last look; 0: none
   std::size_t range_{0};
-  std::uint64_t at_{0};     // within the range
+  std::uint64_t at_{0};    // within the range
   std::size_t number_{0};  // of the page, over all ranges
 };
 

@@ -27,8 +27,11 @@ class Scan : public ::testing::Test {
     return kept.value_or(0);
   }
   GuestScan scan_of(std::shared_ptr<content::Library::Volume> image = nullptr) {
-    return {files_.open("/proc/7/mem").value(), {{0, 150 * kPage_bytes}, {150 * kPage_bytes, kPages * kPage_bytes}},
-            store_, domain_, std::move(image)};
+    return {files_.open("/proc/7/mem").value(),
+            {{0, 150 * kPage_bytes}, {150 * kPage_bytes, kPages * kPage_bytes}},
+            store_,
+            domain_,
+            std::move(image)};
   }
   bool holds(ByteView page) { return store_.find(domain_, page, content::fingerprint_of(page)) != 0; }
 

@@ -1,5 +1,5 @@
-// Looks through the guests of this host, at a bounded rate and never while one of them migrates: migrate/inquiry.h tells
-// what for.
+// Looks through the guests of this host, at a bounded rate and never while one of them migrates: migrate/inquiry.h
+// tells what for.
 #pragma once
 
 #include "agent/guest_scan.h"

@@ -104,7 +104,7 @@ class Means final {
   Means(sys::Runtime runtime, const EndOptions& options, tunnel::Images images, const std::string& name)
       : runtime_(std::move(runtime)),
         images_(std::move(images)),
-        library_(images_.library()),
+        library_(images_.library(options.store + "/" + name)),
         store_(runtime_.page_files, options.store + "/" + name, {.disk_bytes = options.store_gib << 30U}),
         shrink_(runtime_, store_, library_) {}
 

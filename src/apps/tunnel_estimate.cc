@@ -92,9 +92,12 @@ void print(const std::string& guest, const tunnel::Estimate& estimate, double se
 Result<> estimate(const EstimateOptions& options) {
   os::SystemClock clock;
   os::SystemPageFiles page_files;
+  const Scratch scratch;
+  const auto made = page_files.clear_directory(scratch.path());
+  if (!made) return made;
   const auto images = tunnel::Images::open(page_files, options.images);
   if (!images) return pass(images);
-  auto library = images->library();
+  auto library = images->library(scratch.path());
   const auto image = library.find(tunnel::Images::joined(images->digests()));
   if (!options.images.empty() && !image) return fail(Errc::unsupported, "--image: of a form that can't be read here");
   for (bool more = image != nullptr; more;) {
@@ -102,8 +105,7 @@ Result<> estimate(const EstimateOptions& options) {
     if (!read) return fail(read, "--image");
     more = *read;
   }
-  const Scratch scratch;
-  content::Store store(page_files, scratch.path(), {});
+  content::Store store(page_files, scratch.path() + "/store", {});
   tunnel::Estimator estimator(store, image);
   for (const auto& guest : options.guests) {
     const auto begun = clock.now();

@@ -44,7 +44,7 @@ TEST_F(TunnelEstimateOfGuests, CountsWhatTheDestinationHasAndWhatTheFirstGuestSe
   }
   const auto images = Images::open(host_.page_files(), {"/image"});
   ASSERT_TRUE(images) << images.error().message;
-  auto library = images->library();
+  auto library = images->library("/unpacked");
   const auto volume = library.find(Images::joined(images->digests()));
   ASSERT_TRUE(volume);
   while (volume->index->advance(1000).value()) {

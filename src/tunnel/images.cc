@@ -1,8 +1,7 @@
 #include "tunnel/images.h"
 
-#include "content/joined_blocks.h"
 #include "crypto/digest.h"
-#include "image/qcow2_blocks.h"
+#include "image/volume.h"
 
 #include <algorithm>
 #include <array>
@@ -70,22 +69,23 @@ std::string Images::joined(const std::vector<std::string>& digests) {
   return name;
 }
 
-content::Library Images::library() const {
-  return content::Library([this](const std::string& name) { return open_joined(name); });
+content::Library Images::library(std::string unpack_directory) const {
+  return content::Library([this, directory = std::move(unpack_directory)](const std::string& name) {
+    return open_joined(name, directory);
+  });
 }
 
-Result<std::unique_ptr<content::Blocks>> Images::open_joined(const std::string& name) const {
-  std::vector<std::unique_ptr<content::Blocks>> parts;
+Result<std::unique_ptr<content::Blocks>> Images::open_joined(const std::string& name,
+                                                             const std::string& unpack_directory) const {
+  std::vector<image::VolumeFile> files;
   for (std::size_t at = 0; at < name.size(); at += kDigest_digits + 1) {
     const auto found = paths_.find(name.substr(at, kDigest_digits));
     if (found == paths_.end()) return fail(Errc::not_found, "image {}: not here", name.substr(at, kDigest_digits));
     const auto format = format_of(*files_, found->second);
     if (!format) return pass(format);
-    auto blocks = image::open_blocks(*files_, found->second, *format);
-    if (!blocks) return fail(blocks, found->second);
-    parts.push_back(std::move(*blocks));
+    files.push_back({found->second, *format});
   }
-  return std::make_unique<content::JoinedBlocks>(std::move(parts));
+  return image::open_volume(*files_, files, unpack_directory);
 }
 
 bool is_digest(std::string_view text) {

@@ -22,11 +22,13 @@ class Images final {
   // One content made of several images, in this order; the name that library() knows it by. Empty: none.
   [[nodiscard]] static std::string joined(const std::vector<std::string>& digests);
   // For the encodings; outlives neither this object nor `files`.
-  [[nodiscard]] content::Library library() const;
+  // Kernels among them are unpacked to files in `unpack_directory` that have no names.
+  [[nodiscard]] content::Library library(std::string unpack_directory) const;
 
  private:
   explicit Images(sys::PageFiles& files) : files_(&files) {}
-  [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_joined(const std::string& name) const;
+  [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_joined(const std::string& name,
+                                                                     const std::string& unpack_directory) const;
 
   sys::PageFiles* files_;
   std::map<std::string, std::string> paths_;  // by digest
