@@ -40,14 +40,13 @@ sys::Task<Result<>> answer_disk(sys::Stream& local, sys::Stream& wan) {
   }
 }
 
-// One direction that has failed takes the other with it.
-sys::Task<Result<>> guard(sys::Task<Result<>> direction, sys::Stream& local, sys::Stream& wan) {
+// One direction that has failed takes the other with it, whose failure then says nothing.
+sys::Task<void> guard(sys::Task<Result<>> direction, sys::Stream& local, sys::Stream& wan, Result<>& first) {
   auto ended = co_await std::move(direction);
-  if (!ended) {
-    local.close();
-    wan.close();
-  }
-  co_return ended;
+  if (ended) co_return;
+  if (first) first = std::move(ended);
+  local.close();
+  wan.close();
 }
 
 }  // namespace
@@ -55,9 +54,10 @@ sys::Task<Result<>> guard(sys::Task<Result<>> direction, sys::Stream& local, sys
 sys::Task<Result<>> carry_both(std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
                                sys::Task<Result<>> forth, sys::Task<Result<>> back) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = guard(std::move(forth), *local, *wan) && guard(std::move(back), *local, *wan);
-  const auto [there, home] = co_await std::move(both);
-  co_return there ? home : there;
+  Result<> first;
+  auto both = guard(std::move(forth), *local, *wan, first) && guard(std::move(back), *local, *wan, first);
+  co_await std::move(both);
+  co_return first;
 }
 
 sys::Task<Result<>> PlainEncoding::encode(Channel, sys::Stream& local, sys::Stream& wan, std::uint64_t& wan_bytes) {

@@ -1,0 +1,129 @@
+#include "migrate/rapport.h"
+
+#include "sim/page_files.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace godwit::migrate {
+namespace {
+
+TEST(Crossed, PagesAreFoundByIdAndByNumber) {
+  Crossed crossed;
+  EXPECT_TRUE(crossed.empty());
+  crossed.add({1, 0}, 100, 5);
+  crossed.add({1, 5}, 105, 1);  // goes on
+  crossed.add({1, 6}, 200, 2);
+  crossed.add({2, 0}, 106, 3);  // another's
+  EXPECT_EQ(crossed.at({1, 0}), 100U);
+  EXPECT_EQ(crossed.at({1, 5}), 105U);
+  EXPECT_EQ(crossed.at({1, 7}), 201U);
+  EXPECT_EQ(crossed.at({1, 8}), 0U);
+  EXPECT_EQ(crossed.at({2, 2}), 108U);
+  EXPECT_EQ(crossed.at({2, 3}), 0U);
+  EXPECT_EQ(crossed.at({0, 0}), 0U);
+  EXPECT_EQ(crossed.of(105), (Numbered{1, 5}));
+  EXPECT_EQ(crossed.of(106), (Numbered{2, 0}));
+  EXPECT_EQ(crossed.of(99), std::nullopt);
+  EXPECT_EQ(crossed.of(109), std::nullopt);
+  EXPECT_EQ(crossed.of(202), std::nullopt);
+}
+
+TEST(Crossed, WhatIsForgottenIsNotFoundEitherWay) {
+  Crossed crossed;
+  crossed.add({1, 0}, 100, 10);
+  crossed.add({1, 10}, 200, 10);
+  crossed.add({2, 0}, 300, 10);
+  crossed.forget_from({1, 4});
+  EXPECT_EQ(crossed.at({1, 3}), 103U);
+  EXPECT_EQ(crossed.at({1, 4}), 0U);
+  EXPECT_EQ(crossed.of(104), std::nullopt);
+  EXPECT_EQ(crossed.of(200), std::nullopt);
+  EXPECT_EQ(crossed.at({2, 9}), 309U);
+  crossed.add({1, 4}, 400, 1);  // once more, held elsewhere
+  EXPECT_EQ(crossed.at({1, 4}), 400U);
+  crossed.forget_before(2);
+  EXPECT_EQ(crossed.at({1, 0}), 0U);
+  EXPECT_EQ(crossed.of(400), std::nullopt);
+  EXPECT_EQ(crossed.of(300), (Numbered{2, 0}));
+  crossed.forget_from({2, 0});
+  EXPECT_TRUE(crossed.empty());
+}
+
+TEST(Crossed, AgreesWithAPlainMapThroughAThousandSteps) {
+  std::mt19937_64 random(3);
+  Crossed crossed;
+  std::map<Numbered, content::PageId> plain;
+  std::array<std::uint64_t, 4> next{};
+  content::PageId id = 1;
+  for (int step = 0; step < 1000; ++step) {
+    const auto connection = static_cast<std::uint32_t>(random() % next.size());
+    auto& number = next.at(connection);
+    if (random() % 10 != 0) {
+      const auto count = 1 + random() % 4;
+      id += random() % 2;
+      crossed.add({connection, number}, id, count);
+      for (std::uint64_t i = 0; i < count; ++i) plain[{connection, number++}] = id++;
+    } else {
+      number -= random() % (number + 1) / 4;
+      crossed.forget_from({connection, number});
+      std::erase_if(plain, [&](const auto& each) {
+        return each.first.connection == connection && each.first.number >= number;
+      });
+    }
+    const Numbered asked{connection, random() % (number + 2)};
+    const auto found = plain.find(asked);
+    ASSERT_EQ(crossed.at(asked), found == plain.end() ? 0 : found->second) << step;
+    ASSERT_TRUE(found == plain.end() || crossed.of(found->second) == asked) << step;
+  }
+}
+
+class Together : public ::testing::Test {
+ protected:
+  sim::PageFiles files_;
+  content::Store store_{files_, "/store", {}};
+  Rapports rapports_{store_};
+};
+
+TEST_F(Together, OneForEachTenantAndPeer) {
+  const auto alice = rapports_.with("alice", "b1");
+  EXPECT_EQ(rapports_.with("alice", "b1"), alice);
+  EXPECT_NE(rapports_.with("alice", "b2"), alice);
+  EXPECT_NE(rapports_.with("bob", "b1"), alice);
+  EXPECT_EQ(rapports_.with("alice", "b2")->domain, alice->domain);
+  EXPECT_NE(rapports_.with("bob", "b1")->domain, alice->domain);
+}
+
+TEST_F(Together, TheLongestUnusedGoesAndTheNewestStays) {
+  const auto first = rapports_.with("alice", "first");
+  const auto second = rapports_.with("alice", "second");
+  for (int i = 0; i < 254; ++i) (void)rapports_.with("alice", std::to_string(i));
+  EXPECT_EQ(rapports_.with("alice", "first"), first);
+  const auto newest = rapports_.with("alice", "newest");
+  EXPECT_EQ(rapports_.with("alice", "newest"), newest);
+  EXPECT_EQ(rapports_.with("alice", "first"), first);
+  EXPECT_NE(rapports_.with("alice", "second"), second);
+}
+
+TEST_F(Together, WhatCrossedBeforeIsForgottenOnceTheOtherSideHas) {
+  auto& rapport = *rapports_.with("alice", "b1");
+  rapport.mine.add({1, 0}, 10, 5);
+  rapport.mine.add({2, 0}, 20, 5);
+  rapport.theirs.add({1, 0}, 30, 5);
+  rapport.acknowledged = {{1, 5}, {2, 5}};
+  rapport.forget_before(2);
+  EXPECT_EQ(rapport.mine.at({1, 0}), 0U);
+  EXPECT_EQ(rapport.mine.at({2, 4}), 24U);
+  EXPECT_TRUE(rapport.theirs.empty());
+  EXPECT_EQ(rapport.acknowledged, (std::map<std::uint32_t, std::uint64_t>{{2, 5}}));
+  rapport.last_connection = 2;
+  rapport.begin_anew({std::byte{1}});
+  EXPECT_TRUE(rapport.mine.empty());
+  EXPECT_TRUE(rapport.acknowledged.empty());
+  EXPECT_EQ(rapport.last_connection, 2U);  // its numbers are never used again
+  EXPECT_EQ(rapport.id, RapportId{std::byte{1}});
+}
+
+}  // namespace
+}  // namespace godwit::migrate
