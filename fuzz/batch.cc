@@ -2,12 +2,11 @@
 // Input: 'e' for a stream to encode and decode again, any other byte for batches to decode; then
 // - to encode: how much effort (one byte), and what the stream is made of, a byte each;
 // - to decode: batches, each after its size (two bytes).
+#include "base/assert.h"
 #include "migrate/batch_decoder.h"
 #include "migrate/batch_encoder.h"
 #include "sim/page_files.h"
 #include "support/input.h"
-
-#include "base/assert.h"
 
 namespace {
 
@@ -55,7 +54,10 @@ void add_piece(std::uint8_t piece, ByteVector& bytes, std::vector<wire::Stretch>
       content[which * 100] ^= std::byte{1};
       break;
     case 3: content.resize(1 + which * 200); break;
-    case 4: stretch.kind = wire::StretchKind::other; content.resize(1 + which); break;
+    case 4:
+      stretch.kind = wire::StretchKind::other;
+      content.resize(1 + which);
+      break;
     default:
       stretch.kind = wire::StretchKind::counter;
       content.resize(8);

@@ -1,12 +1,12 @@
 // The frames of a shrunk connection, from a peer that may say anything.
-// Input: 's' for what a source says, 'd' for what a destination answers; the length of the pieces (one byte); the bytes.
+// Input: 's' for what a source says, 'd' for what a destination answers; the length of the pieces (one byte); the
+// bytes.
+#include "base/assert.h"
 #include "migrate/shrink_destination.h"
 #include "migrate/shrink_source.h"
 #include "sim/page_files.h"
 #include "support/byte_stream.h"
 #include "support/input.h"
-
-#include "base/assert.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -41,8 +41,8 @@ sys::Task<void> note(sys::Task<Result<>> task, sys::Stream& local, sys::Stream& 
 }
 
 // Both directions, until nothing moves any more: then both must have ended.
-void run_both(boost::asio::io_context& context, sys::Task<Result<>> forth, sys::Task<Result<>> back,
-              sys::Stream& local, sys::Stream& wan) {
+void run_both(boost::asio::io_context& context, sys::Task<Result<>> forth, sys::Task<Result<>> back, sys::Stream& local,
+              sys::Stream& wan) {
   bool forth_ended = false;
   bool back_ended = false;
   boost::asio::co_spawn(context, note(std::move(forth), local, wan, forth_ended), boost::asio::detached);

@@ -48,8 +48,7 @@ Result<Payload> read_payload(const sys::PageFile& file, const std::string& path)
   if (!boots) return not_one(path, "no bzImage");
   auto sectors = load_le(header, kSetupSectorsAt, 1);
   if (sectors == 0) sectors = kUsualSetupSectors;
-  const std::uint64_t begin =
-      (std::uint64_t{sectors} + 1) * kSector_bytes + load_le(header, kPayloadOffsetAt, 4);
+  const std::uint64_t begin = (std::uint64_t{sectors} + 1) * kSector_bytes + load_le(header, kPayloadOffsetAt, 4);
   const std::uint64_t size = load_le(header, kPayloadLengthAt, 4);
   if (size <= kLengthSize || size > kPackedLimit_bytes || begin > file.size() || size > file.size() - begin) {
     return not_one(path, "a payload outside of the file, or of more than 64 MiB");

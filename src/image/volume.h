@@ -1,5 +1,5 @@
-// All that comes with an image as one run of blocks: the disk, the kernel and initrd that boot it (which lie in memory as
-// in their files, long after they were unpacked), and the kernel unpacked.
+// All that comes with an image as one run of blocks: the disk, the kernel and initrd that boot it (which lie in memory
+// as in their files, long after they were unpacked), and the kernel unpacked.
 #pragma once
 
 #include "content/blocks.h"

@@ -75,7 +75,8 @@ class BatchCoding : public ::testing::Test {
     meant_.assign(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_bytes));
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_bytes));
     stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_stretches));
-    if (encoded->taken_stretches == 0) stretches_.front().size_bytes -= static_cast<std::uint32_t>(encoded->taken_bytes);
+    if (encoded->taken_stretches == 0)
+      stretches_.front().size_bytes -= static_cast<std::uint32_t>(encoded->taken_bytes);
     return encoded->frame;
   }
   void expect_same(Result<ByteView> decoded) {

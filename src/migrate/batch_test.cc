@@ -241,20 +241,23 @@ TEST(Batch, AShapeThatIsNotOursIsRefused) {
     return !done && done.error().code == Errc::protocol;
   };
   EXPECT_FALSE(refused("0302", "", 2));
-  EXPECT_TRUE(refused("0302", "", 1));             // a page is missing
-  EXPECT_TRUE(refused("0301", "", 2));             // a page is left over
-  EXPECT_TRUE(refused("0104", "abc", 0));          // bytes are missing
-  EXPECT_TRUE(refused("0102", "abc", 0));          // bytes are left over
-  EXPECT_TRUE(refused("0003", "abc", 0));          // no such token
-  EXPECT_TRUE(refused("0503", "abc", 0));          // no such token
-  EXPECT_TRUE(refused("01", "abc", 0));            // cut
-  EXPECT_TRUE(refused("020100", "", 0));           // cut
-  EXPECT_TRUE(refused("02010000", "", 0));         // cut
-  EXPECT_TRUE(refused("0201000009", "", 0));       // cut
+  EXPECT_TRUE(refused("0302", "", 1));                          // a page is missing
+  EXPECT_TRUE(refused("0301", "", 2));                          // a page is left over
+  EXPECT_TRUE(refused("0104", "abc", 0));                       // bytes are missing
+  EXPECT_TRUE(refused("0102", "abc", 0));                       // bytes are left over
+  EXPECT_TRUE(refused("0003", "abc", 0));                       // no such token
+  EXPECT_TRUE(refused("0503", "abc", 0));                       // no such token
+  EXPECT_TRUE(refused("01", "abc", 0));                         // cut
+  EXPECT_TRUE(refused("020100", "", 0));                        // cut
+  EXPECT_TRUE(refused("02010000", "", 0));                      // cut
+  EXPECT_TRUE(refused("0201000009", "", 0));                    // cut
   EXPECT_TRUE(refused("0201000009000000000000000000", "", 0));  // the tail is too long
-  EXPECT_FALSE(refused("02808008000000", "", 0));  // 131,072 counters are a whole batch
-  EXPECT_TRUE(refused("02818008000000", "", 0));   // one more
-  EXPECT_TRUE(refused("0280800800000002010000" "00", "", 0));
+  EXPECT_FALSE(refused("02808008000000", "", 0));               // 131,072 counters are a whole batch
+  EXPECT_TRUE(refused("02818008000000", "", 0));                // one more
+  EXPECT_TRUE(
+      refused("0280800800000002010000"
+              "00",
+              "", 0));
   EXPECT_TRUE(refused("02ffffffffffffffffff01000000", "", 0));
   EXPECT_TRUE(refused("04ffffffffffffffffff010000", "", 2));
   EXPECT_TRUE(refused("03ffffffffffffffffff01", "", 2));
@@ -268,12 +271,12 @@ TEST(Batch, OriginsThatAreNotOursAreRefused) {
   EXPECT_FALSE(refused("03"));
   EXPECT_TRUE(refused("00"));
   EXPECT_TRUE(refused("07"));
-  EXPECT_TRUE(refused("04"));                    // an image's block without its number
-  EXPECT_TRUE(refused("0501"));                  // a sent page without its number
-  EXPECT_TRUE(refused("05808080801000"));        // a connection beyond 32 bits
-  EXPECT_FALSE(refused("fbe001"));               // 256 zero pages
-  EXPECT_TRUE(refused("fbe101"));                // one more
-  EXPECT_TRUE(refused("fb"));                    // cut
+  EXPECT_TRUE(refused("04"));              // an image's block without its number
+  EXPECT_TRUE(refused("0501"));            // a sent page without its number
+  EXPECT_TRUE(refused("05808080801000"));  // a connection beyond 32 bits
+  EXPECT_FALSE(refused("fbe001"));         // 256 zero pages
+  EXPECT_TRUE(refused("fbe101"));          // one more
+  EXPECT_TRUE(refused("fb"));              // cut
   EXPECT_TRUE(refused("fbffffffffffffffffff01"));
 }
 

@@ -68,9 +68,8 @@ TEST(Crossed, AgreesWithAPlainMapThroughAThousandSteps) {
     } else {
       number -= random() % (number + 1) / 4;
       crossed.forget_from({connection, number});
-      std::erase_if(plain, [&](const auto& each) {
-        return each.first.connection == connection && each.first.number >= number;
-      });
+      std::erase_if(
+          plain, [&](const auto& each) { return each.first.connection == connection && each.first.number >= number; });
     }
     const Numbered asked{connection, random() % (number + 2)};
     const auto found = plain.find(asked);
