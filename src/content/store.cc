@@ -50,7 +50,8 @@ std::uint64_t fingerprint_of(ByteView page) { return XXH3_64bits(page.data(), pa
 
 struct Store::Impl {
   Impl(sys::PageFiles& files, std::string directory, const StoreLimits& limits)
-      : log(files, std::move(directory), pages_within(limits)) {}
+      : limit_pages(pages_within(limits)), log(files, std::move(directory), limit_pages) {}
+  std::uint64_t limit_pages;
 
   [[nodiscard]] Window alive() const { return {log.first(), log.next()}; }
 
@@ -127,6 +128,7 @@ std::unique_ptr<Store::Pin> Store::pin(PageId id) { return std::make_unique<LogP
 
 PageId Store::next() const { return impl_->log.next(); }
 
+std::uint64_t Store::limit_pages() const { return impl_->limit_pages; }
 StoreUse Store::use() const {
   StoreUse use;
   use.pages = impl_->log.next() - impl_->log.first();

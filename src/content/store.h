@@ -65,6 +65,7 @@ class Store final {
   [[nodiscard]] std::unique_ptr<Pin> pin(PageId id);
   [[nodiscard]] PageId next() const;  // the id that the next page gets
   [[nodiscard]] StoreUse use() const;
+  [[nodiscard]] std::uint64_t limit_pages() const;  // how many it holds before the oldest go
 
  private:
   struct Impl;

@@ -21,6 +21,7 @@ struct Arrivals {
   std::shared_ptr<content::Library::Volume> image;  // nullptr: none
   bool flushes_cross{false};                        // as TransferSpec has it
   std::string tenant{};
+  content::PageId leased_from{0};        // pages from here on stay while the migration goes on
   content::Siblings* siblings{nullptr};  // what else this cloud holds; nullptr: nothing
 };
 

@@ -30,8 +30,9 @@ class Cloud final : public content::Siblings {
     std::vector<content::PageId> found;
     for (const auto& each : digests) {
       const auto page = pages_.find(each);
-      found.push_back(page == pages_.end() ? 0
-                                           : store_.append(domain_, page->second, content::fingerprint_of(page->second)).value());
+      found.push_back(page == pages_.end()
+                          ? 0
+                          : store_.append(domain_, page->second, content::fingerprint_of(page->second)).value());
     }
     co_return found;
   }
@@ -68,7 +69,8 @@ class Questions : public ::testing::Test {
     stretches_.push_back({wire::StretchKind::other, size, 0});
   }
   Backlog backlog() const {
-    return {ByteView(bytes_).subspan(static_cast<std::size_t>(taken_bytes_)), &stretches_, taken_bytes_, taken_stretches_};
+    return {ByteView(bytes_).subspan(static_cast<std::size_t>(taken_bytes_)), &stretches_, taken_bytes_,
+            taken_stretches_};
   }
   void take(std::size_t stretches) {
     for (; stretches > 0; --stretches) {
@@ -99,7 +101,7 @@ class Questions : public ::testing::Test {
   End source_;
   End destination_;
   Cloud cloud_{destination_.store, destination_.rapport->domain};
-  Arrivals arrivals_{destination_.store, destination_.rapport, nullptr, false, "alice", &cloud_};
+  Arrivals arrivals_{destination_.store, destination_.rapport, nullptr, false, "alice", 0, &cloud_};
   Answers answers_{arrivals_};
   Departure departure_{source_.store, source_.rapport, nullptr, {}, {}};
   BatchEncoder encoder_{departure_, 1};

@@ -54,6 +54,20 @@ void Crossed::forget_before(std::uint32_t connection) {
   for (auto each = by_number_.begin(); each != end; each = by_number_.erase(each)) by_id_.erase(each->second);
 }
 
+std::uint32_t Crossed::first_connection_from(content::PageId id) const {
+  std::uint32_t first = 0;
+  for (auto each = by_id_.begin(); each != by_id_.end() && each->first < id; ++each) {
+    first = std::max(first, each->second.first.connection + 1);
+  }
+  return first;
+}
+
+void Rapport::forget_before(std::uint32_t my_connection, std::uint32_t their_connection) {
+  mine.forget_before(my_connection);
+  theirs.forget_before(their_connection);
+  acknowledged.erase(acknowledged.begin(), acknowledged.lower_bound(my_connection));
+}
+
 void Rapport::forget_before(std::uint32_t connection) {
   mine.forget_before(connection);
   theirs = {};

@@ -30,6 +30,8 @@ class Crossed {
   // Of the connection's numbers from `number` on nothing is known any more.
   void forget_from(Numbered numbered);
   void forget_before(std::uint32_t connection);
+  // The first connection of which no page is older than `id`; 0: none is of any.
+  [[nodiscard]] std::uint32_t first_connection_from(content::PageId id) const;
   [[nodiscard]] bool empty() const { return by_id_.empty(); }
 
  private:
@@ -54,6 +56,8 @@ struct Rapport {
 
   // The other side has another: from what crossed earlier nothing is believed any more.
   void begin_anew(RapportId with);
+  // Of this side's connections before the one, and of theirs before the other, nothing is referred to any more.
+  void forget_before(std::uint32_t my_connection, std::uint32_t their_connection);
   // The other side has forgotten what crossed before this connection of ours.
   void forget_before(std::uint32_t connection);
 };

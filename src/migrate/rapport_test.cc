@@ -124,5 +124,33 @@ TEST_F(Together, WhatCrossedBeforeIsForgottenOnceTheOtherSideHas) {
   EXPECT_EQ(rapport.id, RapportId{std::byte{1}});
 }
 
+TEST(Crossed, KnowsFromWhichConnectionOnNothingIsOlder) {
+  Crossed crossed;
+  EXPECT_EQ(crossed.first_connection_from(100), 0U);
+  crossed.add({1, 0}, 100, 10);
+  crossed.add({2, 0}, 200, 10);
+  crossed.add({3, 0}, 150, 10);
+  EXPECT_EQ(crossed.first_connection_from(100), 0U);
+  EXPECT_EQ(crossed.first_connection_from(101), 2U) << "a page of the first is older";
+  EXPECT_EQ(crossed.first_connection_from(160), 4U);
+  EXPECT_EQ(crossed.first_connection_from(1000), 4U);
+}
+
+TEST(Rapport, WhatIsNotLeasedIsForgottenInBothDirections) {
+  Rapport rapport;
+  for (std::uint32_t connection = 1; connection < 4; ++connection) {
+    rapport.mine.add({connection, 0}, 100 * connection, 10);
+    rapport.theirs.add({connection, 0}, 1000 * connection, 10);
+    rapport.acknowledged[connection] = 10;
+  }
+  rapport.forget_before(2, 3);
+  EXPECT_EQ(rapport.mine.at({1, 0}), 0U);
+  EXPECT_EQ(rapport.mine.at({2, 0}), 200U);
+  EXPECT_EQ(rapport.theirs.at({2, 0}), 0U);
+  EXPECT_EQ(rapport.theirs.at({3, 0}), 3000U);
+  EXPECT_FALSE(rapport.acknowledged.contains(1));
+  EXPECT_TRUE(rapport.acknowledged.contains(2));
+}
+
 }  // namespace
 }  // namespace godwit::migrate

@@ -96,6 +96,8 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
   welcome.known = rapport.id == hello->rapport;
   if (!welcome.known) rapport.begin_anew(hello->rapport);
   welcome.rapport = rapport.id;
+  welcome.sent_from = rapport.theirs.first_connection_from(arrivals_.leased_from);
+  welcome.theirs_from = rapport.mine.first_connection_from(arrivals_.leased_from);
   welcome.key = answers_.begin();
   welcome.connection = answers_.connection();
   decoder_.emplace(arrivals_, hello->connection);

@@ -22,6 +22,12 @@ sys::Task<Result<>> index_whole(sys::Executor executor, std::shared_ptr<content:
   co_return Result<>{};
 }
 
+// The newer half of what the store may hold; the other half is for what arrives.
+content::PageId leased_from(const content::Store& store) {
+  const auto half = store.limit_pages() / 2;
+  return store.next() > half ? store.next() - half : 1;
+}
+
 class Leaving final : public Transfer {
  public:
   Leaving(sys::Runtime& runtime, Departure departure) : runtime_(runtime), departure_(std::move(departure)) {}
@@ -91,9 +97,15 @@ std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
-  return std::make_unique<Arriving>(
-      runtime_, Arrivals{store_, rapports_.with(spec.tenant, spec.peer), images_.find(spec.image_sha256),
-                         spec.flushes_cross, spec.tenant, siblings_});
+  auto rapport = rapports_.with(spec.tenant, spec.peer);
+  Arrivals arrivals{store_,
+                    std::move(rapport),
+                    images_.find(spec.image_sha256),
+                    spec.flushes_cross,
+                    spec.tenant,
+                    leased_from(store_),
+                    siblings_};
+  return std::make_unique<Arriving>(runtime_, std::move(arrivals));
 }
 
 }  // namespace godwit::migrate

@@ -46,6 +46,8 @@ ByteVector pack(const ShrinkHello& hello) {
 ByteVector pack(const ShrinkWelcome& welcome) {
   ByteVector out{kVersion, welcome.known ? std::byte{1} : std::byte{0}};
   append(out, welcome.rapport);
+  append_be32(out, welcome.sent_from);
+  append_be32(out, welcome.theirs_from);
   append_be32(out, welcome.connection);
   if (welcome.key) append(out, *welcome.key);
   return out;
@@ -61,14 +63,17 @@ Result<ShrinkHello> parse_shrink_hello(ByteView payload) {
 
 Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
   ShrinkWelcome welcome;
-  const auto least = 2 + welcome.rapport.size() + 4;
+  constexpr std::size_t kNumbers = 2 + sizeof(RapportId);
+  constexpr std::size_t kLeast = kNumbers + 3 * sizeof(std::uint32_t);
   auto& key = welcome.key.emplace();
-  const bool has_key = payload.size() == least + key.size();
-  if ((payload.size() != least && !has_key) || payload.front() != kVersion) return bad("welcome");
+  const bool has_key = payload.size() == kLeast + key.size();
+  if ((payload.size() != kLeast && !has_key) || payload.front() != kVersion) return bad("welcome");
   welcome.known = payload[1] == std::byte{1};
   std::ranges::copy(payload.subspan(2, welcome.rapport.size()), welcome.rapport.begin());
-  welcome.connection = load_be32(payload.subspan(2 + welcome.rapport.size()));
-  std::ranges::copy(payload.subspan(least), key.begin());
+  welcome.sent_from = load_be32(payload.subspan(kNumbers));
+  welcome.theirs_from = load_be32(payload.subspan(kNumbers + 4));
+  welcome.connection = load_be32(payload.subspan(kNumbers + 8));
+  std::ranges::copy(payload.subspan(kLeast), key.begin());
   if (!has_key) welcome.key.reset();
   return welcome;
 }

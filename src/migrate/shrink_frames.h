@@ -41,6 +41,10 @@ struct ShrinkHello {
 struct ShrinkWelcome {
   bool known{false};  // pages that crossed earlier may be referred to
   RapportId rapport{};
+  // Pages of the source's connections from the first on, and of the destination's from the second on, stay where they
+  // are until the migration has ended; older ones are not to be referred to.
+  std::uint32_t sent_from{0};
+  std::uint32_t theirs_from{0};
   // Under which the destination's cloud finds the tenant's pages; nothing: it can't be asked. A secret.
   std::optional<std::array<std::byte, 32>> key{};
   std::uint32_t connection{0};  // of the destination's: which numbers the pages that are held

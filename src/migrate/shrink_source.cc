@@ -225,6 +225,8 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
 void ShrinkSource::welcomed(const ShrinkWelcome& welcome) {
   auto& rapport = *departure_.rapport;
   if (!welcome.known) rapport.forget_before(connection_);
+  rapport.forget_before(welcome.sent_from, welcome.theirs_from);
+  inquiry_.begin(welcome);
   encoder_.may_refer_to_others(true);
 }
 
