@@ -141,7 +141,7 @@ void SkyRoutes::add_cluster_routes() {
   add<Nothing, wire::ClusterView>("DELETE", "/v1/clusters/{id}", "Terminates its instances and removes its network",
                                   [this](const Call& call, Nothing) { return sky_.delete_cluster(call.id()); });
   add<wire::MoveRequest, wire::MigrationList>(
-      "POST", "/v1/clusters/{id}/migrate", "Moves members to another cloud, two at a time",
+      "POST", "/v1/clusters/{id}/migrate", "Moves members to another cloud: one ahead, then up to four at a time",
       [this](const Call& call, const wire::MoveRequest& request) { return sky_.migrate_cluster(call.id(), request); });
 }
 

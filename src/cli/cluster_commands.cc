@@ -241,10 +241,10 @@ void add_lifecycle(CLI::App& noun, const Choose& choose) {
 void add_migrate(CLI::App& noun, const Choose& choose) {
   const auto moved = std::make_shared<MoveOptions>();
   const auto name = std::make_shared<std::string>();
-  CLI::App* verb =
-      add_verb(noun, choose, "migrate", "Move members to another cloud while they run, two at a time",
-               "cluster migrate demo --to cloud-b\ncluster migrate demo --to cloud-b --members demo-1,demo-3",
-               [name, moved](Session& session) { return migrate(session, *name, *moved); });
+  CLI::App* verb = add_verb(
+      noun, choose, "migrate", "Move members to another cloud while they run: one ahead, then up to four at a time",
+      "cluster migrate demo --to cloud-b\ncluster migrate demo --to cloud-b --members demo-1,demo-3",
+      [name, moved](Session& session) { return migrate(session, *name, *moved); });
   verb->add_option("name", *name, "The cluster")->required();
   verb->add_option("--members", moved->request.members, "Their names (default: all that are elsewhere)")
       ->delimiter(',');

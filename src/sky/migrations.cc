@@ -14,6 +14,25 @@ bool is_transient(Errc code) {
 
 bool is_open(const MigrationRecord& record) { return record.step != MoveStep::ended; }
 
+// As order.h sees it.
+Traveller traveller_of(const MigrationRecord& record, bool driven) {
+  Traveller out;
+  out.id = record.id;
+  out.from = record.from;
+  out.to = record.to;
+  out.dirty_bytes_per_s = record.known_dirty_bytes_per_s;
+  const auto& encoding = record.options.encoding;
+  out.shares = encoding.empty() || encoding == "shrink" || encoding == "dedup";
+  const auto& report = record.report;
+  if (!is_open(record)) {
+    out.course = report.phase == wire::MigrationPhase::completed ? Course::arrived : Course::failed;
+  } else if (record.step != MoveStep::queued || driven) {
+    const bool crossed = report.progress.rounds > 1 || report.phase >= wire::MigrationPhase::paused;
+    out.course = crossed ? Course::crossed : Course::first_round;
+  }
+  return out;
+}
+
 std::uint32_t memory_of(const MemberRecord& member) {
   const auto type = wire::find_instance_type(member.type);
   return type ? type->memory_mib : 0;
@@ -113,6 +132,7 @@ Result<MigrationRecord> Migrations::draw(Cluster& cluster, const MemberRecord& m
   record.from = member.cloud;
   record.to = request.to_cloud;
   record.options = request.options;
+  if (open) record.known_dirty_bytes_per_s = open->report.progress.dirty_bytes_per_s;
   record.created_ms = runtime_.clock.wall_now().time_since_epoch().count();
   record.report.id = record.id;
   record.report.instance = record.instance;
@@ -179,23 +199,27 @@ bool Migrations::uses(const std::string& cloud) const {
 
 // ---- driving
 
-// Those that have begun go on; the rest of each cluster waits for a free place, in the order that was asked for.
+// Those that have begun go on; of the rest, who sets out now is a question of order.
 void Migrations::schedule() {
-  std::vector<MigrationRecord*> waiting;
-  for (auto& [id, record] : records_) {
-    if (is_open(record) && !driven_.contains(id)) waiting.push_back(&record);
+  std::map<std::string, std::vector<Traveller>> clusters;
+  std::vector<std::string> begun;
+  for (const auto& [id, record] : records_) {
+    if (is_open(record) && record.step != MoveStep::queued && !driven_.contains(id)) begun.push_back(id);
+    clusters[record.cluster].push_back(traveller_of(record, driven_.contains(id)));
   }
-  std::sort(waiting.begin(), waiting.end(), [](const auto* a, const auto* b) {
-    return std::tuple(a->step == MoveStep::queued, a->created_ms, a->place) <
-           std::tuple(b->step == MoveStep::queued, b->created_ms, b->place);
-  });
-  for (const auto* record : waiting) {
-    const auto busy =
-        std::count_if(driven_.begin(), driven_.end(), [&](const auto& each) { return each.second == record->cluster; });
-    if (record->step == MoveStep::queued && static_cast<std::size_t>(busy) >= kMigrationsAtOnce) continue;
-    driven_[record->id] = record->cluster;
-    gate_.spawn(drive(record->id));
+  for (const auto& id : begun) set_out(id);
+  for (auto& [cluster, travellers] : clusters) {
+    std::ranges::sort(travellers, {}, [&](const auto& each) {
+      const auto& record = records_.at(each.id);
+      return std::tuple(record.created_ms, record.place);
+    });
+    for (const auto& id : who_sets_out(travellers, kMigrationsAtOnce)) set_out(id);
   }
+}
+
+void Migrations::set_out(const std::string& id) {
+  driven_[id] = records_.at(id).cluster;
+  gate_.spawn(drive(id));
 }
 
 sys::Task<void> Migrations::drive(std::string id) {
@@ -209,6 +233,7 @@ sys::Task<void> Migrations::drive(std::string id) {
         log_.warn("{}: {}", id, moved_on.error().message);
       }
     }
+    schedule();  // its memory may have crossed
     if (is_open(record) && (!moved_on || record.step == MoveStep::ordered)) {
       const auto pause = moved_on ? pace_.migration : pace_.retry;
       co_await runtime_.clock.sleep_for(pause);

@@ -4,6 +4,7 @@
 
 #include "sky/cluster.h"
 #include "sky/migration_view.h"
+#include "sky/order.h"
 
 #include <functional>
 #include <map>
@@ -12,7 +13,7 @@
 
 namespace godwit::sky {
 
-constexpr std::size_t kMigrationsAtOnce = 2;       // of one cluster: they share the same WAN
+constexpr std::size_t kMigrationsAtOnce = 4;       // of one cluster: they share the same WAN
 constexpr std::size_t kEndedMigrationsKept = 200;  // for those who ask later
 
 // Whoever owns the clusters.
@@ -54,6 +55,7 @@ class Migrations {
   [[nodiscard]] Result<MigrationRecord> draw(Cluster& cluster, const MemberRecord& member,
                                              const wire::MoveRequest& request);
   void schedule();
+  void set_out(const std::string& id);
   [[nodiscard]] sys::Task<void> drive(std::string id);
   [[nodiscard]] sys::Task<Result<>> advance(std::string id);
   [[nodiscard]] sys::Task<Result<>> get_ticket(std::string id);

@@ -54,15 +54,16 @@ struct MigrationRecord {
   std::string to;
   wire::MigrationOptions options;
   MoveStep step{MoveStep::queued};
-  std::uint32_t place{0};  // among those that were asked for together
+  std::uint32_t place{0};                    // among those that were asked for together
+  std::uint64_t known_dirty_bytes_per_s{0};  // when the instance last moved
   bool cancel{false};
   wire::TicketGrant grant;  // from step granted on
   wire::MigrationReport report;
   std::int64_t created_ms{0};
 };
 BOOST_DESCRIBE_STRUCT(MigrationRecord, (),
-                      (id, cluster, member, instance, from, to, options, step, place, cancel, grant, report,
-                       created_ms))
+                      (id, cluster, member, instance, from, to, options, step, place, known_dirty_bytes_per_s, cancel,
+                       grant, report, created_ms))
 
 // The directories accounts/, clusters/ and migrations/ under `directory`. Does I/O; blocks.
 class Store {
