@@ -5,6 +5,7 @@
 #include "migrate/guest.h"
 #include "migrate/record.h"
 #include "migrate/service.h"
+#include "migrate/turns.h"
 
 #include <functional>
 #include <vector>
@@ -22,7 +23,9 @@ inline constexpr Seconds kPreparedLimit{30};   // from there to D's `prepared`
 inline constexpr Seconds kCloudCallLimit{5};
 inline constexpr Seconds kIntroduceLimit{10};  // Hello to Welcome of a data channel, or of a resumed control channel
 inline constexpr Millis kProgressEvery{500};
+inline constexpr Millis kTurnEvery{100};
 inline constexpr std::uint32_t kShortPause_ms = 30;  // QEMU's part of the pause, of a guest that converges by itself
+inline constexpr std::uint32_t kNoPause_ms = 1;      // of one that shall go on: see migrate/turns.h
 // Before the migration would be given up, the last resort is tried: at this part of its time, and no earlier than this.
 inline constexpr int kLastResortPart = 4;
 inline constexpr Seconds kLastResort{30};
@@ -52,6 +55,7 @@ struct Context {
   Clouds& clouds;
   std::vector<Encoding*> encodings;  // best first; the last is PlainEncoding
   std::function<void()> changed;
+  Turns turns{};
 
   [[nodiscard]] TimePoint now() const { return runtime.clock.now(); }
   [[nodiscard]] std::int64_t unix_ms() const { return runtime.clock.wall_now().time_since_epoch().count(); }

@@ -68,6 +68,8 @@ class Source final {
   [[nodiscard]] sys::Task<Result<>> carry_one(Channel channel, std::unique_ptr<sys::Stream> local);
   [[nodiscard]] sys::Task<void> watch_progress();
   [[nodiscard]] sys::Task<void> watch_post_copy();
+  [[nodiscard]] sys::Task<void> await_turn();
+  [[nodiscard]] sys::Task<Result<>> take_turn();
   [[nodiscard]] sys::Task<Result<>> note_progress();
   [[nodiscard]] sys::Task<Result<>> help_convergence();
   [[nodiscard]] sys::Task<Result<>> try_post_copy();
@@ -92,6 +94,7 @@ class Source final {
   bool hello_sent_{false};
   bool asking_cloud_{false};
   std::string post_copy_problem_;  // what the destination has against it
+  bool may_pause_{false};          // as QEMU was told
   bool post_copy_tried_{false};
   bool post_copying_{false};
   std::string nonce_;

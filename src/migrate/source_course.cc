@@ -155,9 +155,9 @@ sys::Task<Result<>> Source::copy_memory() {
   const auto served = serve(Channel::memory, sockets.memory, sockets.owner_uid);
   if (!served) co_return served;
   auto options = record_.options;
-  // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
-  options.downtime_limit_ms = std::min(options.downtime_limit_ms, kShortPause_ms);
+  options.downtime_limit_ms = kNoPause_ms;
   options.post_copy = options.post_copy && post_copy_problem_.empty();
+  context_.turns.enter(record_.id);
   const auto started = co_await guest_->start_memory(std::move(options));
   if (!started) co_return started;
   auto pause = guest_->wait_paused();
@@ -181,13 +181,39 @@ sys::Task<void> Source::watch_progress() {
   while (phase_ < MigrationPhase::paused) {
     const auto noted = co_await note_progress();
     const bool copies = noted && phase_ == MigrationPhase::memory;
-    const bool slow = copies && convergence_.needs_help(progress_);
+    const bool slow = copies && may_pause_ && convergence_.needs_help(progress_);
     if (slow || (copies && ends_soon())) {
       const auto helped = co_await help_convergence();
       if (!helped) log_.warn("{}", helped.error().message);
     }
-    co_await clock_.sleep_for(kProgressEvery);
+    if (copies && !may_pause_) {
+      co_await await_turn();
+    } else {
+      co_await clock_.sleep_for(kProgressEvery);
+    }
   }
+}
+
+// Looks more often than is reported: a guest that may pause soon shall not wait for it.
+sys::Task<void> Source::await_turn() {
+  for (Nanos waited{0}; waited < kProgressEvery && phase_ < MigrationPhase::paused; waited += kTurnEvery) {
+    const auto taken = co_await take_turn();
+    if (!taken) log_.debug("{}", taken.error().message);
+    if (may_pause_) co_return;
+    co_await clock_.sleep_for(kTurnEvery);
+  }
+}
+
+sys::Task<Result<>> Source::take_turn() {
+  const auto progress = co_await guest_->progress();
+  if (!progress) co_return pass(progress);
+  auto& turns = context_.turns;
+  turns.note(record_.id, progress->rounds, progress->memory_remaining_bytes, context_.now());
+  if (!turns.may_pause(record_.id, context_.now())) co_return Result<>{};
+  // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
+  const auto allowed = co_await guest_->allow_pause(std::min(record_.options.downtime_limit_ms, kShortPause_ms));
+  if (allowed) may_pause_ = true;
+  co_return allowed;
 }
 
 sys::Task<Result<>> Source::note_progress() {
@@ -269,6 +295,7 @@ sys::Task<Result<>> Source::switch_over() {
   auto completing = guest_->continue_switchover();
   done = co_await sys::within(clock_, kCompleteLimit, "complete the switchover", std::move(completing));
   if (!done) co_return done;
+  context_.turns.leave(record_.id);
   log_.info("QEMU has sent everything");
   co_return Result<>{};
 }

@@ -7,8 +7,8 @@ namespace godwit::sky {
 
 std::vector<std::string> who_sets_out(const std::vector<Traveller>& cluster, std::size_t at_once) {
   using Way = std::pair<std::string, std::string>;
-  std::set<Way> sown;     // content of the image's guests is at both ends
-  std::set<Way> sowing;   // a seed is on its way
+  std::set<Way> sown;    // content of the image's guests is at both ends
+  std::set<Way> sowing;  // a seed is on its way
   std::size_t under_way = 0;
   std::vector<const Traveller*> waiting;
   for (const auto& each : cluster) {

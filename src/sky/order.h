@@ -1,6 +1,6 @@
 // In which order the members of a cluster go from cloud to cloud. They are of one image, so that what the first has
-// brought, the others need not bring: one goes ahead, the seed, and the rest when its memory has crossed once (Riteau et
-// al., "Shrinker: Improving Live Migration of Virtual Clusters over WANs with Distributed Data Deduplication and
+// brought, the others need not bring: one goes ahead, the seed, and the rest when its memory has crossed once (Riteau
+// et al., "Shrinker: Improving Live Migration of Virtual Clusters over WANs with Distributed Data Deduplication and
 // Content-Based Addressing", Euro-Par 2011, sends them side by side; Deshpande et al., "Live Gang Migration of Virtual
 // Machines", HPDC 2011, gang by gang). The calm ones go first: who writes fast then finds the link empty, where each
 // round is short, and less is written during it. Pure.
@@ -29,7 +29,8 @@ struct Traveller {
   std::uint64_t dirty_bytes_per_s{0};  // when it last moved; 0: not known, taken for calm
 };
 
-// Of one cluster, in the order in which they were asked for: those that set out now, so that at most `at_once` are under way.
+// Of one cluster, in the order in which they were asked for: those that set out now, so that at most `at_once` are
+// under way.
 [[nodiscard]] std::vector<std::string> who_sets_out(const std::vector<Traveller>& cluster, std::size_t at_once);
 
 }  // namespace godwit::sky
