@@ -57,13 +57,13 @@ Result<std::size_t> GuestScan::advance(std::size_t pages) {
   return kept;
 }
 
-bool GuestScan::look(ByteView page, std::uint32_t& last) {
+bool GuestScan::look(ByteView page, std::uint16_t& last) {
   if (is_zero(page)) {
     last = 0;
     return false;
   }
   const auto fingerprint = content::fingerprint_of(page);
-  const auto now = static_cast<std::uint32_t>(fingerprint) | 1U;
+  const auto now = static_cast<std::uint16_t>(fingerprint | 1U);
   if (std::exchange(last, now) != now) return false;
   if (image_ && image_->index->find(page, fingerprint, 0)) return false;
   if (store_.find(domain_, page, fingerprint) != 0) return false;

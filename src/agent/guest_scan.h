@@ -24,14 +24,14 @@ class GuestScan final {
   [[nodiscard]] Result<std::size_t> advance(std::size_t pages);
 
  private:
-  [[nodiscard]] bool look(ByteView page, std::uint32_t& last);
+  [[nodiscard]] bool look(ByteView page, std::uint16_t& last);
 
   std::unique_ptr<sys::PageFile> memory_;
   std::vector<hypervisor::MemoryRange> ranges_;
   content::Store& store_;
   content::Domain domain_;
   std::shared_ptr<content::Library::Volume> image_;
-  std::vector<std::uint32_t> seen_;  // of each page's content at the last look; 0: none
+  std::vector<std::uint16_t> seen_;  // of each page, a part of its fingerprint at the last look; 0: none
   std::size_t range_{0};
   std::uint64_t at_{0};    // within the range
   std::size_t number_{0};  // of the page, over all ranges
