@@ -1,7 +1,5 @@
 #include "migrate/pace.h"
 
-#include <array>
-
 namespace godwit::migrate {
 namespace {
 
@@ -19,15 +17,50 @@ constexpr double kLess = 0.60;
 
 }  // namespace
 
-void Pace::note(Nanos encoding, Nanos writing) {
+void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes) {
   encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
   writing_ms_ = writing_ms_ * kForget + to_ms(writing);
+  in_step_bytes_ += bytes;
+  if (step_ <= kLooking) {
+    auto& trial = trials_.at(static_cast<std::size_t>(step_));
+    trial.bytes += static_cast<double>(bytes);
+    trial.seconds += to_s(encoding + writing);
+  }
+  if (step_ == kPassing) {
+    note_passing();
+    return;
+  }
   if (++batches_ % kBatchesAStep != 0) return;
   const auto both = encoding_ms_ + writing_ms_;
   if (both <= 0) return;
   const auto busy = encoding_ms_ / both;
-  if (busy < kMore && step_ < kLast) ++step_;
-  if (busy > kLess && step_ > 0) --step_;
+  if (busy < kMore && step_ < kLast) {
+    enter(step_ + 1);
+  } else if (step_ == kLooking) {
+    note_looking(busy);
+  } else if (busy > kLess) {
+    enter(step_ - 1);
+  }
+}
+
+// The CPU is what is waited for, in encoding or in what is done with every byte that is sent.
+void Pace::note_looking(double busy) {
+  if (busy < kMore || in_step_bytes_ < pass_after_bytes_) return;
+  enter(kPassing);
+}
+
+void Pace::note_passing() {
+  if (in_step_bytes_ < kTrial_bytes) return;
+  const bool faster = trials_[kPassing].speed() > trials_[kLooking].speed();
+  if (faster && in_step_bytes_ < kStay_bytes) return;
+  pass_after_bytes_ = faster ? kTrial_bytes : kStay_bytes;
+  enter(kLooking);
+}
+
+void Pace::enter(int step) {
+  step_ = step;
+  in_step_bytes_ = 0;
+  if (step_ <= kLooking) trials_.at(static_cast<std::size_t>(step_)) = {};
 }
 
 Effort Pace::effort() const {

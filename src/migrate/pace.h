@@ -1,27 +1,49 @@
-// How much an encoder tries: more while the link is what is waited for, less while it is the CPU. Pure.
+// How much an encoder tries: more while the link is what is waited for, less while it is the CPU. Where even looking
+// for what the destination has takes longer than it saves, bytes pass as they are; from time to time the other way is
+// tried again. Pure.
 #pragma once
 
 #include "base/time.h"
 #include "migrate/batch_encoder.h"
 
+#include <array>
 #include <optional>
 
 namespace godwit::migrate {
 
 class Pace {
  public:
+  static constexpr std::uint64_t kTrial_bytes = 4ULL << 20U;   // of the stream: so many tell how fast a way is
+  static constexpr std::uint64_t kStay_bytes = 128ULL << 20U;  // until the other way is tried again
+
   // With `fixed` it always says that.
   explicit Pace(std::optional<Effort> fixed = std::nullopt) : fixed_(fixed) {}
-  // Of one batch: what it took to encode, and to be taken by the link.
-  void note(Nanos encoding, Nanos writing);
+  // Of one batch: what it took to encode, and to be taken by the link, and how much of the stream it was.
+  void note(Nanos encoding, Nanos writing, std::size_t bytes);
   [[nodiscard]] Effort effort() const;
+  // The next bytes need not become a batch.
+  [[nodiscard]] bool passes() const { return !fixed_ && step_ == kPassing; }
 
  private:
+  static constexpr int kPassing = 0;
+  static constexpr int kLooking = 1;
+  struct Trial {
+    double bytes{0};
+    double seconds{0};
+    [[nodiscard]] double speed() const { return seconds > 0 ? bytes / seconds : 0; }
+  };
+  void enter(int step);
+  void note_looking(double busy);
+  void note_passing();
+
   std::optional<Effort> fixed_;
-  int step_{5};
+  int step_{6};
   double encoding_ms_{0};
   double writing_ms_{0};
   int batches_{0};
+  std::uint64_t in_step_bytes_{0};
+  std::uint64_t pass_after_bytes_{kTrial_bytes};  // at kLooking
+  std::array<Trial, 2> trials_;                   // of the last time at kPassing, at kLooking
 };
 
 }  // namespace godwit::migrate

@@ -49,7 +49,8 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   }
   if (lacks_ && !again) {
     held_bytes_ += frame.payload.size();
-    if (frame.type != ShrinkFrame::batch || held_bytes_ > kKeptLimit_bytes + kShrinkFrameLimit_bytes) {
+    const bool may_wait = frame.type == ShrinkFrame::batch || frame.type == ShrinkFrame::raw;
+    if (!may_wait || held_bytes_ > kKeptLimit_bytes + kShrinkFrameLimit_bytes) {
       co_return out_of_turn();
     }
     held_.push_back(std::move(frame));
@@ -60,15 +61,21 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
     answers_.taken();
     co_return Result<>{};
   }
-  if (frame.type != ShrinkFrame::batch && !again) co_return out_of_turn();
-  auto done = co_await rebuild(std::move(frame.payload), again, local);
+  auto done = co_await give(std::move(frame), local);
   while (done && !lacks_ && !held_.empty()) {
     auto next = std::move(held_.front());
     held_.pop_front();
     held_bytes_ -= next.payload.size();
-    done = co_await rebuild(std::move(next.payload), false, local);
+    done = co_await give(std::move(next), local);
   }
   co_return done;
+}
+
+sys::Task<Result<>> ShrinkDestination::give(ReceivedFrame frame, sys::Stream& local) {
+  if (frame.type == ShrinkFrame::raw) co_return co_await local.write(frame.payload);
+  const bool again = frame.type == ShrinkFrame::again;
+  if (frame.type != ShrinkFrame::batch && !again) co_return out_of_turn();
+  co_return co_await rebuild(std::move(frame.payload), again, local);
 }
 
 sys::Task<Result<>> ShrinkDestination::rebuild(ByteVector payload, bool again, sys::Stream& local) {

@@ -22,6 +22,7 @@ class ShrinkDestination final {
 
  private:
   [[nodiscard]] sys::Task<Result<>> take(ReceivedFrame frame, sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> give(ReceivedFrame frame, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> rebuild(ByteVector payload, bool again, sys::Stream& local);
   [[nodiscard]] Result<> greet(const ReceivedFrame& frame);
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);

@@ -27,11 +27,16 @@ sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream) {
   co_return frame;
 }
 
+FrameHeader make_header(ShrinkFrame type, std::size_t payload_bytes) {
+  FrameHeader header{static_cast<std::byte>(type)};
+  store_be32(std::span(header).subspan(1), static_cast<std::uint32_t>(payload_bytes));
+  return header;
+}
+
 ByteVector make_frame(ShrinkFrame type, ByteView payload) {
   ByteVector frame;
   frame.reserve(kFrameHeader_bytes + payload.size());
-  frame.push_back(static_cast<std::byte>(type));
-  append_be32(frame, static_cast<std::uint32_t>(payload.size()));
+  append(frame, make_header(type, payload.size()));
   append(frame, payload);
   return frame;
 }

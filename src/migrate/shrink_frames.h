@@ -5,6 +5,7 @@
 #include "migrate/rapport.h"
 #include "sys/stream.h"
 
+#include <array>
 #include <optional>
 
 namespace godwit::migrate {
@@ -23,6 +24,7 @@ enum class ShrinkFrame : std::uint8_t {
   lacking,       // back: u64 batch
   end,           // both: QEMU has no more to say
   ask,           // forth: 16 bytes of each page that may be held there
+  raw,           // forth: the next bytes of QEMU, as they are
   held,          // back: of one `ask`, a bit a page, the first page's lowest
 };
 
@@ -32,6 +34,8 @@ struct ReceivedFrame {
 };
 // Errors: closed where the stream ends before a frame, protocol, those of the stream.
 [[nodiscard]] sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream);
+using FrameHeader = std::array<std::byte, kFrameHeader_bytes>;
+[[nodiscard]] FrameHeader make_header(ShrinkFrame type, std::size_t payload_bytes);
 [[nodiscard]] ByteVector make_frame(ShrinkFrame type, ByteView payload);
 
 struct ShrinkHello {

@@ -69,7 +69,7 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
     }
     reader_->feed(bytes, stretches);
     stretches_.insert(stretches_.end(), stretches.begin(), stretches.end());
-    append(waiting_, bytes);
+    keep(buffer, *size);
     ask();
     changed_.notify();
   }
@@ -111,6 +111,8 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
       break;
     } else if (inquiry_.ready(backlog()).bytes == 0 || encoder_.kept_bytes() >= kKeptLimit_bytes) {
       co_await changed_.wait();
+    } else if (pace_.passes()) {
+      sent = co_await pass_next(wan);
     } else {
       sent = co_await write_next(wan);
     }
@@ -135,21 +137,71 @@ sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
                                              stretches_.begin() + static_cast<std::ptrdiff_t>(count));
   auto encoded = encoder_.encode(ByteView(waiting_).subspan(taken_, ready.bytes), stretches, pace_.effort());
   if (!encoded) co_return pass(encoded);
-  taken_ += encoded->taken_bytes;
-  taken_bytes_ += encoded->taken_bytes;
-  taken_stretches_ += encoded->taken_stretches;
-  stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(encoded->taken_stretches));
-  if (encoded->taken_stretches == 0) {
-    stretches_.front().size_bytes -= static_cast<std::uint32_t>(encoded->taken_bytes);
-  }
-  drop_taken();
+  take(encoded->taken_bytes, encoded->taken_stretches);
   const auto ratio = static_cast<double>(encoded->frame.size()) / static_cast<double>(encoded->taken_bytes);
   shrunk_to_ = shrunk_to_ * kForget + ratio * (1 - kForget);
   changed_.notify();
   const auto pressed = clock_.now();
   const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
-  pace_.note(pressed - began, clock_.now() - pressed);
+  pace_.note(pressed - began, clock_.now() - pressed, encoded->taken_bytes);
   co_return sent;
+}
+
+// The link is faster than the encoder: what waits goes as it is, and is not kept.
+sys::Task<Result<>> ShrinkSource::pass_next(sys::Stream& wan) {
+  const auto ready = inquiry_.ready(backlog());
+  std::size_t bytes = 0;
+  std::size_t stretches = 0;
+  while (stretches < ready.stretches && bytes + stretches_[stretches].size_bytes <= kBatchBytes) {
+    bytes += stretches_[stretches++].size_bytes;
+  }
+  if (stretches == 0) co_return co_await write_next(wan);
+  // Out of the way of what is read meanwhile.
+  ByteVector passing;
+  std::size_t at = 0;
+  if (bytes == waiting_bytes()) {
+    passing = std::exchange(waiting_, {});
+    at = std::exchange(taken_, 0);
+    taken_bytes_ += bytes;
+    taken_stretches_ += stretches;
+    stretches_.clear();
+  } else {
+    const auto first = ByteView(waiting_).subspan(taken_, bytes);
+    passing.assign(first.begin(), first.end());
+    take(bytes, stretches);
+  }
+  shrunk_to_ = 1;
+  departure_.savings.literal += bytes;
+  changed_.notify();
+  const auto began = clock_.now();
+  const auto header = make_header(ShrinkFrame::raw, bytes);
+  auto sent = co_await wan.write(header);
+  if (sent) sent = co_await wan.write(ByteView(passing).subspan(at, bytes));
+  if (sent) wan_bytes_ += header.size() + bytes;
+  pace_.note(Nanos{}, clock_.now() - began, bytes);
+  co_return sent;
+}
+
+// Of what waits, so much has become a frame. No stretch: a part of the first one.
+void ShrinkSource::take(std::size_t bytes, std::size_t stretches) {
+  taken_ += bytes;
+  taken_bytes_ += bytes;
+  taken_stretches_ += stretches;
+  stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(stretches));
+  if (stretches == 0) stretches_.front().size_bytes -= static_cast<std::uint32_t>(bytes);
+  drop_taken();
+}
+
+// The first `size` bytes of `buffer`, which may be exchanged for another.
+void ShrinkSource::keep(ByteVector& buffer, std::size_t size) {
+  if (waiting_bytes() > 0) {
+    append(waiting_, ByteView(buffer).first(size));
+    return;
+  }
+  buffer.resize(size);
+  std::swap(waiting_, buffer);
+  taken_ = 0;
+  buffer.resize(kReadBytes);
 }
 
 void ShrinkSource::drop_taken() {

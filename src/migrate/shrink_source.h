@@ -26,6 +26,7 @@ class ShrinkSource final {
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_next(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> pass_next(sys::Stream& wan);
   [[nodiscard]] sys::Task<Result<>> send(sys::Stream& wan, ShrinkFrame type, ByteVector payload);
   [[nodiscard]] Result<> hear(const ReceivedFrame& frame);
   void welcomed(const ShrinkWelcome& welcome);
@@ -33,6 +34,8 @@ class ShrinkSource final {
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] Backlog backlog() const;
+  void take(std::size_t bytes, std::size_t stretches);
+  void keep(ByteVector& buffer, std::size_t size);
   void drop_taken();
   void ask();
 

@@ -1,7 +1,7 @@
-// Which of a host's migrations may pause its guest: one at a time, so that the last round of each has the link for itself,
-// and none before its memory has crossed once. QEMU decides when to pause by the rate at which its bytes were taken
-// lately; in the first round that is the rate of pages that cost next to nothing, and its guess of the rest far too good.
-// Pure.
+// Which of a host's migrations may pause its guest: one at a time, so that the last round of each has the link for
+// itself, and none before its memory has crossed once. QEMU decides when to pause by the rate at which its bytes were
+// taken lately; in the first round that is the rate of pages that cost next to nothing, and its guess of the rest far
+// too good. Pure.
 #pragma once
 
 #include "base/time.h"
