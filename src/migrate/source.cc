@@ -114,7 +114,7 @@ sys::Task<void> Source::ask_cloud() {
 }
 
 sys::Task<void> Source::resume() {
-  context_.turns.leave(record_.id);
+  context_.turns.leave(record_.id, context_.now());
   if (post_copying_) {
     // QEMU takes it back only while it is connected.
     auto resuming = resume_once();
@@ -147,7 +147,7 @@ sys::Task<Result<>> Source::resume_once() {
 }
 
 sys::Task<void> Source::discard() {
-  context_.turns.leave(record_.id);
+  context_.turns.leave(record_.id, context_.now());
   co_await course_gate_.close();
   guest_.reset();
   for (;;) {

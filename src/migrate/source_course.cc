@@ -209,7 +209,7 @@ sys::Task<Result<>> Source::take_turn() {
   if (!progress) co_return pass(progress);
   auto& turns = context_.turns;
   turns.note(record_.id, progress->rounds, progress->memory_remaining_bytes, context_.now());
-  if (!turns.may_pause(record_.id, context_.now())) co_return Result<>{};
+  if (!turns.may_pause(record_.id)) co_return Result<>{};
   // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
   const auto allowed = co_await guest_->allow_pause(std::min(record_.options.downtime_limit_ms, kShortPause_ms));
   if (allowed) may_pause_ = true;
@@ -295,7 +295,7 @@ sys::Task<Result<>> Source::switch_over() {
   auto completing = guest_->continue_switchover();
   done = co_await sys::within(clock_, kCompleteLimit, "complete the switchover", std::move(completing));
   if (!done) co_return done;
-  context_.turns.leave(record_.id);
+  context_.turns.leave(record_.id, context_.now());
   log_.info("QEMU has sent everything");
   co_return Result<>{};
 }

@@ -14,35 +14,34 @@ void Turns::note(const std::string& migration, std::uint32_t rounds, std::uint64
   if (found == entries_.end()) return;
   auto& entry = found->second;
   entry.left_bytes = left_bytes;
-  if (!entry.ready && rounds >= kSecondRound) {
-    entry.ready = true;
-    entry.ready_since = now;
-  }
-  choose();
+  entry.ready = entry.ready || rounds >= kSecondRound;
+  choose(now);
 }
 
-void Turns::leave(const std::string& migration) {
+void Turns::leave(const std::string& migration, TimePoint now) {
   entries_.erase(migration);
   if (turn_ == migration) turn_.clear();
-  choose();
+  choose(now);
 }
 
-bool Turns::may_pause(const std::string& migration, TimePoint now) const {
+bool Turns::may_pause(const std::string& migration) const {
   const auto found = entries_.find(migration);
-  if (found == entries_.end()) return true;
-  const auto& entry = found->second;
-  return entry.ready && (turn_ == migration || now - entry.ready_since >= kPatience);
+  return found != entries_.end() && found->second.may_pause;
 }
 
-// Who has it keeps it; then the one that has least to do.
-void Turns::choose() {
-  if (!turn_.empty()) return;
-  const Entry* best = nullptr;
-  for (const auto& [migration, entry] : entries_) {
-    if (!entry.ready || (best != nullptr && entry.left_bytes >= best->left_bytes)) continue;
+// The one that has least to do, of those that have not had it.
+void Turns::choose(TimePoint now) {
+  if (!turn_.empty() && now - given_at_ < kPatience) return;
+  Entry* best = nullptr;
+  for (auto& [migration, entry] : entries_) {
+    const bool waits = entry.ready && !entry.may_pause;
+    if (!waits || (best != nullptr && entry.left_bytes >= best->left_bytes)) continue;
     best = &entry;
     turn_ = migration;
   }
+  if (best == nullptr) return;
+  best->may_pause = true;
+  given_at_ = now;
 }
 
 }  // namespace godwit::migrate

@@ -14,24 +14,26 @@ namespace godwit::migrate {
 
 class Turns final {
  public:
-  static constexpr Seconds kPatience{10};  // who has waited so long for others waits no more
+  static constexpr Seconds kPatience{10};  // so long the turn is one's own; then it is also another's who waits
 
   void enter(const std::string& migration);  // its memory begins to be copied
   // As QEMU reports. `left_bytes`: of memory, to be copied in this round.
   void note(const std::string& migration, std::uint32_t rounds, std::uint64_t left_bytes, TimePoint now);
-  void leave(const std::string& migration);  // everything has left its QEMU, or it has ended
-  [[nodiscard]] bool may_pause(const std::string& migration, TimePoint now) const;
+  void leave(const std::string& migration, TimePoint now);  // everything has left its QEMU, or it has ended
+  // No for one that is not copying.
+  [[nodiscard]] bool may_pause(const std::string& migration) const;
 
  private:
   struct Entry {
     bool ready{false};
-    TimePoint ready_since{};
+    bool may_pause{false};
     std::uint64_t left_bytes{0};
   };
-  void choose();
+  void choose(TimePoint now);
 
   std::map<std::string, Entry> entries_;
   std::string turn_;  // whose it is; empty: nobody's
+  TimePoint given_at_{};
 };
 
 }  // namespace godwit::migrate
