@@ -1,6 +1,7 @@
-// What the other hosts of this host's cloud hold of a tenant's content: the content directory, as one host uses it. Each
-// digest has an owner among the cloud's agents, who knows a host that holds the page (content/directory.h); the page
-// comes from there over the LAN. Lost, late or wrong answers cost ratio only: what is brought was checked by its digest.
+// What the other hosts of this host's cloud hold of a tenant's content: the content directory, as one host uses it.
+// Each digest has an owner among the cloud's agents, who knows a host that holds the page (content/directory.h); the
+// page comes from there over the LAN. Lost, late or wrong answers cost ratio only: what is brought was checked by its
+// digest.
 #pragma once
 
 #include "content/digest.h"
@@ -25,8 +26,8 @@ class Siblings {
   [[nodiscard]] virtual std::optional<std::array<std::byte, 32>> key_of(const std::string& tenant) const = 0;
   // Whether a lookup has a chance: some host of this cloud, this one too, holds content of the tenant.
   [[nodiscard]] virtual bool may_know(const std::string& tenant) const = 0;
-  // For each of at most kLookupLimit digests, in their order, the page in this host's own store, which holds it from now
-  // on like any other (pin it first); 0 where no host was found to hold it in time. Ends within a second.
+  // For each of at most kLookupLimit digests, in their order, the page in this host's own store, which holds it from
+  // now on like any other (pin it first); 0 where no host was found to hold it in time. Ends within a second.
   [[nodiscard]] virtual sys::Task<std::vector<PageId>> bring(std::string tenant, std::vector<PageDigest> digests) = 0;
 };
 
