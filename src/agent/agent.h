@@ -14,6 +14,7 @@
 #include "migrate/shrink_encoding.h"
 #include "sys/runtime.h"
 
+#include "siblings/directory.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -75,6 +76,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   SwitchLink switch_;
   CloudLink cloud_;
   content::Store content_;
+  siblings::Directory directory_;
   content::Library volumes_;
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with

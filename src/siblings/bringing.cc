@@ -18,7 +18,7 @@ struct Job {
   std::string tenant;
   std::vector<PageDigest> digests;
   TimePoint deadline;
-  std::vector<content::PageId> ids;             // what has been found so far
+  std::vector<content::PageId> ids;  // what has been found so far
   std::map<std::string, Places> places_by_holder{};
 
   [[nodiscard]] std::vector<PageDigest> digests_at(const Places& places) const {

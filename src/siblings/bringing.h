@@ -4,7 +4,6 @@
 #include "siblings/holder.h"
 #include "siblings/link.h"
 #include "siblings/owner.h"
-
 #include <map>
 #include <memory>
 #include <string>

@@ -3,7 +3,6 @@
 #include "siblings/bringing.h"
 #include "siblings/publisher.h"
 #include "siblings/server.h"
-
 #include <algorithm>
 
 namespace godwit::siblings {
@@ -18,9 +17,10 @@ Incarnation draw_incarnation(sys::Random& random) {
 }  // namespace
 
 struct Directory::Impl {
-  Impl(sys::Runtime on, content::Store& store, Self us)
+  Impl(sys::Runtime on, content::Store& store, Self us, std::function<void()> held)
       : runtime(std::move(on)),
         self(std::move(us)),
+        on_held(std::move(held)),
         own(draw_incarnation(runtime.random)),
         holder(store),
         publisher(holder,
@@ -40,6 +40,7 @@ struct Directory::Impl {
 
   sys::Runtime runtime;
   Self self;
+  std::function<void()> on_held;
   Incarnation own;
   Holder holder;
   Owner owner;
@@ -47,6 +48,7 @@ struct Directory::Impl {
   Links links;
   Server server;
   Surroundings surroundings;
+  std::vector<std::string> tenants_held;
   Sources sources;
   sys::Gate gate;
 };
@@ -68,8 +70,7 @@ void Directory::Impl::set_siblings(const std::vector<Sibling>& siblings) {
     if (before != links.end() && before->second->sibling() == each) {
       kept[each.name] = before->second;
     } else {
-      kept[each.name] =
-          std::make_shared<Link>(runtime, each, own, [this, name = each.name] { publisher.owe(name); });
+      kept[each.name] = std::make_shared<Link>(runtime, each, own, [this, name = each.name] { publisher.owe(name); });
     }
   }
   for (const auto& [name, link] : links) {
@@ -98,6 +99,11 @@ void Directory::Impl::withdraw(std::vector<PageDigest> digests) {
 sys::Task<void> Directory::Impl::publish() {
   for (;;) {
     const auto again = publisher.step(runtime.clock.now());
+    auto now_held = holder.tenants_held();
+    if (now_held != tenants_held) {
+      tenants_held = std::move(now_held);
+      on_held();
+    }
     co_await runtime.clock.sleep_until(again);
   }
 }
@@ -113,8 +119,8 @@ sys::Task<std::vector<content::PageId>> bring_for(std::shared_ptr<State> at, std
 
 }  // namespace
 
-Directory::Directory(sys::Runtime runtime, content::Store& store, Self self)
-    : impl_(std::make_shared<Impl>(std::move(runtime), store, std::move(self))) {}
+Directory::Directory(sys::Runtime runtime, content::Store& store, Self self, std::function<void()> on_held)
+    : impl_(std::make_shared<Impl>(std::move(runtime), store, std::move(self), std::move(on_held))) {}
 Directory::~Directory() = default;
 
 void Directory::start(std::unique_ptr<sys::PeerListener> listener) {
@@ -130,7 +136,7 @@ sys::Task<void> Directory::stop() {
 
 void Directory::set(Surroundings surroundings) { impl_->set(std::move(surroundings)); }
 
-std::vector<std::string> Directory::tenants_held() const { return impl_->holder.tenants_held(); }
+std::vector<std::string> Directory::tenants_held() const { return impl_->tenants_held; }
 
 DirectoryUse Directory::use() const {
   return {impl_->holder.size(), impl_->owner.size(), impl_->holder.bytes() + impl_->owner.bytes(),

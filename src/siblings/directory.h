@@ -7,9 +7,9 @@
 //   directory.bring(tenant, digests)
 #pragma once
 
-#include "siblings/link.h"
 #include "siblings/holder.h"
-
+#include "siblings/link.h"
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +24,8 @@ struct Self {
 
 // What the cloud says of itself.
 struct Surroundings {
-  std::vector<Sibling> siblings;    // the other hosts
-  std::vector<TenantKey> tenants;   // whose content this host holds or expects
+  std::vector<Sibling> siblings;   // the other hosts
+  std::vector<TenantKey> tenants;  // whose content this host holds or expects
 
   bool operator==(const Surroundings&) const = default;
 };
@@ -41,10 +41,11 @@ struct DirectoryUse {
 // Memory: at most 64 MiB. One strand.
 class Directory final : public content::Siblings {
  public:
-  Directory(sys::Runtime runtime, content::Store& store, Self self);  // the store outlives it
+  // The store outlives it. `on_held`: tenants_held() says something else.
+  Directory(sys::Runtime runtime, content::Store& store, Self self, std::function<void()> on_held);
   ~Directory() override;
 
-  void start(std::unique_ptr<sys::PeerListener> listener);
+  void start(std::unique_ptr<sys::PeerListener> listener);  // nullptr: siblings can't ask this host
   [[nodiscard]] sys::Task<void> stop();
   void set(Surroundings surroundings);
 

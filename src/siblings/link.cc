@@ -16,9 +16,9 @@ constexpr Millis kFirstPause{200};
 constexpr Seconds kLastPause{60};
 constexpr Seconds kShunned{600};
 constexpr Seconds kWarnEvery{60};
-constexpr Seconds kLasting{10};    // a connection that stood so long was one
-constexpr int kMostOverdue = 3;    // questions in a row, without any answer meanwhile: then it is dialled again
-constexpr std::size_t kMostWaiting = 64;            // questions
+constexpr Seconds kLasting{10};           // a connection that stood so long was one
+constexpr int kMostOverdue = 3;           // questions in a row, without any answer meanwhile: then it is dialled again
+constexpr std::size_t kMostWaiting = 64;  // questions
 constexpr std::size_t kMostQueued_bytes = 1 << 20;  // of frames
 
 // Of one question.
@@ -64,11 +64,11 @@ struct Link::State {
   TimePoint heard_at{};
 
   int overdue_in_a_row{0};
-  Incarnation met{0};   // the process that was there last; 0: none was
+  Incarnation met{0};  // the process that was there last; 0: none was
   bool said_any{false};
-  bool wanted{false};   // there is something to say
-  bool owed{false};     // something that was said may not have arrived
-  TimePoint retry_at{};   // of a connection
+  bool wanted{false};    // there is something to say
+  bool owed{false};      // something that was said may not have arrived
+  TimePoint retry_at{};  // of a connection
   TimePoint ask_again_at{};
   TimePoint shunned_until{};
   TimePoint warn_at{};
@@ -214,7 +214,8 @@ sys::Task<void> keep(std::shared_ptr<State> at) {
 
 template <class State>
 sys::Task<Result<ByteVector>> ask_on(std::shared_ptr<State> at, Link::Make make, TimePoint deadline) {
-  if (at->in_pause() || at->now() < std::max(at->shunned_until, at->ask_again_at) || at->waiting.size() >= kMostWaiting) {
+  if (at->in_pause() || at->now() < std::max(at->shunned_until, at->ask_again_at) ||
+      at->waiting.size() >= kMostWaiting) {
     co_return fail(Errc::unavailable, "ask {}: it is left alone for a while", at->sibling.name);
   }
   at->wanted = true;

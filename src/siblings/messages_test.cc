@@ -20,17 +20,56 @@ ByteVector frame_of(const ByteVector& packed) {
 }
 
 TEST(DirectoryMessages, AreTheseBytes) {
-  EXPECT_EQ(to_hex(pack(Hello{0x0102030405060708})), "00000011" "01" "47444952" "00000001" "0102030405060708");
+  EXPECT_EQ(to_hex(pack(Hello{0x0102030405060708})),
+            "00000011"
+            "01"
+            "47444952"
+            "00000001"
+            "0102030405060708");
   EXPECT_EQ(to_hex(pack(Welcome{0x1112131415161718, digest(0x20)})),
-            "0000001d" "02" "00000001" "1112131415161718" "202122232425262728292a2b2c2d2e2f");
-  EXPECT_EQ(to_hex(pack(Tell{{digest(0)}})), "00000013" "03" "0001" "000102030405060708090a0b0c0d0e0f");
-  EXPECT_EQ(to_hex(pack(Withdraw{{digest(0)}})), "00000013" "04" "0001" "000102030405060708090a0b0c0d0e0f");
-  EXPECT_EQ(to_hex(pack(Lookup{7, {digest(0)}})), "00000017" "05" "00000007" "0001" "000102030405060708090a0b0c0d0e0f");
-  EXPECT_EQ(to_hex(pack(Found{7, {"a1"}, {1, 0}})), "0000000d" "06" "00000007" "01" "026131" "0002" "0100");
-  EXPECT_EQ(to_hex(pack(Fetch{8, "al", digest(0x40), {digest(0)}})),
-            "0000002a" "07" "00000008" "02616c" "404142434445464748494a4b4c4d4e4f" "0001"
+            "0000001d"
+            "02"
+            "00000001"
+            "1112131415161718"
+            "202122232425262728292a2b2c2d2e2f");
+  EXPECT_EQ(to_hex(pack(Tell{{digest(0)}})),
+            "00000013"
+            "03"
+            "0001"
             "000102030405060708090a0b0c0d0e0f");
-  EXPECT_EQ(to_hex(pack(Pages{8, Outcome::busy, {}, {}})), "00000008" "08" "00000008" "02" "0000");
+  EXPECT_EQ(to_hex(pack(Withdraw{{digest(0)}})),
+            "00000013"
+            "04"
+            "0001"
+            "000102030405060708090a0b0c0d0e0f");
+  EXPECT_EQ(to_hex(pack(Lookup{7, {digest(0)}})),
+            "00000017"
+            "05"
+            "00000007"
+            "0001"
+            "000102030405060708090a0b0c0d0e0f");
+  EXPECT_EQ(to_hex(pack(Found{7, {"a1"}, {1, 0}})),
+            "0000000d"
+            "06"
+            "00000007"
+            "01"
+            "026131"
+            "0002"
+            "0100");
+  EXPECT_EQ(to_hex(pack(Fetch{8, "al", digest(0x40), {digest(0)}})),
+            "0000002a"
+            "07"
+            "00000008"
+            "02616c"
+            "404142434445464748494a4b4c4d4e4f"
+            "0001"
+            "000102030405060708090a0b0c0d0e0f");
+  EXPECT_EQ(to_hex(pack(Pages{8, Outcome::busy, {}, {}})),
+            "00000008"
+            "08"
+            "00000008"
+            "02"
+            "0000");
 }
 
 TEST(DirectoryMessages, AreReadAsTheyWereWritten) {

@@ -7,9 +7,9 @@
 namespace godwit::siblings {
 namespace {
 
-constexpr Millis kTick{25};        // while there is something to do
-constexpr Millis kLook{500};       // whether there is
-constexpr Seconds kBusyAfter{1};   // since the last page was appended
+constexpr Millis kTick{25};       // while there is something to do
+constexpr Millis kLook{500};      // whether there is
+constexpr Seconds kBusyAfter{1};  // since the last page was appended
 constexpr Millis kFlushAfter{250};
 constexpr std::size_t kBatch = 1024;
 // 9 entries each: 46,000 entries a second, which is 0.7 MB/s where all of them are to be told.
@@ -27,9 +27,7 @@ void Publisher::set_ring(content::Ring ring) {
   ring_ = std::move(ring);
 }
 
-bool Publisher::idle() const {
-  return !holder_.has_more() && walk_.empty() && next_walk_.empty() && outbox_.empty();
-}
+bool Publisher::idle() const { return !holder_.has_more() && walk_.empty() && next_walk_.empty() && outbox_.empty(); }
 
 TimePoint Publisher::step(TimePoint now) {
   if (ring_.empty()) return now + kLook;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "content/directory.h"
-#include "siblings/holder.h"
 
+#include "siblings/holder.h"
 #include <functional>
 #include <map>
 #include <optional>

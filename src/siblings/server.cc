@@ -9,9 +9,9 @@ namespace godwit::siblings {
 namespace {
 
 constexpr Seconds kHelloLimit{5};
-constexpr Seconds kAnswerLimit{5};                         // for a sibling to take one
-constexpr Millis kAcceptAgain{100};                        // after an error of the listener
-constexpr std::size_t kMostAnswering_bytes = 8UL << 20U;   // in memory, to all siblings together
+constexpr Seconds kAnswerLimit{5};                        // for a sibling to take one
+constexpr Millis kAcceptAgain{100};                       // after an error of the listener
+constexpr std::size_t kMostAnswering_bytes = 8UL << 20U;  // in memory, to all siblings together
 
 // For as long as it lives, so many bytes are counted.
 class Counted {
@@ -42,7 +42,7 @@ Server::~Server() = default;
 
 void Server::start(std::unique_ptr<sys::PeerListener> listener) {
   listener_ = std::move(listener);
-  gate_.spawn(accept_all());
+  if (listener_) gate_.spawn(accept_all());
 }
 
 sys::Task<void> Server::stop() {

@@ -5,7 +5,6 @@
 #include "siblings/holder.h"
 #include "siblings/link.h"
 #include "siblings/owner.h"
-
 #include <functional>
 #include <map>
 #include <memory>

@@ -1,15 +1,15 @@
-// A simulated cloud for tests: hosts whose agents are nothing but a content store and its directory, and what their cloud
-// tells them.
+// A simulated cloud for tests: hosts whose agents are nothing but a content store and its directory, and what their
+// cloud tells them.
 #pragma once
 
 #include "base/page.h"
 #include "content/store.h"
-#include "siblings/directory.h"
 #include "sim/host.h"
 #include "sim/network.h"
 
 #include <gtest/gtest.h>
 
+#include "siblings/directory.h"
 #include <cstring>
 #include <map>
 #include <memory>
@@ -53,7 +53,7 @@ class Node final : public sim::Program {
   explicit Node(sim::Process& process, content::StoreLimits limits = {})
       : process_(process),
         store(process.runtime().page_files, "/content", limits),
-        directory(process.runtime(), store, {kCloud, process.identity().name}) {
+        directory(process.runtime(), store, {kCloud, process.identity().name}, [] {}) {
     auto& runtime = process.runtime();
     runtime.peers.trust({sim::authority(kCloud, kCloud), sim::authority("cloud-b", "cloud-b")});
     auto listener = runtime.peers.listen(process.host().ip(), kPort);
