@@ -41,6 +41,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
 
   // As its cloud is told them, for whoever watches from outside.
   [[nodiscard]] std::vector<wire::MigrationReport> migrations() const { return migrations_.reports(); }
+  [[nodiscard]] const siblings::Directory& directory() const { return directory_; }
 
  private:
   [[nodiscard]] sys::Task<void> converse();

@@ -68,7 +68,8 @@ bool apply_content_report(Sql& sql, const HostRow& host) {
 
 void add_content(Sql& sql, Core& core, const std::string& host, wire::DesiredState& desired) {
   for (const auto& tenant : refresh_grants(sql, host, core.now_ms())) {
-    const bool held = !sql.rows("SELECT host FROM content_grants WHERE tenant = $1 AND held = 1 LIMIT 1", tenant).empty();
+    const bool held =
+        !sql.rows("SELECT host FROM content_grants WHERE tenant = $1 AND held = 1 LIMIT 1", tenant).empty();
     desired.content_keys.push_back({tenant, key_of(sql, core, tenant), held});
   }
   // A cloud that was away has heard from nobody for a while: that says nothing about its hosts.

@@ -32,11 +32,13 @@ bool Publisher::idle() const { return !holder_.has_more() && walk_.empty() && ne
 TimePoint Publisher::step(TimePoint now) {
   if (ring_.empty()) return now + kLook;
   publish(now);
+  if (refresh_at_ == TimePoint{}) refresh_at_ = now + kRefreshEvery;
+  if (now >= refresh_at_ && walk_.empty()) next_walk_.everything = true;
   if (walk_.empty() && !next_walk_.empty()) {
     walk_ = std::exchange(next_walk_, {});
     walk_.places = holder_.places();
   }
-  if (!walk_.empty()) walk();
+  if (!walk_.empty()) walk(now);
   const bool more = holder_.has_more() || !walk_.empty() || !next_walk_.empty();
   if (!more || now >= flush_at_) {
     flush_all();
@@ -56,7 +58,7 @@ void Publisher::publish(TimePoint now) {
   for (const auto& each : published) tell(each, ring_.owner_of(each));
 }
 
-void Publisher::walk() {
+void Publisher::walk(TimePoint now) {
   if (walk_.places != holder_.places()) {  // it has grown: everything lies elsewhere
     walk_.places = holder_.places();
     walk_.place = 0;
@@ -66,9 +68,11 @@ void Publisher::walk() {
   for (const auto& each : there) {
     const auto& owner = ring_.owner_of(each);
     const bool moved = walk_.before && (walk_.before->empty() || walk_.before->owner_of(each) != owner);
-    if (moved || walk_.owners.contains(owner)) tell(each, owner);
+    if (moved || walk_.everything || walk_.owners.contains(owner)) tell(each, owner);
   }
-  if (walk_.place >= walk_.places) walk_ = {};
+  if (walk_.place < walk_.places) return;
+  if (walk_.everything) refresh_at_ = now + kRefreshEvery;
+  walk_ = {};
 }
 
 void Publisher::tell(const PageDigest& digest, const std::string& owner) {

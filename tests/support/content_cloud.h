@@ -51,7 +51,8 @@ inline PageDigest digest_of(const std::string& tenant, std::uint64_t number) {
 class Node final : public sim::Program {
  public:
   explicit Node(sim::Process& process, content::StoreLimits limits = {})
-      : process_(process),
+      : born(process.world().now()),
+        process_(process),
         store(process.runtime().page_files, "/content", limits),
         directory(process.runtime(), store, {kCloud, process.identity().name}, [] {}) {
     auto& runtime = process.runtime();
@@ -67,10 +68,13 @@ class Node final : public sim::Program {
     EXPECT_TRUE(kept.has_value()) << kept.error().message;
   }
 
+  const TimePoint born;
+
   struct Brought {
     std::vector<content::PageId> ids;
     std::vector<PageDigest> digests;
     std::string tenant;
+    TimePoint begun{};
     Nanos took{0};
     bool over{false};
   };
@@ -85,9 +89,9 @@ class Node final : public sim::Program {
  private:
   static sys::Task<void> run(Node& node, std::shared_ptr<Brought> outcome) {
     auto& clock = node.process_.runtime().clock;
-    const auto begun = clock.now();
+    outcome->begun = clock.now();
     outcome->ids = co_await node.directory.bring(outcome->tenant, outcome->digests);
-    outcome->took = clock.now() - begun;
+    outcome->took = clock.now() - outcome->begun;
     outcome->over = true;
   }
 
