@@ -50,8 +50,7 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
 TEST(WorldStory, TheHostsOfACloudShareTheContentOfItsTenants) {
   WorldRig rig(3, two_hosts_each());
   ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-a"})) << show(rig);
-  const auto tenant = rig.tenant();
-  const auto key_at = [&](const std::string& host) { return rig.agent(host)->directory().key_of(tenant); };
+  const auto key_at = [&](const std::string& host) { return rig.agent(host)->directory().key_of("alice"); };
   rig.world.run_for(Seconds{1});
   ASSERT_TRUE(key_at("a1").has_value());
   EXPECT_EQ(key_at("a1"), key_at("a2"));
@@ -64,7 +63,7 @@ TEST(WorldStory, TheHostsOfACloudShareTheContentOfItsTenants) {
   for (const auto* host : {"b1", "b2"}) {
     ASSERT_TRUE(key_at(host).has_value()) << host;
     EXPECT_NE(key_at(host), key_at("a1"));
-    EXPECT_TRUE(rig.agent(host)->directory().may_know(tenant));
+    EXPECT_TRUE(rig.agent(host)->directory().may_know("alice"));
     held += rig.agent(host)->directory().use().held;
     owned += rig.agent(host)->directory().use().owned;
   }
