@@ -19,6 +19,21 @@ std::vector<sys::TrustedCa> trusted_of(const wire::DesiredState& desired) {
   return trusted;
 }
 
+siblings::Surroundings surroundings_of(const wire::DesiredState& desired) {
+  siblings::Surroundings out;
+  for (const auto& each : desired.siblings) {
+    out.siblings.push_back({each.certificate_name, each.ip, each.port, each.key_sha256});
+  }
+  for (const auto& each : desired.content_keys) {
+    siblings::TenantKey key{each.tenant, {}, each.held};
+    const auto secret = from_hex(each.secret);
+    if (!secret || secret->size() != key.key.size()) continue;
+    std::copy(secret->begin(), secret->end(), key.key.begin());
+    out.tenants.push_back(std::move(key));
+  }
+  return out;
+}
+
 }  // namespace
 
 Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
@@ -44,6 +59,8 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
              sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit").value_or(sys::HttpEndpoint{})),
       content_(runtime_.page_files, config_.state_directory + "/content",
                content::StoreLimits{.disk_bytes = std::uint64_t{config_.content_gib} << 30U}),
+      directory_(runtime_, content_, {config_.cloud, config_.host + "." + config_.cloud + ".godwit"},
+                 [this] { changed(); }),
       volumes_([this](const std::string& sha256) { return open_volume(sha256); }),
       shrink_(runtime_, content_, volumes_, nullptr),
       exact_only_(runtime_, content_, volumes_, nullptr, "dedup", migrate::kExactOnly),
@@ -70,10 +87,14 @@ Result<> Agent::start() {
   auto listener = runtime_.peers.listen(config_.listen_ip, config_.migration_port);
   if (!listener) return fail(listener, "listen for migrations");
   config_.migration_port = (*listener)->port();
+  auto for_siblings = runtime_.peers.listen(config_.listen_ip, config_.directory_port);
+  if (!for_siblings) runtime_.log.warn("no part in the content directory: {}", for_siblings.error().message);
+  config_.directory_port = for_siblings ? (*for_siblings)->port() : std::uint16_t{0};
 
   instances_.restore(std::move(*records));
   desired_ = records_.load_desired();
   switch_.start();
+  directory_.start(for_siblings ? std::move(*for_siblings) : nullptr);
   migrations_.start(std::move(*listener));
   if (!desired_.cloud.empty()) apply();
   gate_.spawn(converse());
@@ -85,6 +106,7 @@ Result<> Agent::start() {
 sys::Task<void> Agent::stop() {
   co_await gate_.close();
   co_await migrations_.stop();
+  co_await directory_.stop();
   for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
   co_await switch_.stop();
   co_await instances_.stop();
@@ -160,6 +182,8 @@ wire::HostReport Agent::report() const {
   report.cpu_models = facts_.capabilities.cpu_models;
   report.migration_point = {config_.cloud, config_.host, config_.listen_ip, config_.migration_port,
                             config_.host + "." + config_.cloud + ".godwit"};
+  report.directory_port = config_.directory_port;
+  report.content_of = directory_.tenants_held();
   report.overlay_ip = switch_.overlay_ip();
   report.overlay_port = switch_.overlay_port();
   for (const auto& image : desired_.images) {
@@ -182,6 +206,7 @@ bool Agent::migrating() const {
 void Agent::apply() {
   if (desired_.cloud.empty()) return;  // nothing was ever heard
   apply_trust();
+  directory_.set(surroundings_of(desired_));
   for (const auto& order : desired_.migrations) {
     auto* instance = instances_.find(order.instance);
     migrations_.order({order, instance ? instance->record().spec : wire::InstanceSpec{},

@@ -15,6 +15,7 @@
 #include "migrate/shrink_encoding.h"
 #include "sys/runtime.h"
 
+#include "siblings/directory.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
 
   // As its cloud is told them, for whoever watches from outside.
   [[nodiscard]] std::vector<wire::MigrationReport> migrations() const { return migrations_.reports(); }
+  [[nodiscard]] const siblings::Directory& directory() const { return directory_; }
 
  private:
   [[nodiscard]] sys::Task<void> converse();
@@ -77,6 +79,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   SwitchLink switch_;
   CloudLink cloud_;
   content::Store content_;
+  siblings::Directory directory_;
   content::Library volumes_;
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with

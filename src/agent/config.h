@@ -14,6 +14,7 @@ struct AgentConfig {
   std::string cloud_url;  // "https://10.0.0.1:7443"
   std::string listen_ip;  // where other hosts reach this one: migrations
   std::uint16_t migration_port{7402};
+  std::uint16_t directory_port{7403};  // for the other hosts of the cloud
   std::string state_directory;
   std::string switch_socket;
   std::string qemu{"/usr/bin/qemu-system-x86_64"};
@@ -28,7 +29,8 @@ struct AgentConfig {
   std::uint32_t scan_mib_s{16};  // of the guests' memory, looked through for what others need not send; 0: none
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
-                      (cloud, host, cloud_url, listen_ip, migration_port, state_directory, switch_socket, qemu, dnsmasq,
-                       uid_base, namespace_prefix, vcpus, memory_mib, disk_gib, content_gib, scan_mib_s))
+                      (cloud, host, cloud_url, listen_ip, migration_port, directory_port, state_directory,
+                       switch_socket, qemu, dnsmasq, uid_base, namespace_prefix, vcpus, memory_mib, disk_gib,
+                       content_gib, scan_mib_s))
 
 }  // namespace godwit::agent

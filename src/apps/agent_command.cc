@@ -195,6 +195,8 @@ void add_join(CLI::App& agent, int& exit_code) {
       ->required();
   join->add_option("--listen", options->config.listen_ip, "Address at which other hosts reach this one")->required();
   join->add_option("--port", options->config.migration_port, "TCP port for migrations")->capture_default_str();
+  join->add_option("--directory-port", options->config.directory_port, "TCP port for the other hosts of the cloud")
+      ->capture_default_str();
   join->add_option("--switch", options->config.switch_socket, "Control socket of `godwit switch` (STATE/switch.sock)");
   join->add_option("--uid-base", options->config.uid_base, "First of 4096 uids for instances")->capture_default_str();
   join->add_option("--namespace-prefix", options->config.namespace_prefix, "For the networks' namespaces")

@@ -49,7 +49,8 @@ struct Parts {
 
 class Core {
  public:
-  Core(Parts parts, Settings own) : parts_(std::move(parts)), settings_(std::move(own)), changed_(parts_.executor) {}
+  Core(Parts parts, Settings own)
+      : parts_(std::move(parts)), settings_(std::move(own)), started_ms_(now_ms()), changed_(parts_.executor) {}
 
   [[nodiscard]] const sys::Executor& executor() const { return parts_.executor; }
   [[nodiscard]] Database& database() { return parts_.database; }
@@ -62,6 +63,8 @@ class Core {
   [[nodiscard]] const std::string& name() const { return settings_.name; }
   [[nodiscard]] std::int64_t now_ms() const { return parts_.clock.wall_now().time_since_epoch().count(); }
 
+  [[nodiscard]] std::int64_t started_ms() const { return started_ms_; }
+
   // Wakes every long poll and watch: something that they may show has been committed.
   void announce_change() { changed_.notify(); }
   [[nodiscard]] sys::Signal& changed() { return changed_; }
@@ -69,6 +72,7 @@ class Core {
  private:
   Parts parts_;
   Settings settings_;
+  std::int64_t started_ms_;
   sys::Signal changed_;
 };
 

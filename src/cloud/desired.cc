@@ -1,5 +1,6 @@
 #include "cloud/desired.h"
 
+#include "cloud/content.h"
 #include "crypto/digest.h"
 
 #include <algorithm>
@@ -131,6 +132,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   for (auto& image : select<ImageRow>(sql, "true ORDER BY name")) {
     desired.images.push_back({std::move(image.name), std::move(image.sha256), std::move(image.path)});
   }
+  add_content(sql, core, host_name, desired);
 
   const auto digest = crypto::sha256_hex(as_bytes(wire::encode(desired)));
   desired.generation = host->generation;

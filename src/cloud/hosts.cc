@@ -23,6 +23,7 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   if (report.images.size() > 1024 || report.machine_types.size() > 1024 || report.cpu_models.size() > 4096) {
     return bad("has more images, machine types or CPU models than a host can have");
   }
+  if (report.content_of.size() > kInstancesPerReport) return bad("holds content of more than 4096 tenants");
   for (const auto& each : report.instances) {
     if (!is_id("i", each.id)) return bad("instances: an id must be i- and 17 hex digits");
   }

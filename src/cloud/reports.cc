@@ -1,5 +1,6 @@
 #include "cloud/reports.h"
 
+#include "cloud/content.h"
 #include "cloud/desired.h"
 
 #include <algorithm>
@@ -219,7 +220,7 @@ bool awaits_arrival(Sql& sql, const std::string& host) {
 }
 
 bool apply_report(Sql& sql, Core& core, const HostRow& host) {
-  bool changed = false;
+  bool changed = apply_content_report(sql, host);
   for (const auto& said : host.report.migrations) changed |= apply_migration(sql, core, host, said);
   for (auto& row : select<MigrationRow>(sql, "host = $1 AND role = 'destination' AND closed_ms = 0", host.name)) {
     if (!row.owned) changed |= drop_if_unknown(sql, core, host, row);

@@ -53,6 +53,13 @@ const std::vector<std::vector<std::string>>& steps() {
           " UNION ALL SELECT instance, tenant, host, vcpus, memory_mib, disk_gib, 0 AS expires_ms FROM migrations"
           " WHERE role = 'destination' AND closed_ms = 0 AND owned = 0 AND fence <> 'aborted'",
       },
+      {
+          "CREATE TABLE content_hosts (host TEXT PRIMARY KEY, ip TEXT NOT NULL, port BIGINT NOT NULL)",
+          "CREATE TABLE content_keys (tenant TEXT PRIMARY KEY, secret TEXT NOT NULL)",
+          "CREATE TABLE content_grants (tenant TEXT NOT NULL, host TEXT NOT NULL, held BIGINT NOT NULL,"
+          " PRIMARY KEY (tenant, host))",
+          "CREATE INDEX content_grants_by_host ON content_grants (host)",
+      },
   };
   return all;
 }

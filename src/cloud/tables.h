@@ -168,6 +168,34 @@ BOOST_DESCRIBE_STRUCT(MigrationRow, (),
                        memory_mib, disk_gib, granted, options, cancel, vote, fence, owned, report, location_version,
                        generation, opened_ms, closed_ms))
 
+// Where a host's agent listens for the others of this cloud: the content directory. Port 0: nowhere.
+struct ContentHostRow {
+  static constexpr std::string_view kTable = "content_hosts";
+  static constexpr std::string_view kKey = "host";
+  std::string host;
+  std::string ip;
+  std::uint16_t port{0};
+};
+BOOST_DESCRIBE_STRUCT(ContentHostRow, (), (host, ip, port))
+
+struct ContentKeyRow {
+  static constexpr std::string_view kTable = "content_keys";
+  static constexpr std::string_view kKey = "tenant";
+  std::string tenant;
+  std::string secret;  // 32 bytes in hex
+};
+BOOST_DESCRIBE_STRUCT(ContentKeyRow, (), (tenant, secret))
+
+// This host has the tenant's key.
+struct ContentGrantRow {
+  static constexpr std::string_view kTable = "content_grants";
+  static constexpr std::string_view kKey = "tenant, host";
+  std::string tenant;
+  std::string host;
+  bool held{false};  // and said last that it holds content of the tenant
+};
+BOOST_DESCRIBE_STRUCT(ContentGrantRow, (), (tenant, host, held))
+
 // What takes room on a host and of a quota: instances, reservations of tickets, arriving instances.
 struct Claim {
   static constexpr std::string_view kTable = "claims";

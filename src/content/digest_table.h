@@ -43,6 +43,18 @@ class DigestTable {
     for (unsigned i = 0; i < kValue_bytes; ++i) entry(number).value[i] = static_cast<std::uint8_t>(value >> (8 * i));
   }
 
+  // All entries lie in so many places. A digest that begins with 32 bits of zeros is not seen.
+  [[nodiscard]] std::size_t places() const { return table_.places(); }
+  template <class F>
+  void visit(std::size_t place, F&& each) const {
+    table_.visit(place, alive(), [&](std::uint32_t head, Number number) {
+      PageDigest digest;
+      store_be32(digest, head);
+      std::memcpy(digest.data() + 4, entry(number).rest.data(), kRest_bytes);
+      each(digest, number);
+    });
+  }
+
   // There must be one.
   void forget_oldest() {
     ++first_;

@@ -76,6 +76,12 @@ void Holdings::forget_before(PageId first) {
   impl_->first = first;
 }
 
+std::size_t Holdings::places() const { return impl_->table.places(); }
+
+void Holdings::list(std::size_t place, std::vector<PageDigest>& into) const {
+  impl_->table.visit(place, [&](const PageDigest& digest, std::uint64_t) { into.push_back(digest); });
+}
+
 std::uint64_t Holdings::size() const { return impl_->table.size(); }
 std::uint64_t Holdings::bytes() const { return impl_->table.bytes(); }
 

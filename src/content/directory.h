@@ -34,7 +34,8 @@ class Ring final {
   std::vector<Point> points_;  // sorted
 };
 
-// What this host holds, of one domain: from a digest to the page in its store. At most 24 bytes an entry.
+// What this host holds: from a digest to the page in its store. Digests of different domains never meet, as each has a
+// key of its own, so one serves for all of them. At most 24 bytes an entry.
 class Holdings final {
  public:
   // At most 16 Mi - 1 entries.
@@ -50,6 +51,10 @@ class Holdings final {
   // Pages before `first` are gone: evicted from the store.
   void forget_before(PageId first);
 
+  // All entries lie in so many places, of at most 9 each; those of one, appended to `into`. Adding moves entries about.
+  [[nodiscard]] std::size_t places() const;
+  void list(std::size_t place, std::vector<PageDigest>& into) const;
+
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;  // of memory
 
@@ -61,7 +66,7 @@ class Holdings final {
 // A host of the cloud, as this agent numbers it. 0: none.
 using HostNumber = std::uint16_t;
 
-// What this agent knows as an owner, of one domain: from a digest to a host that holds it. At most 24 bytes an entry.
+// What this agent knows as an owner, of all domains: from a digest to a host that holds it. At most 24 bytes an entry.
 class OwnerTable final {
  public:
   explicit OwnerTable(std::uint64_t most_entries);

@@ -94,6 +94,22 @@ TEST(Holdings, ADigestsNewestPageIsTheOne) {
   EXPECT_EQ(held.find(digest_of(1)), 9U);
 }
 
+TEST(Holdings, AWalkOverAllPlacesSeesEachDigestThatIsHeldOnce) {
+  Holdings held(100'000);
+  std::map<PageDigest, int> expected;
+  for (PageId id = 1; id <= 10'000; ++id) held.add(digest_of(id), id);
+  held.forget_before(2001);
+  for (PageId id = 2001; id <= 10'000; ++id) expected[digest_of(id)] = 1;
+  std::map<PageDigest, int> seen;
+  for (std::size_t place = 0; place < held.places(); ++place) {
+    std::vector<PageDigest> there;
+    held.list(place, there);
+    EXPECT_LE(there.size(), 9U);
+    for (const auto& each : there) ++seen[each];
+  }
+  EXPECT_EQ(seen, expected);
+}
+
 TEST(Holdings, DigestsThatDifferInOneBitAreTwo) {
   Holdings held(1000);
   const auto digest = digest_of(1);

@@ -40,7 +40,7 @@ class IdTable {
   [[nodiscard]] Candidates find(std::uint32_t hash, Window alive) const {
     Candidates found;
     hash = never_zero(hash);
-    const auto [a, b] = places(hash);
+    const auto [a, b] = places_of(hash);
     collect(buckets_[a], hash, alive, found);
     if (b != a) collect(buckets_[b], hash, alive, found);
     return found;
@@ -49,7 +49,7 @@ class IdTable {
   // The entry of a hash that is there becomes `id`'s: later ones replace earlier ones.
   void replace(std::uint32_t hash, std::uint64_t id, Window alive) {
     hash = never_zero(hash);
-    const auto [a, b] = places(hash);
+    const auto [a, b] = places_of(hash);
     for (auto* bucket : {&buckets_[a], &buckets_[b]}) {
       for (std::size_t i = 0; i < kSlots; ++i) {
         if (bucket->hashes[i] == hash) return bucket->set(i, hash, id);
@@ -61,6 +61,16 @@ class IdTable {
   // Keeps what is there; not added where there are kMostCandidates already.
   void add(std::uint32_t hash, std::uint64_t id, Window alive) {
     if (find(hash, alive).count < kMostCandidates) place(never_zero(hash), id, alive);
+  }
+
+  // Everything that is alive lies in one of so many places; visit(place, …) calls each(hash, id) for what is there.
+  // Adding moves things about.
+  [[nodiscard]] std::size_t places() const { return buckets_.size(); }
+  template <class F>
+  void visit(std::size_t place, Window alive, F&& each) const {
+    for (std::size_t i = 0; i < kSlots; ++i) {
+      if (!buckets_[place].is_free(i, alive)) each(buckets_[place].hashes[i], buckets_[place].id(i, alive));
+    }
   }
 
   // Of memory.
@@ -106,7 +116,7 @@ class IdTable {
 
   static std::uint32_t never_zero(std::uint32_t hash) { return hash == 0 ? 1 : hash; }
 
-  [[nodiscard]] Places places(std::uint32_t hash) const {
+  [[nodiscard]] Places places_of(std::uint32_t hash) const {
     const std::uint32_t other = (hash ^ (hash >> 15U)) * 0x2c1b3c6dU;  // Wellons' "lowbias32", its first round
     return {(hash * std::uint64_t{buckets_.size()}) >> 32U,
             ((other ^ (other >> 12U)) * std::uint64_t{buckets_.size()}) >> 32U};
@@ -131,7 +141,7 @@ class IdTable {
       rebuild(alive);
       if (insert(hash, id, alive)) return;
     }
-    auto& bucket = buckets_[places(hash).a];
+    auto& bucket = buckets_[places_of(hash).a];
     bucket.set(oldest(bucket, alive), hash, id);
   }
 
@@ -141,7 +151,7 @@ class IdTable {
 
   // False where there is no room.
   [[nodiscard]] bool insert(std::uint32_t hash, std::uint64_t id, Window alive) {
-    const auto [a, b] = places(hash);
+    const auto [a, b] = places_of(hash);
     const auto free_a = free_slots(buckets_[a], alive);
     const auto free_b = free_slots(buckets_[b], alive);
     auto& bucket = buckets_[free_a >= free_b ? a : b];
@@ -156,7 +166,7 @@ class IdTable {
   bool make_room(std::size_t full, Window alive) {
     for (std::size_t i = 0; i < kSlots; ++i) {
       const auto hash = buckets_[full].hashes[i];
-      const auto [a, b] = places(hash);
+      const auto [a, b] = places_of(hash);
       auto& other = buckets_[a == full ? b : a];
       if (free_slots(other, alive) == 0) continue;
       (void)take_free(other, hash, buckets_[full].id(i, alive), alive);

@@ -126,7 +126,9 @@ PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const 
 
 std::unique_ptr<Store::Pin> Store::pin(PageId id) { return std::make_unique<LogPin>(impl_->log.pins(), id); }
 
+PageId Store::first() const { return impl_->log.first(); }
 PageId Store::next() const { return impl_->log.next(); }
+Domain Store::domain_of(PageId id) const { return impl_->log.domain_of(id); }
 
 std::uint64_t Store::limit_pages() const { return impl_->limit_pages; }
 StoreUse Store::use() const {

@@ -63,7 +63,9 @@ class Store final {
   // Pages from `id` on are not evicted while the pin lives, which the store must outlive.
   class Pin;
   [[nodiscard]] std::unique_ptr<Pin> pin(PageId id);
-  [[nodiscard]] PageId next() const;  // the id that the next page gets
+  [[nodiscard]] PageId first() const;               // the oldest page that is held; next() where none is
+  [[nodiscard]] PageId next() const;                // the id that the next page gets
+  [[nodiscard]] Domain domain_of(PageId id) const;  // kNoDomain where there is no such page
   [[nodiscard]] StoreUse use() const;
   [[nodiscard]] std::uint64_t limit_pages() const;  // how many it holds before the oldest go
 

@@ -1,7 +1,7 @@
 #include "sky/accounts.h"
 
 #include "base/id.h"
-#include "sky/gather.h"
+#include "sys/gather.h"
 
 namespace godwit::sky {
 namespace {
@@ -170,13 +170,13 @@ sys::Task<wire::CloudHosts> Accounts::hosts_of(std::string cloud) {
 sys::Task<std::vector<wire::AccountView>> Accounts::views() {
   std::vector<sys::Task<wire::AccountView>> asked;
   for (const auto& cloud : clouds()) asked.push_back(view_of(cloud));
-  co_return co_await gather(runtime_.executor, std::move(asked));
+  co_return co_await sys::gather(runtime_.executor, std::move(asked));
 }
 
 sys::Task<std::vector<wire::CloudHosts>> Accounts::hosts() {
   std::vector<sys::Task<wire::CloudHosts>> asked;
   for (const auto& cloud : clouds()) asked.push_back(hosts_of(cloud));
-  co_return co_await gather(runtime_.executor, std::move(asked));
+  co_return co_await sys::gather(runtime_.executor, std::move(asked));
 }
 
 }  // namespace godwit::sky

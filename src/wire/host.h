@@ -36,19 +36,22 @@ struct HostReport {
   std::string qemu_version;
   std::vector<std::string> machine_types;
   std::vector<std::string> cpu_models;
-  PeerPoint migration_point;  // where its agent listens for migrations
+  PeerPoint migration_point;        // where its agent listens for migrations
+  std::uint16_t directory_port{0};  // and, at the same address, for the other hosts of its cloud; 0: it does not
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
   std::vector<ImageReport> images;
   std::vector<InstanceReport> instances;
   std::vector<MigrationReport> migrations;
+  std::vector<std::string> content_of;  // tenants of whose content it holds something
   std::vector<std::string> unsettled;  // migrations, ended or not, of which the other side may have to be told or asked
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
-                       overlay_ip, overlay_port, images, instances, migrations, unsettled, seen_generation, wait_ms))
+                       directory_port, overlay_ip, overlay_port, images, instances, migrations, content_of, unsettled,
+                       seen_generation, wait_ms))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -72,6 +75,22 @@ struct CloudCa {
 };
 BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
 
+// Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
+struct ContentSibling {
+  std::string certificate_name;
+  std::string key_sha256;  // of its newest certificate
+  std::string ip;
+  std::uint16_t port{0};
+};
+BOOST_DESCRIBE_STRUCT(ContentSibling, (), (certificate_name, key_sha256, ip, port))
+
+struct ContentKey {
+  std::string tenant;
+  std::string secret;  // 32 bytes in hex: what digests of the tenant's content are made with in this cloud
+  bool held{false};    // some host says that it holds content of the tenant
+};
+BOOST_DESCRIBE_STRUCT(ContentKey, (), (tenant, secret, held))
+
 struct DesiredState {
   std::uint64_t generation{0};
   std::string cloud;
@@ -81,8 +100,12 @@ struct DesiredState {
   std::vector<Network> networks;
   std::vector<MigrationOrder> migrations;
   std::vector<DesiredImage> images;
+  std::vector<ContentSibling> siblings;
+  std::vector<ContentKey> content_keys;
 };
-BOOST_DESCRIBE_STRUCT(DesiredState, (), (generation, cloud, api_url, trusted, instances, networks, migrations, images))
+BOOST_DESCRIBE_STRUCT(DesiredState, (),
+                      (generation, cloud, api_url, trusted, instances, networks, migrations, images, siblings,
+                       content_keys))
 
 // POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
 struct JoinRequest {

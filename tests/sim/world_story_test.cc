@@ -47,6 +47,24 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
   EXPECT_EQ(rig.guests.problem(), "");
 }
 
+TEST(WorldStory, TheHostsOfACloudHaveTheKeysOfTheTenantsThatTheyServe) {
+  WorldRig rig(3, two_hosts_each());
+  ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-a"})) << show(rig);
+  const auto key_at = [&](const std::string& host) { return rig.agent(host)->directory().key_of("alice"); };
+  rig.world.run_for(Seconds{1});
+  ASSERT_TRUE(key_at("a1").has_value());
+  EXPECT_EQ(key_at("a1"), key_at("a2"));
+  EXPECT_FALSE(key_at("b1").has_value());
+  const auto before = key_at("a1");
+  ASSERT_TRUE(rig.migrate("cloud-b"));
+  ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{60})) << show(rig);
+  rig.world.run_for(Seconds{1});
+  ASSERT_TRUE(key_at("b1").has_value());
+  EXPECT_EQ(key_at("b1"), key_at("b2"));
+  EXPECT_NE(key_at("b1"), before) << "each cloud has its own";
+  EXPECT_FALSE(key_at("a1").has_value()) << "nothing of the tenant is there any more, not even a page";
+}
+
 // A source that its destination never hears from again, since neither cloud introduces the hosts any more.
 TEST(WorldStory, TheRecordOfAMigrationThatNobodyAsksForIsDroppedInTheEnd) {
   WorldRig rig(17);

@@ -10,11 +10,11 @@
 #include <exception>
 #include <vector>
 
-namespace godwit::sky {
+namespace godwit::sys {
 
 // Cancelling the gathering cancels each. A task lets no exception out but that of its cancellation, which is passed on.
 template <class T>
-sys::Task<std::vector<T>> gather(sys::Executor executor, std::vector<sys::Task<T>> tasks) {
+Task<std::vector<T>> gather(Executor executor, std::vector<Task<T>> tasks) {
   namespace asio = boost::asio;
   std::vector<T> results;
   if (tasks.empty()) co_return results;
@@ -30,4 +30,4 @@ sys::Task<std::vector<T>> gather(sys::Executor executor, std::vector<sys::Task<T
   co_return std::move(values);
 }
 
-}  // namespace godwit::sky
+}  // namespace godwit::sys

@@ -1,0 +1,213 @@
+#include "siblings/server.h"
+
+#include "base/page.h"
+#include "crypto/digest.h"
+
+#include <algorithm>
+
+namespace godwit::siblings {
+namespace {
+
+constexpr Seconds kHelloLimit{5};
+constexpr Seconds kAnswerLimit{5};                        // for a sibling to take one
+constexpr Millis kAcceptAgain{100};                       // after an error of the listener
+constexpr std::size_t kMostAnswering_bytes = 8UL << 20U;  // in memory, to all siblings together
+
+// For as long as it lives, so many bytes are counted.
+class Counted {
+ public:
+  Counted(std::size_t& sum, std::size_t bytes) : sum_(sum), bytes_(bytes) { sum_ += bytes_; }
+  ~Counted() { sum_ -= bytes_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::size_t& sum_;
+  std::size_t bytes_;
+};
+
+}  // namespace
+
+Server::Server(sys::Runtime runtime, std::string cloud, Incarnation own, Holder& holder, Owner& owner,
+               std::function<void(std::vector<PageDigest>)> on_missing)
+    : runtime_(std::move(runtime)),
+      cloud_(std::move(cloud)),
+      own_(own),
+      holder_(holder),
+      owner_(owner),
+      on_missing_(std::move(on_missing)),
+      gate_(runtime_.executor) {}
+
+Server::~Server() = default;
+
+void Server::start(std::unique_ptr<sys::PeerListener> listener) {
+  listener_ = std::move(listener);
+  if (listener_) gate_.spawn(accept_all());
+}
+
+sys::Task<void> Server::stop() {
+  if (listener_) listener_->close();
+  for (const auto& [name, connection] : connections_) connection->stream->close();
+  co_await gate_.close();
+}
+
+void Server::set_siblings(const std::vector<Sibling>& siblings) {
+  std::map<std::string, std::string> now;
+  for (const auto& each : siblings) now[each.name] = each.key_sha256;
+  for (const auto& [name, key] : siblings_) {
+    const auto still = now.find(name);
+    if (still != now.end() && still->second == key) continue;
+    owner_.depart(name);
+    if (const auto open = connections_.find(name); open != connections_.end()) open->second->stream->close();
+  }
+  siblings_ = std::move(now);
+}
+
+// ---- connections
+
+sys::Task<void> Server::accept_all() {
+  for (;;) {
+    auto stream = co_await listener_->accept();
+    if (!stream) {
+      if (stream.error().code == Errc::cancelled || stream.error().code == Errc::closed) co_return;
+      runtime_.log.warn("directory: {}", stream.error().message);
+      co_await runtime_.clock.sleep_for(kAcceptAgain);
+      continue;
+    }
+    const auto may = may_ask((*stream)->peer());
+    if (!may) {
+      runtime_.log.debug("directory: {}", may.error().message);
+      continue;
+    }
+    auto connection = std::make_shared<Connection>();
+    connection->stream = std::move(*stream);
+    runtime_.random.fill(connection->nonce);
+    gate_.spawn(serve(std::move(connection)));
+  }
+}
+
+Result<> Server::may_ask(const sys::PeerIdentity& peer) const {
+  const auto known = siblings_.find(peer.name);
+  if (peer.cloud != cloud_ || known == siblings_.end() || known->second != peer.key_sha256) {
+    return fail(Errc::denied, "{} of cloud {}: is no host of this cloud that is known here", peer.name, peer.cloud);
+  }
+  return {};
+}
+
+// One connection a sibling: a newer one takes the place of the one before.
+sys::Task<void> Server::serve(std::shared_ptr<Connection> connection) {
+  const auto name = connection->stream->peer().name;
+  auto& place = connections_[name];
+  if (place) place->stream->close();
+  place = connection;
+  const auto ended = co_await converse(connection);
+  if (ended.error().code != Errc::closed && ended.error().code != Errc::cancelled) {
+    runtime_.log.debug("directory: {}: {}", name, ended.error().message);
+  }
+  const auto known = connections_.find(name);
+  if (known != connections_.end() && known->second == connection) connections_.erase(known);
+}
+
+// Until it fails, which it does in the end.
+sys::Task<Result<>> Server::converse(std::shared_ptr<Connection> connection) {
+  auto& stream = *connection->stream;
+  auto reading = read_frame(stream, kGreetingLimit_bytes);
+  const auto first = co_await sys::within(runtime_.clock, kHelloLimit, "hello", std::move(reading));
+  if (!first) co_return pass(first);
+  const auto hello = parse_hello(*first);
+  if (!hello) co_return pass(hello);
+  owner_.meet(stream.peer().name, hello->incarnation);
+  Welcome welcome{own_, connection->nonce};
+  auto answered = pack(welcome);
+  for (;;) {
+    if (!answered.empty()) {
+      const Counted counted(answering_bytes_, answered.size());
+      auto writing = stream.write(answered);
+      const auto written = co_await sys::within(runtime_.clock, kAnswerLimit, "an answer", std::move(writing));
+      if (!written) co_return written;
+    }
+    const auto frame = co_await read_frame(stream, kAskingLimit_bytes);
+    if (!frame) co_return pass(frame);
+    auto next = answer(*connection, *frame);
+    if (!next) co_return pass(next);
+    answered = std::move(*next);
+  }
+}
+
+// ---- answers
+
+Result<ByteVector> Server::answer(const Connection& connection, ByteView frame) {
+  const auto& name = connection.stream->peer().name;
+  const auto type = type_of(frame);
+  if (type == Type::tell) {
+    const auto news = parse_tell(frame);
+    if (!news) return pass(news);
+    owner_.tell(name, news->digests);
+    return ByteVector{};
+  }
+  if (type == Type::withdraw) {
+    const auto news = parse_withdraw(frame);
+    if (!news) return pass(news);
+    owner_.withdraw(name, news->digests);
+    return ByteVector{};
+  }
+  if (type == Type::lookup) {
+    const auto question = parse_lookup(frame);
+    if (!question) return pass(question);
+    return look_up(*question);
+  }
+  if (type == Type::fetch) {
+    const auto question = parse_fetch(frame);
+    if (!question) return pass(question);
+    return serve_pages(connection, *question);
+  }
+  return fail(Errc::protocol, "directory: a frame that is not for the one who was dialled");
+}
+
+ByteVector Server::look_up(const Lookup& question) const {
+  Found found;
+  found.request = question.request;
+  std::map<std::string, std::uint8_t> places;
+  for (const auto& digest : question.digests) {
+    const auto& holder = owner_.holder_of(digest);
+    std::uint8_t place = 0;
+    if (const auto known = places.find(holder); known != places.end()) {
+      place = known->second;
+    } else if (!holder.empty() && found.holders.size() < UINT8_MAX) {
+      found.holders.push_back(holder);
+      place = static_cast<std::uint8_t>(found.holders.size());
+      places[holder] = place;
+    }
+    found.of.push_back(place);
+  }
+  return pack(found);
+}
+
+// Nothing waits in here, so no page is evicted between finding and reading it.
+ByteVector Server::serve_pages(const Connection& connection, const Fetch& question) {
+  Pages pages;
+  pages.request = question.request;
+  const auto expected = holder_.prove(question.tenant, connection.nonce, connection.stream->peer().name);
+  if (!expected || !crypto::equal_secrets(*expected, question.proof)) {
+    pages.outcome = Outcome::denied;
+    return pack(pages);
+  }
+  if (answering_bytes_ + kAnswerLimit_bytes > kMostAnswering_bytes) {
+    pages.outcome = Outcome::busy;
+    return pack(pages);
+  }
+  std::vector<PageDigest> missing;
+  for (const auto& digest : question.digests) {
+    const auto id = holder_.find(question.tenant, digest);
+    const auto before = pages.content.size();
+    pages.content.resize(before + kPage_bytes);
+    const bool held = id != 0 && holder_.read(question.tenant, id, ByteSpan(pages.content).subspan(before)).has_value();
+    if (!held) pages.content.resize(before);
+    if (id == 0) missing.push_back(digest);
+    pages.held.push_back(held);
+  }
+  if (!missing.empty()) on_missing_(std::move(missing));
+  return pack(pages);
+}
+
+}  // namespace godwit::siblings
