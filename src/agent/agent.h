@@ -78,6 +78,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   CloudLink cloud_;
   content::Store content_;
   content::Library volumes_;
+  std::shared_ptr<migrate::HostMemory> memory_{std::make_shared<migrate::HostMemory>()};  // with both encodings
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;

@@ -157,6 +157,25 @@ TEST_F(Shrink, BothHostsLeaveForEachOtherAtOnce) {
   expect_all_came();
 }
 
+TEST_F(Shrink, AConnectionThatFindsNoMemoryFailsAtBothEndsAndTheOthersGoOn) {
+  auto memory = std::make_shared<HostMemory>(MemoryLimits{.connections_bytes = 10 * kMiB});
+  ShrinkEncoding little(runtime_, there_.store, there_.library, nullptr, "shrink", std::nullopt, memory);
+  EXPECT_FALSE(little.has_room());
+  EXPECT_TRUE(there_.encoding.has_room());
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = little.arrive(there_.spec);
+  std::vector<Crossing> crossings;
+  for (std::uint64_t i = 0; i < 3; ++i) crossings.push_back({Channel::disk, disk_stream(i, 60), noise(i, 20'000), i});
+  begin(*leaving_, *arriving_, crossings);
+  const auto ended = [&] { return std::ranges::all_of(came_, &testing::Crossed::ended); };
+  EXPECT_TRUE(world_.run_until(ended, Seconds{60}));
+  EXPECT_EQ(std::ranges::count_if(came_, [](const auto& each) { return each.arrived && each.left; }), 2);
+  EXPECT_EQ(came_.back().arrived.error().code, Errc::exhausted) << came_.back().arrived.error().message;
+  EXPECT_FALSE(came_.back().left);
+  EXPECT_EQ(memory->connections.free_bytes(), memory->limits.connections_bytes);
+  arriving_.reset();
+}
+
 // ---- peers that say nonsense
 
 sys::Task<void> carry_alone(Transfer& transfer, std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,

@@ -1,6 +1,6 @@
 // Migrations one after the other and side by side between two hosts that lose pages, images, memory and connections, as
-// chance has it. Each ends with QEMU's bytes at the other side, or with a failure that both sides see, and there what came
-// is the begin of what was sent.
+// chance has it. Each ends with QEMU's bytes at the other side, or with a failure that both sides see, and there what
+// came is the begin of what was sent.
 #include "migrate/shrink_encoding.h"
 #include "sim/host.h"
 #include "sim/page_files.h"
@@ -55,8 +55,7 @@ class SomeSiblings final : public content::Siblings {
   }
   std::optional<std::array<std::byte, 32>> key_of(const std::string&) const override { return secret_; }
   bool may_know(const std::string&) const override { return true; }
-  sys::Task<std::vector<content::PageId>> bring(std::string tenant,
-                                                std::vector<content::PageDigest> digests) override {
+  sys::Task<std::vector<content::PageId>> bring(std::string tenant, std::vector<content::PageDigest> digests) override {
     const auto until = clock_.now() + Millis(static_cast<std::int64_t>(random_() % 200));
     co_await clock_.sleep_until(until);
     std::vector<content::PageId> found(digests.size());
@@ -92,8 +91,13 @@ enum class Fate : std::uint8_t {
   siblings,
   bit_flips,  // the channel alters what it carries
   cuts,
+  little_memory,
   count,
 };
+
+// Five connections find room, and hardly more.
+constexpr MemoryLimits kLittle{
+    .connections_bytes = 25 * kMiB, .places_bytes = 10'000, .rapports_bytes = 3'000, .images_bytes = 1'000};
 
 // A host's agent, as far as content goes.
 struct HostContent {
@@ -102,6 +106,7 @@ struct HostContent {
     std::uint64_t image_odd{0};
     bool image_broken{false};
     bool image{true};
+    MemoryLimits memory{};
   };
   HostContent(sys::Runtime& runtime, std::uint64_t base, const std::string& peer, Has has)
       : store(files, "/store", {.disk_bytes = has.disk_pages * kPage_bytes, .index_bytes = 16ULL << 20U}),
@@ -110,14 +115,16 @@ struct HostContent {
           return std::make_unique<ImageBlocks>(base, has.image_odd, has.image_broken);
         }),
         siblings(runtime.clock, store, base, base),
-        encoding(runtime, store, library),
-        asking(runtime, store, library, &siblings) {
+        memory(std::make_shared<HostMemory>(has.memory)),
+        encoding(runtime, store, library, nullptr, "shrink", std::nullopt, memory),
+        asking(runtime, store, library, &siblings, "shrink", std::nullopt, memory) {
     spec = {.tenant = "alice", .image_sha256 = "image", .peer = peer, .flushes_cross = true};
   }
   sim::PageFiles files;
   content::Store store;
   content::Library library;
   SomeSiblings siblings;
+  std::shared_ptr<HostMemory> memory;
   ShrinkEncoding encoding;
   ShrinkEncoding asking;  // with siblings
   TransferSpec spec;
@@ -128,7 +135,10 @@ class Idle final : public sim::Program {};
 class World {
  public:
   World(std::uint64_t seed, Fate fate) : random_(seed), base_(seed * 10'000), fate_(fate), world_(seed) {
-    here_ = make_host("there", {.disk_pages = fate == Fate::small_store_here ? 256U : 100'000U});
+    HostContent::Has has;
+    if (fate == Fate::small_store_here) has.disk_pages = 256;
+    if (fate == Fate::little_memory) has.memory = kLittle;
+    here_ = make_host("there", has);
     there_ = make_there();
   }
 
@@ -157,6 +167,7 @@ class World {
     if (fate_ == Fate::other_image_there || fate_ == Fate::broken_image_there) has.image_odd = 2 + random_() % 30;
     has.image_broken = fate_ == Fate::broken_image_there;
     has.image = fate_ != Fate::no_image_there;
+    if (fate_ == Fate::little_memory) has.memory = kLittle;
     return make_host("here", has);
   }
 
@@ -178,11 +189,14 @@ class World {
     came_.clear();
     sent_.clear();
     migrations_.clear();
+    for (const auto* each : {here_.get(), there_.get()}) {
+      EXPECT_EQ(each->memory->connections.free_bytes(), each->memory->limits.connections_bytes);
+    }
     there_->files.fail_reads(false);
   }
 
   void add_migration(HostContent& from, HostContent& to) {
-    const bool asks = fate_ == Fate::siblings;
+    const bool asks = fate_ == Fate::siblings || (fate_ == Fate::little_memory && random_() % 2 == 0);
     Migration migration{from.encoding.leave(from.spec), (asks ? to.asking : to.encoding).arrive(to.spec)};
     for (auto connections = 1 + random_() % 5; connections > 0; --connections) {
       const bool disk = random_() % 5 != 0;
@@ -213,12 +227,12 @@ class World {
   void check(const Crossing& sent, const testing::Crossed& came) {
     const bool may_fail = fate_ == Fate::bit_flips || fate_ == Fate::cuts;
     const bool whole = came.left && came.arrived && came.all_in_order;
-    EXPECT_TRUE(std::equal(came.forth.begin(), came.forth.end(), sent.forth.begin(),
-                           sent.forth.begin() + static_cast<std::ptrdiff_t>(
-                                                    std::min(came.forth.size(), sent.forth.size()))));
-    EXPECT_TRUE(std::equal(came.back.begin(), came.back.end(), sent.back.begin(),
-                           sent.back.begin() + static_cast<std::ptrdiff_t>(
-                                                   std::min(came.back.size(), sent.back.size()))));
+    EXPECT_TRUE(
+        std::equal(came.forth.begin(), came.forth.end(), sent.forth.begin(),
+                   sent.forth.begin() + static_cast<std::ptrdiff_t>(std::min(came.forth.size(), sent.forth.size()))));
+    EXPECT_TRUE(
+        std::equal(came.back.begin(), came.back.end(), sent.back.begin(),
+                   sent.back.begin() + static_cast<std::ptrdiff_t>(std::min(came.back.size(), sent.back.size()))));
     if (whole) {
       EXPECT_EQ(came.forth.size(), sent.forth.size());
       EXPECT_EQ(came.back.size(), sent.back.size());
@@ -268,10 +282,21 @@ TEST_P(ShrinkFaults, BytesComeAsTheyWereOrBothEndsFail) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<int>& info) {
-  constexpr std::array<std::string_view, static_cast<std::size_t>(Fate::count)> kNames{
-      "None",         "SmallStoreThere",      "SmallStoreHere",       "FullDisks",       "OtherImageThere",
-      "BrokenImage",  "NoImageThere",         "UnreadableStoreThere", "RestartedThere",  "RestartedHere",
-      "Stranger",     "Siblings",             "BitFlips",             "Cuts"};
+  constexpr std::array<std::string_view, static_cast<std::size_t>(Fate::count)> kNames{"None",
+                                                                                       "SmallStoreThere",
+                                                                                       "SmallStoreHere",
+                                                                                       "FullDisks",
+                                                                                       "OtherImageThere",
+                                                                                       "BrokenImage",
+                                                                                       "NoImageThere",
+                                                                                       "UnreadableStoreThere",
+                                                                                       "RestartedThere",
+                                                                                       "RestartedHere",
+                                                                                       "Stranger",
+                                                                                       "Siblings",
+                                                                                       "BitFlips",
+                                                                                       "Cuts",
+                                                                                       "LittleMemory"};
   return std::string(kNames.at(static_cast<std::size_t>(info.param)));
 }
 

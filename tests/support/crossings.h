@@ -9,7 +9,8 @@
 
 namespace godwit::testing {
 
-// As QEMU's mirror writes a disk: pages that are new, equal to others, changed a little, or zeros; numbered from `base`.
+// As QEMU's mirror writes a disk: pages that are new, equal to others, changed a little, or zeros; numbered from
+// `base`.
 inline ByteVector disk_stream(std::uint64_t seed, std::uint64_t requests, std::uint64_t base = 0) {
   std::mt19937_64 random(seed);
   ByteVector out;

@@ -1,5 +1,5 @@
-// Streams in memory, joined two by two: what is written to one is read from the other, in pieces that chance cuts; late,
-// altered or not at all where a test asks for trouble.
+// Streams in memory, joined two by two: what is written to one is read from the other, in pieces that chance cuts;
+// late, altered or not at all where a test asks for trouble.
 #pragma once
 
 #include "sys/runtime.h"
@@ -16,7 +16,7 @@ inline constexpr std::size_t kPipeWindow_bytes = 128UL * 1024;
 
 // Of one direction.
 struct Trouble {
-  sys::Clock* late{nullptr};  // some reads wait on it, up to 30 ms
+  sys::Clock* late{nullptr};              // some reads wait on it, up to 30 ms
   std::optional<std::uint64_t> flips_at;  // one bit, at this place
   std::optional<std::uint64_t> cuts_at;   // both directions
 };
