@@ -57,7 +57,8 @@ void hear_source(ByteView said, std::size_t piece) {
   boost::asio::io_context context{1};
   fuzz::ByteStream wan(said, piece);
   fuzz::ByteStream local(as_bytes("what QEMU answers"), piece);
-  ShrinkDestination destination(context.get_executor(), arrivals, Channel::memory);
+  ShrinkDestination destination(context.get_executor(), arrivals, Channel::memory,
+                                DestinationRoom::take(*arrivals.memory).value());
   run_both(context, destination.forth(wan, local), destination.back(local, wan), local, wan);
 }
 
@@ -69,7 +70,8 @@ void hear_destination(ByteView said, std::size_t piece) {
   std::uint64_t wan_bytes = 0;
   fuzz::ByteStream wan(said, piece);
   fuzz::ByteStream local(as_bytes("what QEMU says"), piece);
-  ShrinkSource source(context.get_executor(), clock, departure, 1, Channel::memory, wan_bytes);
+  ShrinkSource source(context.get_executor(), clock, departure, 1, Channel::memory,
+                      SourceRoom::take(*departure.memory).value(), wan_bytes);
   run_both(context, source.forth(local, wan), source.back(wan, local), local, wan);
 }
 

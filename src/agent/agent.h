@@ -81,6 +81,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   content::Store content_;
   siblings::Directory directory_;
   content::Library volumes_;
+  std::shared_ptr<migrate::HostMemory> memory_{std::make_shared<migrate::HostMemory>()};  // with both encodings
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;

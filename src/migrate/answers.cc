@@ -29,6 +29,7 @@ sys::Task<Result<ByteVector>> Answers::answer(ByteVector asked) {
     arrivals_.rapport->mine.add({connection_, numbers_++}, id, 1);
     held[at / 8] |= std::byte{1} << (at % 8);
   }
+  arrivals_.rapport->settle(arrivals_.store, arrivals_.memory);
   co_return held;
 }
 

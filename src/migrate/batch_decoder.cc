@@ -1,7 +1,5 @@
 #include "migrate/batch_decoder.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 
 namespace godwit::migrate {
@@ -26,9 +24,7 @@ struct BatchDecoder::Parts {
 };
 
 BatchDecoder::BatchDecoder(Arrivals& arrivals, std::uint32_t connection)
-    : arrivals_(arrivals), connection_(connection), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
-
-BatchDecoder::~BatchDecoder() = default;
+    : arrivals_(arrivals), connection_(connection) {}
 
 Result<ByteView> BatchDecoder::decode(ByteView frame) {
   const auto batch = parse_batch(frame);
@@ -50,29 +46,32 @@ Result<ByteView> BatchDecoder::decode(ByteView frame) {
   }
   numbers_ += parts.numbered;
   ++batches_;
+  arrivals_.rapport->settle(arrivals_.store, arrivals_.memory);
   return ByteView(bytes_);
 }
 
 Result<> BatchDecoder::expand(const Batch& batch, Parts& parts) {
   ByteView body = batch.body;
   if (batch.compressed) {
-    prefix_.resize(batch.prefix.size() * kPage_bytes);
+    auto& scratch = arrivals_.memory->scratch;
+    auto* const context = scratch.expander.get();
+    if (context == nullptr) return fail(Errc::exhausted, "zstd: no memory");
+    scratch.prefix.resize(batch.prefix.size() * kPage_bytes);
     for (std::size_t i = 0; i < batch.prefix.size(); ++i) {
-      const auto fetched = fetch(batch.prefix[i], std::span(prefix_).subspan(i * kPage_bytes, kPage_bytes));
+      const auto fetched = fetch(batch.prefix[i], std::span(scratch.prefix).subspan(i * kPage_bytes, kPage_bytes));
       if (!fetched) return fetched;
     }
-    if (!context_) return fail(Errc::exhausted, "zstd: no memory");
-    ZSTD_DCtx_reset(context_.get(), ZSTD_reset_session_and_parameters);
-    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLog);
-    ZSTD_DCtx_refPrefix(context_.get(), prefix_.data(), prefix_.size());
-    body_.resize(batch.body_size);
+    ZSTD_DCtx_reset(context, ZSTD_reset_session_and_parameters);
+    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, kWindowLog);
+    ZSTD_DCtx_refPrefix(context, scratch.prefix.data(), scratch.prefix.size());
+    scratch.body.resize(batch.body_size);
     const auto size =
-        ZSTD_decompressDCtx(context_.get(), body_.data(), body_.size(), batch.body.data(), batch.body.size());
+        ZSTD_decompressDCtx(context, scratch.body.data(), scratch.body.size(), batch.body.data(), batch.body.size());
     // A prefix that has become another reads like this, too.
-    if (ZSTD_isError(size) != 0 || size != body_.size()) {
+    if (ZSTD_isError(size) != 0 || size != scratch.body.size()) {
       return fail(Errc::not_authentic, "batch {} does not expand", batch.number);
     }
-    body = body_;
+    body = scratch.body;
   }
   parts.shape = body.first(batch.shape_size);
   auto origins = parse_origins(body.subspan(batch.shape_size, batch.origins_size), kBatchBytes / kPage_bytes);
@@ -85,7 +84,7 @@ Result<> BatchDecoder::expand(const Batch& batch, Parts& parts) {
 }
 
 Result<> BatchDecoder::gather(Parts& parts) {
-  fetched_.resize(parts.origins.size() * kPage_bytes);  // views into it stay
+  arrivals_.memory->scratch.fetched.resize(parts.origins.size() * kPage_bytes);  // views into it stay
   std::vector<ByteView> pages;
   pages.reserve(parts.origins.size());
   for (const auto& origin : parts.origins) {
@@ -111,7 +110,7 @@ Result<ByteView> BatchDecoder::page_of(const PageOrigin& origin, Parts& parts) {
     ++parts.numbered;
     return page;
   }
-  const auto into = std::span(fetched_).subspan(parts.fetched++ * kPage_bytes, kPage_bytes);
+  const auto into = std::span(arrivals_.memory->scratch.fetched).subspan(parts.fetched++ * kPage_bytes, kPage_bytes);
   const auto fetched = fetch(origin, into);
   if (!fetched) return pass(fetched);
   return ByteView(into);

@@ -5,12 +5,11 @@
 #include "content/library.h"
 #include "content/siblings.h"
 #include "migrate/batch.h"
+#include "migrate/host_memory.h"
 #include "migrate/rapport.h"
 
 #include <memory>
 #include <string>
-
-struct ZSTD_DCtx_s;
 
 namespace godwit::migrate {
 
@@ -23,12 +22,13 @@ struct Arrivals {
   std::string tenant{};
   content::PageId leased_from{0};        // pages from here on stay while the migration goes on
   content::Siblings* siblings{nullptr};  // what else this cloud holds; nullptr: nothing
+  // Shared by all migrations of a host.
+  std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
 };
 
 class BatchDecoder final {
  public:
   BatchDecoder(Arrivals& arrivals, std::uint32_t connection);
-  ~BatchDecoder();
 
   // The bytes of the next batch; valid until the next call. Errors: not_found (it refers to what is not here) and
   // not_authentic (it came to other bytes than were meant): the same batch may be given again, said otherwise. All
@@ -47,11 +47,7 @@ class BatchDecoder final {
   std::uint32_t connection_;
   std::uint64_t batches_{0};
   std::uint64_t numbers_{0};  // of the batches that were rebuilt
-  ByteVector prefix_;
-  ByteVector body_;
-  ByteVector fetched_;
   ByteVector bytes_;
-  std::unique_ptr<ZSTD_DCtx_s, std::size_t (*)(ZSTD_DCtx_s*)> context_;
 };
 
 }  // namespace godwit::migrate

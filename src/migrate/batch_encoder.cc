@@ -1,7 +1,5 @@
 #include "migrate/batch_encoder.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <unordered_set>
 
@@ -17,10 +15,18 @@ bool is_zero(ByteView page) {
 
 }  // namespace
 
-void Places::set(std::uint64_t place, content::PageId id) {
-  auto& region = regions_[place >> kRegionBits];
-  if (!region) region = std::make_unique<Region>();
-  (*region)[place & ((1U << kRegionBits) - 1)] = id;
+void Places::set(std::uint64_t place, content::PageId id, const std::shared_ptr<HostMemory>& memory) {
+  constexpr std::size_t kEntry_bytes = 64;
+  auto found = regions_.find(place >> kRegionBits);
+  if (found == regions_.end()) {
+    if (!share_) {
+      memory_ = memory;
+      share_ = memory->places.admit(0);
+    }
+    if (!share_->hold(share_->bytes() + sizeof(Region) + kEntry_bytes)) return;
+    found = regions_.emplace(place >> kRegionBits, std::make_unique<Region>()).first;
+  }
+  (*found->second)[place & ((1U << kRegionBits) - 1)] = id;
 }
 
 content::PageId Places::get(std::uint64_t place) const {
@@ -43,9 +49,7 @@ struct BatchEncoder::Draft {
 };
 
 BatchEncoder::BatchEncoder(Departure& departure, std::uint32_t connection)
-    : departure_(departure), connection_(connection), context_(ZSTD_createCCtx(), &ZSTD_freeCCtx) {}
-
-BatchEncoder::~BatchEncoder() = default;
+    : departure_(departure), connection_(connection) {}
 
 Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<const wire::Stretch> stretches,
                                                    Effort effort) {
@@ -59,22 +63,27 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
     const auto& each = stretches[count];
     if (at + each.size_bytes > kBatchBytes || count == kBatchStretches) break;
     if (is_whole_page(each)) {
-      draft.origins.push_back(origin_of(bytes.subspan(at, kPage_bytes), each.place, effort, draft));
+      const auto page = bytes.subspan(at, kPage_bytes);
+      draft.origins.push_back(origin_of(page, each.place, effort, draft));
+      if (draft.origins.back().origin != Origin::zero) append(kept.pages, page);
     } else {
       draft.savings.other += each.size_bytes;
     }
     at += each.size_bytes;
   }
   // One stretch alone may be longer than a batch: it is cut.
+  ShapeWriter shape;
   if (count == 0) {
-    kept.stretches.push_back(stretches.front());
-    kept.stretches.front().size_bytes = static_cast<std::uint32_t>(kBatchBytes);
     at = kBatchBytes;
+    const std::array part{wire::Stretch{wire::StretchKind::other, static_cast<std::uint32_t>(at), 0}};
+    shape.add(part, bytes.first(at));
     draft.savings.other += at;
   } else {
-    kept.stretches.assign(stretches.begin(), stretches.begin() + static_cast<std::ptrdiff_t>(count));
+    shape.add(stretches.first(count), bytes.first(at));
   }
-  kept.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+  kept.check = check_of(bytes.first(at));
+  kept.shape = shape.shape();
+  kept.others = shape.others();
   kept.origins = draft.origins;
   numbers_ = draft.first_number +
              static_cast<std::uint64_t>(std::ranges::count(draft.origins, Origin::literal, &PageOrigin::origin));
@@ -92,9 +101,18 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
   savings.similar += draft.savings.similar;
   savings.literal += draft.savings.literal;
   savings.other += draft.savings.other;
-  kept_bytes_ += kept.bytes.size();
-  kept_.push_back(std::move(kept));
+  keep(std::move(kept), encoded.frame.size());
+  departure_.rapport->settle(departure_.store, departure_.memory);
   return encoded;
+}
+
+void BatchEncoder::keep(Kept kept, std::size_t frame_bytes) {
+  for (auto* each : {&kept.shape, &kept.others, &kept.pages}) each->shrink_to_fit();
+  const auto size = sizeof kept + kept.shape.size() + kept.others.size() + kept.pages.size() +
+                    kept.origins.capacity() * sizeof(PageOrigin);
+  kept.size = std::max(size, frame_bytes);
+  kept_bytes_ += kept.size;
+  kept_.push_back(std::move(kept));
 }
 
 // ---- pages
@@ -126,7 +144,7 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
   const auto domain = departure.rapport->domain;
   const auto equal = departure.store.find(domain, page, fingerprint);
   if (const auto origin = equal != 0 ? held(equal) : std::nullopt) {
-    departure.places.set(place, equal);
+    departure.places.set(place, equal, departure.memory);
     draft.savings.sibling += kPage_bytes;
     return *origin;
   }
@@ -136,7 +154,7 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
   if (!stored) return take_literal(Origin::raw);
   departure.rapport->mine.add({connection_, numbers_}, *stored, 1);
   ++numbers_;
-  departure.places.set(place, *stored);
+  departure.places.set(place, *stored, departure.memory);
   return take_literal(Origin::literal);
 }
 
@@ -188,13 +206,14 @@ bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draf
 // ---- the frame
 
 Result<ByteVector> BatchEncoder::press(Draft& draft, ByteView body, int level) {
-  if (!context_) return fail(Errc::exhausted, "zstd: no memory");
-  auto* context = context_.get();
+  auto* context = departure_.memory->scratch.compressor.get();
+  if (context == nullptr) return fail(Errc::exhausted, "zstd: no memory");
   ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLog);
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
   ZSTD_CCtx_refPrefix(context, draft.prefix_bytes.data(), draft.prefix_bytes.size());
+  // What is no smaller than the body is not used.
   ByteVector out(ZSTD_compressBound(body.size()));
   const auto size = ZSTD_compress2(context, out.data(), out.size(), body.data(), body.size());
   if (ZSTD_isError(size) != 0) return fail(Errc::exhausted, "zstd: {}", ZSTD_getErrorName(size));
@@ -203,21 +222,19 @@ Result<ByteVector> BatchEncoder::press(Draft& draft, ByteView body, int level) {
 }
 
 Result<ByteVector> BatchEncoder::finish(const Kept& kept, Draft& draft, int level) {
-  ShapeWriter shape;
-  shape.add(kept.stretches, kept.bytes);
   const auto origins = pack_origins(draft.origins);
   ByteVector body;
-  body.reserve(shape.shape().size() + origins.size() + shape.others().size() + draft.literals.size());
-  append(body, shape.shape());
+  body.reserve(kept.shape.size() + origins.size() + kept.others.size() + draft.literals.size());
+  append(body, kept.shape);
   append(body, origins);
-  append(body, shape.others());
+  append(body, kept.others);
   append(body, draft.literals);
   Batch batch;
   batch.number = kept.number;
-  batch.check = check_of(kept.bytes);
-  batch.shape_size = static_cast<std::uint32_t>(shape.shape().size());
+  batch.check = kept.check;
+  batch.shape_size = static_cast<std::uint32_t>(kept.shape.size());
   batch.origins_size = static_cast<std::uint32_t>(origins.size());
-  batch.others_size = static_cast<std::uint32_t>(shape.others().size());
+  batch.others_size = static_cast<std::uint32_t>(kept.others.size());
   batch.body_size = static_cast<std::uint32_t>(body.size());
   batch.body = body;
   ByteVector pressed;
@@ -240,7 +257,7 @@ void BatchEncoder::acknowledged(std::uint64_t batch) {
   while (!kept_.empty() && kept_.front().number <= batch) {
     auto& known = departure_.rapport->acknowledged[connection_];
     known = std::max(known, kept_.front().numbers_after);
-    kept_bytes_ -= kept_.front().bytes.size();
+    kept_bytes_ -= kept_.front().size;
     kept_.pop_front();
   }
 }
@@ -249,16 +266,10 @@ Result<ByteVector> BatchEncoder::again(std::uint64_t batch) {
   const auto found = std::ranges::find(kept_, batch, &Kept::number);
   if (found == kept_.end()) return fail(Errc::protocol, "batch {} is asked for again, and is not kept", batch);
   Draft draft;
-  std::size_t at = 0;
-  std::size_t page = 0;
-  for (const auto& each : found->stretches) {
-    if (is_whole_page(each)) {
-      auto origin = found->origins[page++];
-      if (origin.origin != Origin::zero && origin.origin != Origin::literal) origin = {Origin::raw, 0, 0};
-      if (origin.origin != Origin::zero) append(draft.literals, ByteView(found->bytes).subspan(at, kPage_bytes));
-      draft.origins.push_back(origin);
-    }
-    at += each.size_bytes;
+  draft.literals = found->pages;
+  for (const auto& each : found->origins) {
+    const bool as_it_was = each.origin == Origin::zero || each.origin == Origin::literal;
+    draft.origins.push_back(as_it_was ? each : PageOrigin{Origin::raw, 0, 0});
   }
   return finish(*found, draft, 1);
 }

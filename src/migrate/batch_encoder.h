@@ -4,13 +4,12 @@
 
 #include "content/library.h"
 #include "migrate/batch.h"
+#include "migrate/host_memory.h"
 #include "migrate/rapport.h"
 #include "wire/migration.h"
 
 #include <deque>
 #include <unordered_map>
-
-struct ZSTD_CCtx_s;
 
 namespace godwit::migrate {
 
@@ -21,16 +20,19 @@ struct Effort {
   int level{3};        // zstd's, 0: not compressed
 };
 
-// Where the last version of each page of one migration is held at both ends.
+// Where the last version of each page of one migration is held at both ends: 8 bytes a page, and of a guest that is
+// larger than the host has memory for, not of each page.
 class Places {
  public:
-  void set(std::uint64_t place, content::PageId id);
+  void set(std::uint64_t place, content::PageId id, const std::shared_ptr<HostMemory>& memory);
   [[nodiscard]] content::PageId get(std::uint64_t place) const;  // 0: none
 
  private:
   static constexpr unsigned kRegionBits = 9;
   using Region = std::array<content::PageId, 1U << kRegionBits>;
   std::unordered_map<std::uint64_t, std::unique_ptr<Region>> regions_;
+  std::shared_ptr<HostMemory> memory_;  // of which this is a share
+  std::optional<Budget::Share> share_;
 };
 
 // What one migration's connections have in common.
@@ -41,12 +43,13 @@ struct Departure {
   Places places;
   wire::Savings savings;
   std::optional<Effort> effort{};  // always this one; nothing: as CPU and link allow
+  // Shared by all migrations of a host.
+  std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
 };
 
 class BatchEncoder final {
  public:
   BatchEncoder(Departure& departure, std::uint32_t connection);
-  ~BatchEncoder();
 
   struct Encoded {
     ByteVector frame;
@@ -60,7 +63,7 @@ class BatchEncoder final {
   void acknowledged(std::uint64_t batch);
   // The batch once more, referring to nothing. Errors: protocol where it was acknowledged, or never sent.
   [[nodiscard]] Result<ByteVector> again(std::uint64_t batch);
-  // Of the stream, in batches that were not acknowledged: kept for again().
+  // Of memory, for batches that were not acknowledged: kept for again(). Not less than stands on the wire of them.
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   // The destination has this page, and a batch may refer to it.
   [[nodiscard]] bool is_held(ByteView page, std::uint64_t fingerprint) const;
@@ -70,10 +73,13 @@ class BatchEncoder final {
  private:
   struct Kept {
     std::uint64_t number{0};
-    ByteVector bytes;
-    std::vector<wire::Stretch> stretches;
+    Check check{};
+    ByteVector shape;
+    ByteVector others;
+    ByteVector pages;  // all but zeros
     std::vector<PageOrigin> origins;
     std::uint64_t numbers_after{0};
+    std::size_t size{0};
   };
   struct Draft;
 
@@ -83,6 +89,7 @@ class BatchEncoder final {
   [[nodiscard]] bool choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
   [[nodiscard]] Result<ByteVector> press(Draft& draft, ByteView body, int level);
   [[nodiscard]] Result<ByteVector> finish(const Kept& kept, Draft& draft, int level);
+  void keep(Kept kept, std::size_t frame_bytes);
 
   Departure& departure_;
   std::uint32_t connection_;
@@ -92,7 +99,6 @@ class BatchEncoder final {
   bool others_{false};
   std::deque<Kept> kept_;
   std::size_t kept_bytes_{0};
-  std::unique_ptr<ZSTD_CCtx_s, std::size_t (*)(ZSTD_CCtx_s*)> context_;
 };
 
 }  // namespace godwit::migrate

@@ -20,7 +20,8 @@ Destination::Destination(Context& context, Record record)
 
 void Destination::begin(std::unique_ptr<sys::PeerStream> control, std::vector<std::string> encodings) {
   const auto both = std::find_if(context_.encodings.begin(), context_.encodings.end(), [&](const auto* each) {
-    return std::find(encodings.begin(), encodings.end(), each->name()) != encodings.end();
+    return (each->has_room() || encodings.size() == 1) &&
+           std::find(encodings.begin(), encodings.end(), each->name()) != encodings.end();
   });
   auto& encoding = both == context_.encodings.end() ? *context_.encodings.back() : **both;
   transfer_ = encoding.arrive({record_.spec.tenant, record_.spec.image_sha256, record_.source.certificate_name});

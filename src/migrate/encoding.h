@@ -41,6 +41,8 @@ class Encoding {
  public:
   virtual ~Encoding() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // as Hello and Welcome say it
+  // Whether the host has memory for one migration more. No: another encoding is the better choice.
+  [[nodiscard]] virtual bool has_room() const { return true; }
   // The source's end, and the destination's. The encoding outlives both.
   [[nodiscard]] virtual std::unique_ptr<Transfer> leave(TransferSpec spec) = 0;
   [[nodiscard]] virtual std::unique_ptr<Transfer> arrive(TransferSpec spec) = 0;

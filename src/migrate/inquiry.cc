@@ -6,8 +6,7 @@ namespace godwit::migrate {
 namespace {
 
 constexpr std::size_t kCrowd_bytes = 96UL * 1024;  // so much waits for the link that a round trip more is not noticed
-constexpr std::size_t kAhead_bytes = 8UL * 1024 * 1024;
-constexpr unsigned kBlockShift = 44;  // wire::memory_place()
+constexpr unsigned kBlockShift = 44;               // wire::memory_place()
 // A digest costs 1/256 of its page: where fewer are held, the rest is not asked. Of about the last 4,096 questions.
 constexpr double kWorth = 0.01;
 constexpr double kForget = 1.0 / 4096;
@@ -85,6 +84,7 @@ Result<> Inquiry::answered(const Backlog& backlog, ByteView held) {
     const auto stored = departure_.store.append(rapport.domain, page, question.fingerprint);
     if (stored) rapport.theirs.add({connection_, number}, *stored, 1);
   }
+  rapport.settle(departure_.store, departure_.memory);
   if (worth_ < kWorth) worth_ = 0;
   return {};
 }

@@ -14,6 +14,8 @@
 
 namespace godwit::migrate {
 
+inline constexpr std::size_t kAhead_bytes = 8UL * 1024 * 1024;
+
 // What QEMU gave and no batch has yet. Places in the stream are counted from its begin.
 struct Backlog {
   ByteView bytes;

@@ -31,7 +31,9 @@ std::optional<Numbered> Crossed::of(content::PageId id) const {
 content::PageId Crossed::at(Numbered numbered) const {
   const auto after = by_number_.upper_bound(numbered);
   if (after == by_number_.begin()) return 0;
-  const Run& run = by_id_.at(std::prev(after)->second);
+  const auto found = by_id_.find(std::prev(after)->second);
+  if (found == by_id_.end()) return 0;
+  const Run& run = found->second;
   if (run.first.connection != numbered.connection) return 0;
   const auto within = numbered.number - run.first.number;
   return within < run.count ? run.id + within : 0;
@@ -52,6 +54,18 @@ void Crossed::forget_from(Numbered numbered) {
 void Crossed::forget_before(std::uint32_t connection) {
   const auto end = by_number_.lower_bound({connection, 0});
   for (auto each = by_number_.begin(); each != end; each = by_number_.erase(each)) by_id_.erase(each->second);
+}
+
+void Crossed::forget_oldest_run() {
+  const auto oldest = by_id_.begin();
+  if (oldest == by_id_.end()) return;
+  const auto numbered = by_number_.find(oldest->second.first);
+  if (numbered != by_number_.end() && numbered->second == oldest->first) by_number_.erase(numbered);
+  by_id_.erase(oldest);
+}
+
+void Crossed::forget_older(content::PageId id) {
+  while (!by_id_.empty() && by_id_.begin()->first + by_id_.begin()->second.count <= id) forget_oldest_run();
 }
 
 std::uint32_t Crossed::first_connection_from(content::PageId id) const {
@@ -81,6 +95,20 @@ void Rapport::begin_anew(RapportId with) {
   acknowledged.clear();
 }
 
+void Rapport::settle(const content::Store& store, const std::shared_ptr<HostMemory>& memory) {
+  constexpr std::size_t kRun_bytes = 160;  // two nodes of std::map
+  const auto settled = [&] { return share_->hold((mine.runs() + theirs.runs()) * kRun_bytes); };
+  if (!share_) {
+    memory_ = memory;
+    share_ = memory->rapports.admit(0);
+  }
+  if (settled()) return;
+  const auto first = store.use().evicted_pages + 1;
+  mine.forget_older(first);
+  theirs.forget_older(first);
+  while (!settled()) (mine.runs() > theirs.runs() ? mine : theirs).forget_oldest_run();
+}
+
 std::shared_ptr<Rapport> Rapports::with(const std::string& tenant, const std::string& peer) {
   auto& kept = kept_[{tenant, peer}];
   kept.used = ++uses_;
@@ -89,11 +117,16 @@ std::shared_ptr<Rapport> Rapports::with(const std::string& tenant, const std::st
     kept.rapport->domain = store_.domain(tenant);
   }
   auto rapport = kept.rapport;
-  if (kept_.size() > kRapports) {
+  while (are_too_many()) {
     const auto oldest = std::ranges::min_element(kept_, {}, [](const auto& each) { return each.second.used; });
     kept_.erase(oldest);
   }
   return rapport;
+}
+
+bool Rapports::are_too_many() const {
+  const bool crowded = memory_ != nullptr && memory_->rapports.spare_bytes() < memory_->limits.rapports_bytes / 4;
+  return kept_.size() > (crowded ? 1 : kRapports);
 }
 
 }  // namespace godwit::migrate

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "content/store.h"
+#include "migrate/host_memory.h"
 
 #include <array>
 #include <map>
@@ -32,6 +33,10 @@ class Crossed {
   void forget_before(std::uint32_t connection);
   // The first connection of which no page is older than `id`; 0: none is of any.
   [[nodiscard]] std::uint32_t first_connection_from(content::PageId id) const;
+  // Of pages before `id` nothing is known any more.
+  void forget_older(content::PageId id);
+  void forget_oldest_run();
+  [[nodiscard]] std::size_t runs() const { return by_id_.size(); }
   [[nodiscard]] bool empty() const { return by_id_.empty(); }
 
  private:
@@ -46,7 +51,8 @@ class Crossed {
 
 using RapportId = std::array<std::byte, 16>;
 
-struct Rapport {
+class Rapport {
+ public:
   RapportId id{};
   content::Domain domain{0};
   std::uint32_t last_connection{0};  // of those that this side began
@@ -60,13 +66,20 @@ struct Rapport {
   void forget_before(std::uint32_t my_connection, std::uint32_t their_connection);
   // The other side has forgotten what crossed before this connection of ours.
   void forget_before(std::uint32_t connection);
+  // After what was added: takes the room for it, or forgets what is oldest.
+  void settle(const content::Store& store, const std::shared_ptr<HostMemory>& memory);
+
+ private:
+  std::shared_ptr<HostMemory> memory_;  // of which this is a share
+  std::optional<Budget::Share> share_;
 };
 
 // Of one host with all others, a tenant each.
 class Rapports {
  public:
-  explicit Rapports(content::Store& store) : store_(store) {}
-  // One that lasts; the one that was longest unused goes when there are more than kRapports.
+  // `memory`: what all are bounded by; nullptr: each by its own.
+  explicit Rapports(content::Store& store, HostMemory* memory = nullptr) : store_(store), memory_(memory) {}
+  // One that lasts; those that were longest unused go when there are more than kRapports, or little memory is left.
   [[nodiscard]] std::shared_ptr<Rapport> with(const std::string& tenant, const std::string& peer);
 
  private:
@@ -75,7 +88,10 @@ class Rapports {
     std::shared_ptr<Rapport> rapport;  // shared with the migrations that go on
     std::uint64_t used{0};
   };
+  [[nodiscard]] bool are_too_many() const;
+
   content::Store& store_;
+  HostMemory* memory_;
   std::map<std::pair<std::string, std::string>, Kept> kept_;
   std::uint64_t uses_{0};
 };

@@ -14,8 +14,9 @@ std::unexpected<Error> out_of_turn() {
 
 }  // namespace
 
-ShrinkDestination::ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel)
-    : arrivals_(arrivals), answers_(arrivals), changed_(executor) {
+ShrinkDestination::ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel,
+                                     DestinationRoom room)
+    : arrivals_(arrivals), room_(std::move(room)), answers_(arrivals), changed_(executor) {
   if (channel == Channel::disk && !arrivals.flushes_cross) greeting_.emplace();
 }
 
@@ -42,7 +43,8 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   const bool again = frame.type == ShrinkFrame::again;
   if (!decoder_ || (again && !lacks_)) co_return out_of_turn();
   if (frame.type == ShrinkFrame::ask) {
-    if (asked_.size() == kOpenQuestions) co_return out_of_turn();
+    asked_bytes_ += frame.payload.size();
+    if (asked_.size() == kOpenQuestions || asked_bytes_ > kAskedLimit_bytes) co_return out_of_turn();
     asked_.push_back(std::move(frame.payload));
     changed_.notify();
     co_return Result<>{};
@@ -50,7 +52,7 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   if (lacks_ && !again) {
     held_bytes_ += frame.payload.size();
     const bool may_wait = frame.type == ShrinkFrame::batch || frame.type == ShrinkFrame::raw;
-    if (!may_wait || held_bytes_ > kKeptLimit_bytes + kShrinkFrameLimit_bytes) {
+    if (!may_wait || held_bytes_ > room_.window() + kShrinkFrameLimit_bytes) {
       co_return out_of_turn();
     }
     held_.push_back(std::move(frame));
@@ -107,6 +109,7 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
   welcome.theirs_from = rapport.mine.first_connection_from(arrivals_.leased_from);
   welcome.key = answers_.begin();
   welcome.connection = answers_.connection();
+  welcome.window_bytes = static_cast<std::uint32_t>(room_.window());
   decoder_.emplace(arrivals_, hello->connection);
   say(ShrinkFrame::hello, pack(welcome));
   return {};
@@ -130,12 +133,14 @@ sys::Task<Result<>> ShrinkDestination::answer() {
       continue;
     }
     auto asked = std::move(asked_.front());
+    const auto size = asked.size();
     auto held = co_await answers_.answer(std::move(asked));
     if (!held) {
       end();
       co_return pass(held);
     }
     asked_.pop_front();
+    asked_bytes_ -= size;
     say(ShrinkFrame::held, *held);
   }
   co_return Result<>{};

@@ -15,7 +15,7 @@ namespace godwit::migrate {
 
 class ShrinkDestination final {
  public:
-  ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel);
+  ShrinkDestination(const sys::Executor& executor, Arrivals& arrivals, Channel channel, DestinationRoom room);
 
   [[nodiscard]] sys::Task<Result<>> forth(sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> back(sys::Stream& local, sys::Stream& wan);
@@ -32,10 +32,12 @@ class ShrinkDestination final {
   void end();
 
   Arrivals& arrivals_;
+  DestinationRoom room_;
   std::optional<BatchDecoder> decoder_;  // from hello on
   std::optional<wire::NbdGreeting> greeting_;
   Answers answers_;
   std::deque<ByteVector> asked_;
+  std::size_t asked_bytes_{0};
   sys::Signal changed_;
   ByteVector to_say_;
   bool lacks_{false};  // the next batch comes again; those behind it wait here

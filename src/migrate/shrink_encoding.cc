@@ -13,13 +13,23 @@ namespace {
 constexpr std::uint64_t kBlocksAStep = 2048;  // 8 MiB to read and hash, before others get their turn
 
 // Reads on until every block of the image is in its index. What can't be read is never referred to.
-sys::Task<Result<>> index_whole(sys::Executor executor, std::shared_ptr<content::Library::Volume> image) {
-  while (image && !image->whole) {
+// So is what there is no memory for.
+sys::Task<Result<>> index_whole(sys::Executor executor, content::Library& images, std::size_t limit_bytes,
+                                std::shared_ptr<content::Library::Volume> image) {
+  while (image && !image->whole && images.index_bytes() < limit_bytes) {
     const auto more = image->index->advance(kBlocksAStep);
     image->whole = !more || !*more;
     co_await boost::asio::post(executor, boost::asio::use_awaitable);
   }
   co_return Result<>{};
+}
+
+// What a migration of one disk and one channel of memory may need, and a few more.
+constexpr std::size_t kOneMigration_bytes = 24 * kMiB;
+
+std::unexpected<Error> no_room() {
+  return fail(Errc::exhausted,
+              "no memory is left for another connection of a migration (try again when others have ended)");
 }
 
 // The newer half of what the store may hold; the other half is for what arrives.
@@ -30,21 +40,24 @@ content::PageId leased_from(const content::Store& store) {
 
 class Leaving final : public Transfer {
  public:
-  Leaving(sys::Runtime& runtime, Departure departure) : runtime_(runtime), departure_(std::move(departure)) {}
+  Leaving(sys::Runtime& runtime, content::Library& images, Departure departure)
+      : runtime_(runtime), images_(images), departure_(std::move(departure)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
+    auto room = SourceRoom::take(*departure_.memory);
+    if (!room) co_return no_room();
     const auto connection = ++departure_.rapport->last_connection;
     auto& count = channel == Channel::disk ? wan_bytes_.disk : wan_bytes_.memory;
-    ShrinkSource source(runtime_.executor, runtime_.clock, departure_, connection, channel, count);
+    ShrinkSource source(runtime_.executor, runtime_.clock, departure_, connection, channel, std::move(*room), count);
     // The disk comes first, and its mirror need not wait; when memory comes, the index is whole, or soon.
-    if (channel == Channel::memory) (void)co_await index_whole(runtime_.executor, departure_.image);
+    if (channel == Channel::memory) (void)co_await index_image();
     auto forth = source.forth(*local, *wan);
     auto back = source.back(*wan, *local);
     using namespace boost::asio::experimental::awaitable_operators;
     auto carried = carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
     if (channel == Channel::memory) co_return co_await std::move(carried);
-    auto both = std::move(carried) && index_whole(runtime_.executor, departure_.image);
+    auto both = std::move(carried) && index_image();
     const auto [done, indexed] = co_await std::move(both);
     co_return done;
   }
@@ -52,7 +65,12 @@ class Leaving final : public Transfer {
   wire::Savings savings() const override { return departure_.savings; }
 
  private:
+  sys::Task<Result<>> index_image() {
+    return index_whole(runtime_.executor, images_, departure_.memory->limits.images_bytes, departure_.image);
+  }
+
   sys::Runtime& runtime_;
+  content::Library& images_;
   Departure departure_;
   wire::WanBytes wan_bytes_;
 };
@@ -64,7 +82,9 @@ class Arriving final : public Transfer {
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
-    ShrinkDestination destination(runtime_.executor, arrivals_, channel);
+    auto room = DestinationRoom::take(*arrivals_.memory);
+    if (!room) co_return no_room();
+    ShrinkDestination destination(runtime_.executor, arrivals_, channel, std::move(*room));
     auto forth = destination.forth(*wan, *local);
     auto back = destination.back(*local, *wan);
     co_return co_await carry_both(std::move(local), std::move(wan), std::move(forth), std::move(back));
@@ -80,31 +100,42 @@ class Arriving final : public Transfer {
 }  // namespace
 
 ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images,
-                               content::Siblings* siblings, std::string_view name, std::optional<Effort> effort)
+                               content::Siblings* siblings, std::string_view name, std::optional<Effort> effort,
+                               std::shared_ptr<HostMemory> memory)
     : runtime_(runtime),
       store_(store),
       images_(images),
       siblings_(siblings),
-      rapports_(store),
+      memory_(memory ? std::move(memory) : std::make_shared<HostMemory>()),
+      rapports_(store, memory_.get()),
       name_(name),
       effort_(effort) {}
+
+bool ShrinkEncoding::has_room() const { return memory_->connections.spare_bytes() >= kOneMigration_bytes; }
+
+std::shared_ptr<content::Library::Volume> ShrinkEncoding::image(const std::string& sha256) {
+  if (images_.index_bytes() >= memory_->limits.images_bytes) images_.drop_unused();
+  return images_.find(sha256);
+}
 
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
-  return std::make_unique<Leaving>(runtime_, Departure{store_, std::move(rapport), images_.find(spec.image_sha256),
-                                                       Places{}, wire::Savings{}, effort_});
+  Departure departure{store_, std::move(rapport), image(spec.image_sha256), Places{}, wire::Savings{}, effort_,
+                      memory_};
+  return std::make_unique<Leaving>(runtime_, images_, std::move(departure));
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   Arrivals arrivals{store_,
                     std::move(rapport),
-                    images_.find(spec.image_sha256),
+                    image(spec.image_sha256),
                     spec.flushes_cross,
                     spec.tenant,
                     leased_from(store_),
-                    siblings_};
+                    siblings_,
+                    memory_};
   return std::make_unique<Arriving>(runtime_, std::move(arrivals));
 }
 

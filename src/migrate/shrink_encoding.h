@@ -18,25 +18,27 @@ inline constexpr Effort kExactOnly{true, false, 0};
 
 class ShrinkEncoding final : public Encoding {
  public:
-  // The references outlive it. Memory of one connection: at the source up to 28 MiB, of which 16 are what the
-  // destination has not yet rebuilt; at the destination up to 6 MiB, and 16 while it waits for a batch to be said
-  // again.
-  // `siblings`: what else the hosts of this host's cloud hold; nullptr: nothing.
+  // The references outlive it. `siblings`: what else the hosts of this host's cloud hold; nullptr: nothing.
   ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images,
                  content::Siblings* siblings = nullptr)
       : ShrinkEncoding(runtime, store, images, siblings, "shrink", std::nullopt) {}
   // One that always tries as much, under a name of its own: `kExactOnly` as "dedup" is what Shrinker did in 2011.
+  // `memory`: shared with the host's other encodings; nullptr: the host has no other.
   ShrinkEncoding(sys::Runtime& runtime, content::Store& store, content::Library& images, content::Siblings* siblings,
-                 std::string_view name, std::optional<Effort> effort);
+                 std::string_view name, std::optional<Effort> effort, std::shared_ptr<HostMemory> memory = nullptr);
   [[nodiscard]] std::string_view name() const override { return name_; }
+  [[nodiscard]] bool has_room() const override;
   [[nodiscard]] std::unique_ptr<Transfer> leave(TransferSpec spec) override;
   [[nodiscard]] std::unique_ptr<Transfer> arrive(TransferSpec spec) override;
 
  private:
+  [[nodiscard]] std::shared_ptr<content::Library::Volume> image(const std::string& sha256);
+
   sys::Runtime& runtime_;
   content::Store& store_;
   content::Library& images_;
   content::Siblings* siblings_;
+  std::shared_ptr<HostMemory> memory_;  // with the host's other encodings, and with what crosses
   Rapports rapports_;
   std::string_view name_;  // a literal
   std::optional<Effort> effort_;

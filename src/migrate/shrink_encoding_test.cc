@@ -4,161 +4,19 @@
 #include "migrate/shrink_frames.h"
 #include "sim/host.h"
 #include "sim/page_files.h"
-#include "support/pages.h"
+#include "support/crossings.h"
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <random>
+#include <list>
 
 namespace godwit::migrate {
 namespace {
 
-using testing::changed;
-using testing::page_of;
-
-constexpr std::size_t kWindow_bytes = 128UL * 1024;
-
-// One direction between two streams.
-struct Flow {
-  explicit Flow(const sys::Executor& executor) : changed(executor) {}
-
-  ByteVector bytes;
-  bool ended{false};
-  bool closed{false};
-  sys::Signal changed;
-};
-
-// What is written to one is read from the other, in pieces that chance cuts.
-class Pipe final : public sys::Stream {
- public:
-  Pipe(std::shared_ptr<Flow> in, std::shared_ptr<Flow> out, std::uint64_t seed)
-      : in_(std::move(in)), out_(std::move(out)), random_(seed) {}
-  ~Pipe() override { Pipe::close(); }
-
-  sys::Task<Result<std::size_t>> read_some(ByteSpan into) override {
-    while (in_->bytes.empty() && !in_->ended && !in_->closed) co_await in_->changed.wait();
-    if (in_->closed && !in_->ended) co_return fail(Errc::cancelled, "closed");
-    if (in_->bytes.empty()) co_return fail(Errc::closed, "the end");
-    const auto piece = 1 + random_() % (random_() % 4 == 0 ? 100 : 100'000);
-    const auto size = std::min({into.size(), in_->bytes.size(), static_cast<std::size_t>(piece)});
-    const auto end = in_->bytes.begin() + static_cast<std::ptrdiff_t>(size);
-    std::copy(in_->bytes.begin(), end, into.begin());
-    in_->bytes.erase(in_->bytes.begin(), end);
-    in_->changed.notify();
-    co_return size;
-  }
-  sys::Task<Result<>> write(ByteView bytes) override {
-    while (out_->bytes.size() >= kWindow_bytes && !out_->closed) co_await out_->changed.wait();
-    if (out_->closed || out_->ended) co_return fail(Errc::io, "nobody reads");
-    append(out_->bytes, bytes);
-    out_->changed.notify();
-    co_return Result<>{};
-  }
-  sys::Task<Result<>> shutdown_write() override {
-    out_->ended = true;
-    out_->changed.notify();
-    co_return Result<>{};
-  }
-  void close() override {
-    for (const auto& each : {in_, out_}) {
-      each->closed = true;
-      each->changed.notify();
-    }
-  }
-
- private:
-  std::shared_ptr<Flow> in_;  // shared with the other end
-  std::shared_ptr<Flow> out_;
-  std::mt19937_64 random_;
-};
-
-using Ends = std::pair<std::unique_ptr<sys::Stream>, std::unique_ptr<sys::Stream>>;
-Ends pipe(const sys::Executor& executor, std::uint64_t seed) {
-  auto there = std::make_shared<Flow>(executor);
-  auto back = std::make_shared<Flow>(executor);
-  return {std::make_unique<Pipe>(back, there, seed), std::make_unique<Pipe>(there, back, seed + 1)};
-}
-
-// As QEMU's mirror writes a disk: pages that are new, equal to others, changed a little, or zeros.
-ByteVector disk_stream(std::uint64_t seed, std::uint64_t requests) {
-  std::mt19937_64 random(seed);
-  ByteVector out;
-  append_be32(out, 3);
-  for (std::uint64_t request = 0; request < requests; ++request) {
-    const auto pages = 1 + random() % 16;
-    append_be32(out, 0x25609513);
-    append_be32(out, 1);  // no flags, a write
-    append_be64(out, request);
-    append_be64(out, random() % 500 * kPage_bytes + (random() % 20 == 0 ? 512 : 0));
-    append_be32(out, static_cast<std::uint32_t>(pages * kPage_bytes));
-    for (std::uint64_t i = 0; i < pages; ++i) {
-      const auto base = page_of(random() % 200);
-      const auto kind = random() % 4;
-      if (kind == 0) append(out, ByteVector(kPage_bytes));
-      if (kind == 1) append(out, changed(base, 3, random()));
-      if (kind > 1) append(out, base);
-    }
-  }
-  return out;
-}
-
-ByteVector noise(std::uint64_t seed, std::size_t size) {
-  ByteVector out;
-  for (std::uint64_t i = 0; out.size() < size; ++i) append(out, page_of(seed * 1000 + i));
-  out.resize(size);
-  return out;
-}
-
-sys::Task<bool> say(sys::Stream& stream, ByteView bytes, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  while (!bytes.empty()) {
-    const auto size = std::min<std::size_t>(bytes.size(), 1 + random() % 150'000);
-    const auto written = co_await stream.write(bytes.first(size));
-    if (!written) co_return false;
-    bytes = bytes.subspan(size);
-  }
-  const auto ended = co_await stream.shutdown_write();
-  co_return ended.has_value();
-}
-
-// Until the end: true where it came in order.
-sys::Task<bool> hear(sys::Stream& stream, ByteVector& into) {
-  ByteVector buffer(60'000);
-  for (;;) {
-    const auto size = co_await stream.read_some(buffer);
-    if (!size) co_return size.error().code == Errc::closed;
-    append(into, ByteView(buffer).first(*size));
-  }
-}
-
-// What crosses one connection, and what came of it.
-struct Crossing {
-  Channel channel{Channel::disk};
-  ByteVector forth;
-  ByteVector back;
-  std::uint64_t seed{0};
-};
-
-sys::Task<void> cross(sys::Executor executor, Transfer& leaving, Transfer& arriving, Crossing crossing, int& whole) {
-  using namespace boost::asio::experimental::awaitable_operators;
-  auto [qemu_here, here] = pipe(executor, crossing.seed);
-  auto [wan_here, wan_there] = pipe(executor, crossing.seed + 10);
-  auto [there, qemu_there] = pipe(executor, crossing.seed + 20);
-  ByteVector forth;
-  ByteVector back;
-  auto leave = leaving.carry(crossing.channel, std::move(here), std::move(wan_here));
-  auto arrive = arriving.carry(crossing.channel, std::move(there), std::move(wan_there));
-  auto all = std::move(leave) && std::move(arrive) && say(*qemu_here, crossing.forth, crossing.seed) &&
-             say(*qemu_there, crossing.back, crossing.seed + 1) && hear(*qemu_there, forth) && hear(*qemu_here, back);
-  const auto [left, arrived, said_forth, said_back, heard_forth, heard_back] = co_await std::move(all);
-  EXPECT_TRUE(left) << left.error().message;
-  EXPECT_TRUE(arrived) << arrived.error().message;
-  EXPECT_TRUE(said_forth && said_back && heard_forth && heard_back);
-  EXPECT_TRUE(forth == crossing.forth) << forth.size() << " of " << crossing.forth.size();
-  EXPECT_TRUE(back == crossing.back) << back.size() << " of " << crossing.back.size();
-  if (forth == crossing.forth && back == crossing.back) ++whole;
-}
+using testing::Crossing;
+using testing::disk_stream;
+using testing::noise;
+using testing::pipe;
 
 Result<std::unique_ptr<content::Blocks>> no_image(const std::string&) { return fail(Errc::not_found, "no image"); }
 
@@ -182,12 +40,30 @@ class Shrink : public ::testing::Test {
   void cross_all(HostContent& from, HostContent& to, const std::vector<Crossing>& crossings) {
     leaving_ = from.encoding.leave(from.spec);
     arriving_ = to.encoding.arrive(to.spec);
-    int whole = 0;
+    begin(*leaving_, *arriving_, crossings);
+    expect_all_came();
+  }
+  void begin(Transfer& leaving, Transfer& arriving, const std::vector<Crossing>& crossings) {
     for (const auto& each : crossings) {
-      process_.spawn(cross(runtime_.executor, *leaving_, *arriving_, each, whole));
+      sent_.push_back(each);
+      came_.emplace_back();
+      process_.spawn(testing::cross(runtime_.executor, leaving, arriving, each, came_.back()));
     }
-    const auto all = static_cast<int>(crossings.size());
-    EXPECT_TRUE(world_.run_until([&] { return whole == all; }, Seconds{60})) << whole << " of " << all;
+  }
+  void expect_all_came() {
+    const auto ended = [&] { return std::ranges::all_of(came_, &testing::Crossed::ended); };
+    EXPECT_TRUE(world_.run_until(ended, Seconds{60})) << "some wait forever";
+    auto sent = sent_.begin();
+    for (const auto& came : came_) {
+      EXPECT_TRUE(came.left) << came.left.error().message;
+      EXPECT_TRUE(came.arrived) << came.arrived.error().message;
+      EXPECT_TRUE(came.all_in_order);
+      EXPECT_TRUE(came.forth == sent->forth) << came.forth.size() << " of " << sent->forth.size();
+      EXPECT_TRUE(came.back == sent->back) << came.back.size() << " of " << sent->back.size();
+      ++sent;
+    }
+    sent_.clear();
+    came_.clear();
   }
 
   // A peer that says `bytes` and then nothing, or its end.
@@ -203,6 +79,8 @@ class Shrink : public ::testing::Test {
   HostContent there_{runtime_, "here"};
   std::unique_ptr<Transfer> leaving_;
   std::unique_ptr<Transfer> arriving_;
+  std::vector<Crossing> sent_;
+  std::list<testing::Crossed> came_;
 };
 
 TEST_F(Shrink, WhatComesOutIsWhatWentInBothWaysHoweverItIsCut) {
@@ -271,13 +149,31 @@ TEST_F(Shrink, BothHostsLeaveForEachOtherAtOnce) {
   const auto from_there = there_.encoding.arrive(there_.spec);
   const auto home = there_.encoding.leave(there_.spec);
   const auto from_here = here_.encoding.arrive(here_.spec);
-  int whole = 0;
   for (std::uint64_t i = 0; i < 3; ++i) {
     const Crossing one{Channel::disk, disk_stream(i, 50), noise(i, 9000), 10 * i};
-    process_.spawn(cross(runtime_.executor, *forth, *from_there, one, whole));
-    process_.spawn(cross(runtime_.executor, *home, *from_here, one, whole));
+    begin(*forth, *from_there, {one});
+    begin(*home, *from_here, {one});
   }
-  EXPECT_TRUE(world_.run_until([&] { return whole == 6; }, Seconds{60})) << whole;
+  expect_all_came();
+}
+
+TEST_F(Shrink, AConnectionThatFindsNoMemoryFailsAtBothEndsAndTheOthersGoOn) {
+  auto memory = std::make_shared<HostMemory>(MemoryLimits{.connections_bytes = 10 * kMiB});
+  ShrinkEncoding little(runtime_, there_.store, there_.library, nullptr, "shrink", std::nullopt, memory);
+  EXPECT_FALSE(little.has_room());
+  EXPECT_TRUE(there_.encoding.has_room());
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = little.arrive(there_.spec);
+  std::vector<Crossing> crossings;
+  for (std::uint64_t i = 0; i < 3; ++i) crossings.push_back({Channel::disk, disk_stream(i, 60), noise(i, 20'000), i});
+  begin(*leaving_, *arriving_, crossings);
+  const auto ended = [&] { return std::ranges::all_of(came_, &testing::Crossed::ended); };
+  EXPECT_TRUE(world_.run_until(ended, Seconds{60}));
+  EXPECT_EQ(std::ranges::count_if(came_, [](const auto& each) { return each.arrived && each.left; }), 2);
+  EXPECT_EQ(came_.back().arrived.error().code, Errc::exhausted) << came_.back().arrived.error().message;
+  EXPECT_FALSE(came_.back().left);
+  EXPECT_EQ(memory->connections.free_bytes(), memory->limits.connections_bytes);
+  arriving_.reset();
 }
 
 // ---- peers that say nonsense

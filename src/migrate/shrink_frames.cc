@@ -54,6 +54,7 @@ ByteVector pack(const ShrinkWelcome& welcome) {
   append_be32(out, welcome.sent_from);
   append_be32(out, welcome.theirs_from);
   append_be32(out, welcome.connection);
+  append_be32(out, welcome.window_bytes);
   if (welcome.key) append(out, *welcome.key);
   return out;
 }
@@ -69,7 +70,7 @@ Result<ShrinkHello> parse_shrink_hello(ByteView payload) {
 Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
   ShrinkWelcome welcome;
   constexpr std::size_t kNumbers = 2 + sizeof(RapportId);
-  constexpr std::size_t kLeast = kNumbers + 3 * sizeof(std::uint32_t);
+  constexpr std::size_t kLeast = kNumbers + 4 * sizeof(std::uint32_t);
   auto& key = welcome.key.emplace();
   const bool has_key = payload.size() == kLeast + key.size();
   if ((payload.size() != kLeast && !has_key) || payload.front() != kVersion) return bad("welcome");
@@ -78,6 +79,7 @@ Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
   welcome.sent_from = load_be32(payload.subspan(kNumbers));
   welcome.theirs_from = load_be32(payload.subspan(kNumbers + 4));
   welcome.connection = load_be32(payload.subspan(kNumbers + 8));
+  welcome.window_bytes = load_be32(payload.subspan(kNumbers + 12));
   std::ranges::copy(payload.subspan(kLeast), key.begin());
   if (!has_key) welcome.key.reset();
   return welcome;

@@ -12,8 +12,8 @@ namespace godwit::migrate {
 
 inline constexpr std::size_t kFrameHeader_bytes = 5;
 inline constexpr std::size_t kShrinkFrameLimit_bytes = kBatchWireBytes + 4096;
-inline constexpr std::size_t kOpenQuestions = 64;                    // `ask`s that are not answered yet, at most
-inline constexpr std::size_t kKeptLimit_bytes = 16UL * 1024 * 1024;  // of the stream, not yet rebuilt by the other end
+inline constexpr std::size_t kOpenQuestions = 64;              // `ask`s that are not answered yet, at most
+inline constexpr std::size_t kAskedLimit_bytes = 64UL * 1024;  // of their payloads
 
 enum class ShrinkFrame : std::uint8_t {
   hello = 1,     // forth: rapport, connection; back: whether the rapport is known, and it
@@ -51,7 +51,8 @@ struct ShrinkWelcome {
   std::uint32_t theirs_from{0};
   // Under which the destination's cloud finds the tenant's pages; nothing: it can't be asked. A secret.
   std::optional<std::array<std::byte, 32>> key{};
-  std::uint32_t connection{0};  // of the destination's: which numbers the pages that are held
+  std::uint32_t connection{0};    // of the destination's: which numbers the pages that are held
+  std::uint32_t window_bytes{0};  // of batches that were not acknowledged, at most, but for the last one
 };
 [[nodiscard]] ByteVector pack(const ShrinkHello& hello);
 [[nodiscard]] ByteVector pack(const ShrinkWelcome& welcome);

@@ -9,11 +9,9 @@
 namespace godwit::migrate {
 namespace {
 
-constexpr std::size_t kReadBytes = 256UL * 1024;
 // What waits to be encoded: the more of it the better it compresses, but the longer QEMU's last bytes wait behind it.
 constexpr std::size_t kWaitingOnWire_bytes = 64UL * 1024;
 constexpr std::size_t kWaitingLeast_bytes = 128UL * 1024;
-constexpr std::size_t kWaitingMost_bytes = kBatchBytes;
 constexpr double kForget = 0.7;
 
 std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
@@ -24,10 +22,11 @@ std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
 }  // namespace
 
 ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Departure& departure,
-                           std::uint32_t connection, Channel channel, std::uint64_t& wan_bytes)
+                           std::uint32_t connection, Channel channel, SourceRoom room, std::uint64_t& wan_bytes)
     : clock_(clock),
       departure_(departure),
       connection_(connection),
+      room_(std::move(room)),
       wan_bytes_(wan_bytes),
       encoder_(departure, connection),
       inquiry_(departure, encoder_, channel),
@@ -45,7 +44,7 @@ sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
 // ---- QEMU's bytes, as they come
 
 sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
-  ByteVector buffer(kReadBytes);
+  ByteVector buffer(room_.read_at_once());
   std::vector<wire::Stretch> stretches;
   while (!over_) {
     if (!may_read()) {
@@ -78,8 +77,9 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
 
 bool ShrinkSource::may_read() const {
   const auto on_wire = static_cast<std::size_t>(kWaitingOnWire_bytes / std::max(shrunk_to_, 0.01));
-  const auto limit = std::clamp(on_wire, kWaitingLeast_bytes, kWaitingMost_bytes);
-  return waiting_bytes() < limit + inquiry_.ahead_bytes() && inquiry_.open() < kOpenQuestions;
+  const auto limit = std::clamp(on_wire, kWaitingLeast_bytes, room_.waiting_most());
+  return stretches_.size() < room_.stretches_most() && waiting_bytes() < limit + inquiry_.ahead_bytes() &&
+         inquiry_.open() < kOpenQuestions;
 }
 
 Backlog ShrinkSource::backlog() const {
@@ -109,7 +109,7 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
       if (again) sent = co_await send(wan, ShrinkFrame::again, std::move(*again));
     } else if (all_said && encoder_.kept_bytes() == 0) {
       break;
-    } else if (inquiry_.ready(backlog()).bytes == 0 || encoder_.kept_bytes() >= kKeptLimit_bytes) {
+    } else if (inquiry_.ready(backlog()).bytes == 0 || !may_write()) {
       co_await changed_.wait();
     } else if (pace_.passes()) {
       sent = co_await pass_next(wan);
@@ -127,6 +127,11 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
     co_return sent;
   }
   co_return co_await wan.shutdown_write();
+}
+
+bool ShrinkSource::may_write() {
+  const auto kept = encoder_.kept_bytes();
+  return kept < window_bytes_ && room_.may_keep_more(kept);
 }
 
 sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
@@ -208,7 +213,7 @@ void ShrinkSource::drop_taken() {
   if (taken_ == waiting_.size()) {
     waiting_.clear();
     taken_ = 0;
-  } else if (taken_ >= kWaitingMost_bytes && taken_ >= waiting_bytes()) {
+  } else if (taken_ >= room_.waiting_most() && taken_ >= waiting_bytes()) {
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken_));
     taken_ = 0;
   }
@@ -265,7 +270,8 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
   if (!number) return pass(number);
   if (frame.type == ShrinkFrame::acknowledged) {
     encoder_.acknowledged(*number);
-  } else if (frame.type == ShrinkFrame::lacking && lacking_.size() < kKeptLimit_bytes / kPage_bytes) {
+    room_.keeps(encoder_.kept_bytes());
+  } else if (frame.type == ShrinkFrame::lacking && lacking_.size() < kWindowMost_bytes / kPage_bytes) {
     lacking_.push_back(*number);
   } else {
     return fail(Errc::protocol, "the destination says what makes no sense");
@@ -278,7 +284,8 @@ void ShrinkSource::welcomed(const ShrinkWelcome& welcome) {
   auto& rapport = *departure_.rapport;
   if (!welcome.known) rapport.forget_before(connection_);
   rapport.forget_before(welcome.sent_from, welcome.theirs_from);
-  inquiry_.begin(welcome);
+  window_bytes_ = std::clamp<std::size_t>(welcome.window_bytes, kWindowLeast_bytes, kWindowMost_bytes);
+  if (welcome.key && room_.take_ahead(kAhead_bytes)) inquiry_.begin(welcome);
   encoder_.may_refer_to_others(true);
 }
 

@@ -17,7 +17,7 @@ namespace godwit::migrate {
 class ShrinkSource final {
  public:
   ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Departure& departure, std::uint32_t connection,
-               Channel channel, std::uint64_t& wan_bytes);
+               Channel channel, SourceRoom room, std::uint64_t& wan_bytes);
 
   [[nodiscard]] sys::Task<Result<>> forth(sys::Stream& local, sys::Stream& wan);
   [[nodiscard]] sys::Task<Result<>> back(sys::Stream& wan, sys::Stream& local);
@@ -33,6 +33,7 @@ class ShrinkSource final {
   void end();
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
   [[nodiscard]] bool may_read() const;
+  [[nodiscard]] bool may_write();
   [[nodiscard]] Backlog backlog() const;
   void take(std::size_t bytes, std::size_t stretches);
   void keep(ByteVector& buffer, std::size_t size);
@@ -42,6 +43,8 @@ class ShrinkSource final {
   sys::Clock& clock_;
   Departure& departure_;
   std::uint32_t connection_;
+  SourceRoom room_;
+  std::size_t window_bytes_{kWindowLeast_bytes};
   std::uint64_t& wan_bytes_;
   BatchEncoder encoder_;
   Inquiry inquiry_;

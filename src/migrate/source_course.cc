@@ -64,7 +64,7 @@ sys::Task<Result<>> Source::connect() {
   const auto& only = record_.options.encoding;
   std::string known;
   for (const auto* each : context_.encodings) {
-    if (only.empty() || only == each->name()) hello.encodings.emplace_back(each->name());
+    if (only.empty() ? each->has_room() : only == each->name()) hello.encodings.emplace_back(each->name());
     known += fmt::format("{}{}", known.empty() ? "" : ", ", each->name());
   }
   if (hello.encodings.empty()) {

@@ -15,7 +15,8 @@ std::vector<std::string> names(const Encodings& encodings) {
 migrate::Encoding* choose(const Encodings& here, const std::vector<std::string>& wanted) {
   for (const auto& name : wanted) {
     const auto found = std::ranges::find(here, name, [](const auto* each) { return each->name(); });
-    if (found != here.end()) return *found;
+    const bool usable = found != here.end() && ((*found)->has_room() || wanted.size() == 1);
+    if (usable) return *found;
   }
   return nullptr;
 }
