@@ -131,6 +131,8 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
 
 bool ShrinkSource::may_write() {
   const auto kept = encoder_.kept_bytes();
+  // The destination can't hold without end what comes behind a batch that it lacks.
+  if (pace_.passes()) return kept == 0;
   return kept < window_bytes_ && room_.may_keep_more(kept);
 }
 
@@ -206,7 +208,7 @@ void ShrinkSource::keep(ByteVector& buffer, std::size_t size) {
   buffer.resize(size);
   std::swap(waiting_, buffer);
   taken_ = 0;
-  buffer.resize(kReadBytes);
+  buffer.resize(room_.read_at_once());
 }
 
 void ShrinkSource::drop_taken() {

@@ -1,6 +1,7 @@
 // Those at the other end who do not play by the rules.
-#include "siblings/messages.h"
 #include "support/content_cloud.h"
+
+#include "siblings/messages.h"
 
 namespace godwit::siblings {
 namespace {
@@ -50,7 +51,8 @@ class Liar final : public sim::Program {
       const auto asked = parse_fetch(frame).value();
       if (!answers_pages_) return pack(Found{asked.request, {}, {}});
       const auto count = asked.digests.size();
-      return pack(Pages{asked.request, Outcome::served, std::vector<bool>(count, true), ByteVector(count * kPage_bytes)});
+      return pack(
+          Pages{asked.request, Outcome::served, std::vector<bool>(count, true), ByteVector(count * kPage_bytes)});
     }
     return {};
   }
@@ -65,9 +67,9 @@ struct WithLiar {
   explicit WithLiar(bool answers_pages) {
     cloud.crash(1);
     cloud.world.run_for(Millis{1});
-    auto& process = cloud.world.host("a1").start(
-        "liar", {Cloud::name(1), testing::kCloud},
-        [&](sim::Process& at) { return std::make_unique<Liar>(at, answers_pages); });
+    auto& process = cloud.world.host("a1").start("liar", {Cloud::name(1), testing::kCloud}, [&](sim::Process& at) {
+      return std::make_unique<Liar>(at, answers_pages);
+    });
     liar = &dynamic_cast<Liar&>(process.program());
     cloud.tenants[0] = {kAlice};
     cloud.tell(0);
@@ -135,9 +137,8 @@ class DirectoryDialler : public ::testing::Test {
     cloud.world.run_for(Millis{1});
   }
   Dialler& dial(const sim::Identity& identity, std::vector<ByteVector> frames) {
-    auto& process = cloud.world.host("a1").start("dialler", identity, [&](sim::Process& at) {
-      return std::make_unique<Dialler>(at, std::move(frames));
-    });
+    auto& process = cloud.world.host("a1").start(
+        "dialler", identity, [&](sim::Process& at) { return std::make_unique<Dialler>(at, std::move(frames)); });
     auto& dialler = dynamic_cast<Dialler&>(process.program());
     cloud.world.run_for(Seconds{10});
     return dialler;
@@ -159,9 +160,9 @@ TEST_F(DirectoryDialler, WithoutTheKeyGetsNoPage) {
 
 TEST_F(DirectoryDialler, OfAnotherCloudOrUnlistedIsNotServed) {
   const std::vector<ByteVector> frames{pack(Hello{5}), pack(Lookup{1, {digest_of(kAlice, 1)}})};
-  for (const auto& identity : {sim::Identity{"a1.cloud-b.godwit", "cloud-b"},
-                               sim::Identity{"api.cloud-a.godwit", testing::kCloud},
-                               sim::Identity{"a9.cloud-a.godwit", testing::kCloud}}) {
+  for (const auto& identity :
+       {sim::Identity{"a1.cloud-b.godwit", "cloud-b"}, sim::Identity{"api.cloud-a.godwit", testing::kCloud},
+        sim::Identity{"a9.cloud-a.godwit", testing::kCloud}}) {
     const auto& dialler = dial(identity, frames);
     EXPECT_TRUE(dialler.ended) << identity.name;
     EXPECT_TRUE(dialler.answers.empty()) << identity.name;
