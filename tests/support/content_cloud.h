@@ -6,6 +6,7 @@
 #include "content/store.h"
 #include "sim/host.h"
 #include "sim/network.h"
+#include "support/pages.h"
 
 #include <gtest/gtest.h>
 
@@ -31,17 +32,7 @@ inline TenantKey key_of(const std::string& tenant, std::uint8_t version = 1) {
   return key;
 }
 
-// The page of this number, the same for everybody.
-inline ByteVector page_of(std::uint64_t number) {
-  ByteVector page(kPage_bytes);
-  for (std::size_t i = 0; i < kPage_bytes; i += 8) {
-    std::uint64_t x = number * 0x9e3779b97f4a7c15ULL + i + 1;
-    x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
-    std::memcpy(page.data() + i, &x, 8);
-  }
-  return page;
-}
+using godwit::testing::page_of;
 
 inline PageDigest digest_of(const std::string& tenant, std::uint64_t number) {
   return content::PageKey(key_of(tenant).key).digest(page_of(number));
