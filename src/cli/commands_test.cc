@@ -142,9 +142,15 @@ TEST_F(CommandsTest, AnInstanceMovesWithProgress) {
   ASSERT_EQ(run("instance migrate demo-1 --to cloud-b"), kDone) << terminal_.errors;
   EXPECT_TRUE(complains("demo-1: memory")) << terminal_.errors;
   EXPECT_TRUE(complains("demo-1: completed"));
-  EXPECT_EQ(
-      terminal_.output,
-      "demo-1 runs at cloud-b/b1: 10.0 s in all, 120 ms down, 977 KiB of memory and 488 KiB of disk over the WAN\n");
+  EXPECT_EQ(terminal_.output,
+            "demo-1 runs at cloud-b/b1: 10.0 s in all, 120 ms down\n"
+            "\n"
+            "CROSSED AS    BYTES   PART  WHY\n"
+            "image       128 MiB  25.0%  blocks of an image that is there\n"
+            "known       256 MiB  50.0%  crossed before, of a sibling or this one\n"
+            "new         128 MiB  25.0%  sent, compressed\n"
+            "in all      512 MiB      -  what QEMU put out, memory and disk\n"
+            "on the WAN  1.4 MiB   0.3%  358x less: 977 KiB memory, 488 KiB disk\n");
   EXPECT_EQ(run("instance migrate demo-1 --to cloud-b"), kUsage);
   EXPECT_EQ(run("instance migrate demo-9 --to cloud-b"), kNotFound);
   EXPECT_EQ(run("instance migrate demo/demo-3 --to cloud-z"), kNotFound);
@@ -159,7 +165,7 @@ TEST_F(CommandsTest, AClusterMovesAndSaysWhichMembersStayed) {
   EXPECT_EQ(run("cluster migrate demo --to cloud-b"), kFailed);
   EXPECT_TRUE(says("demo-3 stays at cloud-a")) << terminal_.output;
   EXPECT_TRUE(says("no room for it"));
-  EXPECT_TRUE(says("demo-1 runs at cloud-b/b1"));
+  EXPECT_TRUE(says("demo-1  cloud-b/b1  10.0 s  120 ms")) << terminal_.output;
   EXPECT_TRUE(complains("migrate: not moved: demo-3 ("));
   b().refuse_tickets.clear();
   ASSERT_EQ(run("cluster migrate demo --to cloud-b --members demo-3 --json"), kDone) << terminal_.errors;
@@ -167,6 +173,25 @@ TEST_F(CommandsTest, AClusterMovesAndSaysWhichMembersStayed) {
   EXPECT_EQ(list.migrations.at(0).phase, wire::MigrationPhase::completed);
   EXPECT_EQ(run("cluster migrate demo --to cloud-b"), kDone);
   EXPECT_TRUE(says("Nothing to move"));
+}
+
+TEST_F(CommandsTest, AClustersMoveIsShownWithWhatItSaves) {
+  make_demo();
+  terminal_.interactive = true;
+  ASSERT_EQ(run("cluster migrate demo --to cloud-b"), kDone) << terminal_.errors;
+  EXPECT_TRUE(complains("demo-3 [----------------]   0% waits")) << terminal_.errors;
+  EXPECT_TRUE(complains("WAN 9.2 MiB (110x): image 25%, known 50%, new 25%")) << terminal_.errors;
+  EXPECT_EQ(terminal_.output,
+            "MEMBER  RUNS AT       TOOK    DOWN    GUEST      WAN  LESS\n"
+            "demo-1  cloud-b/b1  10.0 s  120 ms  512 MiB  1.4 MiB  358x\n"
+            "demo-3  cloud-b/b1  10.0 s  120 ms  512 MiB  1.4 MiB  358x\n"
+            "\n"
+            "CROSSED AS    BYTES   PART  WHY\n"
+            "image       256 MiB  25.0%  blocks of an image that is there\n"
+            "known       512 MiB  50.0%  crossed before, of a sibling or this one\n"
+            "new         256 MiB  25.0%  sent, compressed\n"
+            "in all      1.0 GiB      -  what QEMU put out, memory and disk\n"
+            "on the WAN  2.9 MiB   0.3%  358x less: 1.9 MiB memory, 977 KiB disk\n");
 }
 
 TEST_F(CommandsTest, AMigrationIsCancelled) {
@@ -177,6 +202,7 @@ TEST_F(CommandsTest, AMigrationIsCancelled) {
   time_.run_for(Seconds{20});
   EXPECT_EQ(run("migration show " + id), kDone);
   EXPECT_TRUE(says("Phase:        memory")) << terminal_.output;
+  EXPECT_TRUE(says("known       256 MiB  50.0%")) << terminal_.output;
   EXPECT_EQ(run("migration cancel " + id), kDone);
   EXPECT_EQ(run("migration show --wait " + id), kFailed);
   EXPECT_TRUE(says("demo-1 stays at cloud-a: cancelled by its user")) << terminal_.output;

@@ -1,5 +1,6 @@
 #include "cli/moving.h"
 
+#include "cli/outcome.h"
 #include "cli/progress.h"
 #include "cli/views.h"
 #include "cli/watching.h"
@@ -98,10 +99,7 @@ sys::Task<Result<>> await_migrations(Session& session, SkyClient sky, wire::Migr
                                                                    kMoveLimit, "migrate", std::move(note));
   if (!watched) co_return watched;
   if (quiet) session.print_json(*latest);
-  for (const auto& each : latest->migrations) {
-    const auto name = names.find(each.instance);
-    if (!quiet) session.terminal().out(outcome_text(each, name == names.end() ? "" : name->second));
-  }
+  if (!quiet) session.terminal().out(outcomes_text(*latest, names));
   co_return judge(*latest, names);
 }
 

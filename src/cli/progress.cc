@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 
+#include "cli/savings.h"
 #include "cli/text.h"
 #include "cli/views.h"
 
@@ -9,6 +10,8 @@ namespace godwit::cli {
 namespace {
 
 constexpr std::size_t kBarColumns = 32;
+constexpr std::size_t kMoveBarColumns = 18;
+constexpr std::size_t kNameColumns = 20;  // of a member, where lines are aligned
 
 std::string state_word(const wire::ClusterMember& member) {
   if (member.ready) return "ready";
@@ -87,6 +90,9 @@ void MigrationProgress::show(const wire::MigrationReport& report) {
   std::vector<std::string> lines;
   for (const auto& [id, each] : latest_) lines.push_back(line_of(each));
   std::sort(lines.begin(), lines.end());
+  std::vector<wire::MigrationReport> all;
+  for (const auto& [id, each] : latest_) all.push_back(each);
+  if (auto crossed = crossing_line(crossing_of(all)); !crossed.empty()) lines.push_back(std::move(crossed));
   live_.draw(lines);
 }
 
@@ -95,13 +101,22 @@ std::string MigrationProgress::name_of(const wire::MigrationReport& report) cons
   return printable(found == names_.end() ? report.instance : found->second);
 }
 
+std::size_t MigrationProgress::name_columns() const {
+  std::size_t width = 0;
+  for (const auto& [id, each] : latest_) width = std::max(width, display_width(name_of(each)));
+  return std::min(width, kNameColumns);
+}
+
 std::string MigrationProgress::line_of(const wire::MigrationReport& report) const {
   const auto& progress = report.progress;
-  auto line = fmt::format("{} {} {:>3.0f}% {}", name_of(report), bar_text(part_done(report), kBarColumns),
-                          part_done(report) * 100, pad_right(word_of(report.phase), 10));
+  // Those that go ahead are given a host first.
+  const bool waits = report.phase == wire::MigrationPhase::ordered && report.to_host.empty();
+  auto line = fmt::format("{} {} {:>3.0f}% {}", pad_right(name_of(report), name_columns()),
+                          bar_text(part_done(report), kMoveBarColumns), part_done(report) * 100,
+                          pad_right(waits ? "waits" : word_of(report.phase), 9));
   if (report.phase == wire::MigrationPhase::memory) {
-    line += fmt::format(" {} left, {}/s dirtied, round {}", bytes_text(progress.memory_remaining_bytes),
-                        bytes_text(progress.dirty_bytes_per_s), progress.rounds);
+    line += fmt::format(" {} left, round {}", bytes_text(progress.memory_remaining_bytes), progress.rounds);
+    if (progress.dirty_bytes_per_s) line += fmt::format(", +{}/s", bytes_text(progress.dirty_bytes_per_s));
   } else if (report.phase == wire::MigrationPhase::post_copy) {
     line += fmt::format(" runs there, {} to fetch", bytes_text(progress.memory_remaining_bytes));
   } else if (report.phase == wire::MigrationPhase::disk) {
@@ -123,25 +138,6 @@ double part_done(const wire::MigrationReport& report) {
   const bool copies = progress.memory_sent_bytes > 0 && progress.memory_total_bytes > progress.memory_remaining_bytes;
   const auto memory = copies ? static_cast<double>(progress.memory_total_bytes - progress.memory_remaining_bytes) : 0;
   return std::clamp((disk + memory) / whole, 0.0, 1.0);
-}
-
-std::string outcome_text(const wire::MigrationReport& report, const std::string& name) {
-  const auto who = printable(name.empty() ? report.instance : name);
-  const auto& cost = report.cost;
-  switch (report.phase) {
-    case wire::MigrationPhase::completed:
-    case wire::MigrationPhase::owned:
-      return fmt::format("{} runs at {}/{}: {} in all, {:.0f} ms down, {} of memory and {} of disk over the WAN{}\n",
-                         who, printable(report.to_cloud), printable(report.to_host), duration_text(cost.total_s),
-                         cost.downtime_ms, bytes_text(cost.wan_bytes.memory), bytes_text(cost.wan_bytes.disk),
-                         report.error.empty() ? "" : "\n  ! " + printable(report.error));
-    case wire::MigrationPhase::in_doubt:
-      return fmt::format("{} is in doubt: {} (godwit instance resolve says what can be done)\n", who,
-                         printable(report.error));
-    default:
-      return fmt::format("{} stays at {}: {}\n", who, printable(report.from_cloud),
-                         report.error.empty() ? word_of(report.phase) : printable(report.error));
-  }
 }
 
 }  // namespace godwit::cli

@@ -39,6 +39,7 @@ class MigrationProgress {
 
  private:
   [[nodiscard]] std::string line_of(const wire::MigrationReport& report) const;
+  [[nodiscard]] std::size_t name_columns() const;
   [[nodiscard]] std::string name_of(const wire::MigrationReport& report) const;
 
   Terminal& terminal_;
@@ -51,8 +52,5 @@ class MigrationProgress {
 
 // How much of its work a migration has done, 0 to 1. Pre-copy may go back when the guest writes faster.
 [[nodiscard]] double part_done(const wire::MigrationReport& report);
-
-// One line on how it ended.
-[[nodiscard]] std::string outcome_text(const wire::MigrationReport& report, const std::string& name);
 
 }  // namespace godwit::cli

@@ -1,5 +1,6 @@
 #include "cli/views.h"
 
+#include "cli/savings.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -212,15 +213,17 @@ std::string migrations_text(const wire::MigrationList& list, const std::map<std:
                {"FROM -> TO"},
                {"TOOK", Align::right},
                {"DOWNTIME", Align::right},
-               {"OVER THE WAN", Align::right},
+               {"WAN", Align::right},
+               {"LESS", Align::right},
                {"STARTED", Align::right}});
   for (const auto& each : list.migrations) {
     const auto name = names.find(each.instance);
-    const auto wan = each.cost.wan_bytes.memory + each.cost.wan_bytes.disk;
+    const auto crossing = crossing_of(each);
+    const auto wan = crossing.wan.memory + crossing.wan.disk;
     table.add({each.id, name == names.end() ? each.instance : name->second, word_of(each.phase), moved_text(each),
                each.cost.total_s > 0 ? duration_text(each.cost.total_s) : "",
                each.cost.downtime_ms > 0 ? duration_text(each.cost.downtime_ms / 1e3) : "", wan ? bytes_text(wan) : "",
-               age_text(each.started_ms, now)});
+               ratio_text(crossing), age_text(each.started_ms, now)});
   }
   return table.text();
 }
@@ -239,12 +242,11 @@ std::string migration_text(const wire::MigrationReport& report, const std::strin
   const auto& cost = report.cost;
   if (cost.total_s > 0) {
     out += field("Took", duration_text(cost.total_s)) + field("Downtime", duration_text(cost.downtime_ms / 1e3));
-    out += field("Over the WAN", fmt::format("{} of memory, {} of disk", bytes_text(cost.wan_bytes.memory),
-                                             bytes_text(cost.wan_bytes.disk)));
   }
   if (!cost.tried.empty()) out += field("Tried", joined(cost.tried));
   if (!report.error.empty()) out += field("Why", report.error);
-  return out;
+  const auto crossed = crossing_table(crossing_of(report));
+  return crossed.empty() ? out : out + "\n" + crossed;
 }
 
 }  // namespace godwit::cli

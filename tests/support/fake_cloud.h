@@ -355,6 +355,9 @@ class FakeCloud {
     report.phase = elapsed < move / 2 ? wire::MigrationPhase::disk : wire::MigrationPhase::memory;
     const auto total = report.progress.memory_total_bytes;
     report.progress.memory_sent_bytes = std::min<std::uint64_t>(total, total * elapsed / move);
+    const auto part = report.progress.memory_sent_bytes / 4;
+    report.cost.savings = {.image = part, .sibling = 2 * part, .literal = part};
+    report.cost.wan_bytes = {.memory = part / 16, .disk = 1'000};
     if (elapsed < move || stuck) return;
     hand_over(id, migration, instance);
   }
@@ -363,7 +366,7 @@ class FakeCloud {
     auto& there = *migration.destination;
     auto& report = migration.report;
     report.phase = wire::MigrationPhase::completed;
-    report.cost = {to_s(move), 120, {1'000'000, 500'000}, {}, 3, {}};
+    report.cost = {to_s(move), 120, {1'000'000, 500'000}, report.cost.savings, 3, {}};
     there.migrations[id].report = report;
     there.migrations[id].report.role = wire::MigrationRole::destination;
     there.migrations[id].report.to_host = there.hosts().hosts[0].name;
