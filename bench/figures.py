@@ -35,7 +35,7 @@ class Figures:
         out.parent.mkdir(exist_ok=True)
         out.write_text(json.dumps({"machine": machine(), "command": f"make bench-{self.name}", "figures": self.figures,
                                    "runs": self.runs}, indent=2) + "\n", encoding="utf-8")
-        width = max(len(figure["name"]) for figure in self.figures)
+        width = max((len(figure["name"]) for figure in self.figures), default=0)
         missed = 0
         print(f"\n  {'figure':{width}} {'median':>12} {'least':>10} {'aim':>10}")
         for figure in self.figures:

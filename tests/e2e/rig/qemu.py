@@ -72,7 +72,7 @@ class Vm:
 
     def arguments(self, listeners):
         line = ["/usr/bin/qemu-system-x86_64", "-name", f"guest={self.name}", "-nodefaults", "-no-user-config",
-                "-machine", f"pc-q35-7.2,accel={self.accel}", "-cpu", self.cpu, "-smp", "1",
+                "-machine", "pc-q35-7.2", "-accel", self.accel, "-cpu", self.cpu, "-smp", "1",
                 "-m", f"{self.memory_mib * 1024 + 64}K",  # docs/decisions/emulated-dirty-pages.md
                 "-display", "none", "-msg", "timestamp=on", "-pidfile", self.path("pid"),
                 "-kernel", self.image.kernel, "-initrd", self.image.initrd,
