@@ -106,14 +106,16 @@ class Means final {
         images_(std::move(images)),
         library_(images_.library(options.store + "/" + name)),
         store_(runtime_.page_files, options.store + "/" + name, {.disk_bytes = options.store_gib << 30U}),
-        shrink_(runtime_, store_, library_) {}
+        shrink_(runtime_, store_, library_, nullptr, "shrink", std::nullopt, memory_),
+        exact_only_(runtime_, store_, library_, nullptr, "dedup", migrate::kExactOnly, memory_) {}
 
   // Errors: invalid_argument.
   [[nodiscard]] Result<tunnel::Encodings> encodings(const std::vector<std::string>& names) {
     tunnel::Encodings chosen;
     for (const auto& name : names) {
-      auto* const encoding = tunnel::choose({&shrink_, &zstd_, &plain_}, {name});
-      if (!encoding) return fail(Errc::invalid_argument, "--encodings {}: there are shrink, zstd and plain", name);
+      auto* const encoding = tunnel::choose({&shrink_, &exact_only_, &zstd_, &plain_}, {name});
+      if (!encoding)
+        return fail(Errc::invalid_argument, "--encodings {}: there are shrink, dedup, zstd and plain", name);
       chosen.push_back(encoding);
     }
     return chosen;
@@ -125,7 +127,9 @@ class Means final {
   tunnel::Images images_;
   content::Library library_;
   content::Store store_;
+  std::shared_ptr<migrate::HostMemory> memory_{std::make_shared<migrate::HostMemory>()};  // with both encodings
   migrate::ShrinkEncoding shrink_;
+  migrate::ShrinkEncoding exact_only_;
   migrate::ZstdEncoding zstd_;
   migrate::PlainEncoding plain_;
 };
