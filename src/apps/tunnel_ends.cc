@@ -113,9 +113,9 @@ class Means final {
   [[nodiscard]] Result<tunnel::Encodings> encodings(const std::vector<std::string>& names) {
     tunnel::Encodings chosen;
     for (const auto& name : names) {
-      auto* const encoding = tunnel::choose({&shrink_, &zstd_, &exact_only_, &plain_}, {name});
+      auto* const encoding = tunnel::choose({&shrink_, &exact_only_, &zstd_, &plain_}, {name});
       if (!encoding) {
-        return fail(Errc::invalid_argument, "--encodings {}: there are shrink, zstd, dedup and plain", name);
+        return fail(Errc::invalid_argument, "--encodings {}: there are shrink, dedup, zstd and plain", name);
       }
       chosen.push_back(encoding);
     }
@@ -128,7 +128,7 @@ class Means final {
   tunnel::Images images_;
   content::Library library_;
   content::Store store_;
-  std::shared_ptr<migrate::HostMemory> memory_{std::make_shared<migrate::HostMemory>()};
+  std::shared_ptr<migrate::HostMemory> memory_{std::make_shared<migrate::HostMemory>()};  // with both encodings
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;
   migrate::ZstdEncoding zstd_;
