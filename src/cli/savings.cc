@@ -11,7 +11,7 @@ namespace godwit::cli {
 namespace {
 
 struct Kind {
-  std::uint64_t wire::Savings::*bytes;
+  std::uint64_t wire::Savings::* bytes;
   const char* name;
   const char* why;
 };

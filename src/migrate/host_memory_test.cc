@@ -8,7 +8,6 @@
 #include "support/crossings.h"
 
 #include <gtest/gtest.h>
-
 #include <malloc.h>
 
 namespace godwit::migrate {

@@ -1,12 +1,12 @@
 // Three hosts on real TLS, real files and the real clock.
 #include "os/system.h"
-#include "siblings/directory.h"
 #include "support/pages.h"
 #include "support/temp_directory.h"
 #include "support/test_authority.h"
 
 #include <gtest/gtest.h>
 
+#include "siblings/directory.h"
 #include <algorithm>
 #include <vector>
 
@@ -88,7 +88,8 @@ sys::Task<int> bring_all(os::System& system) {
     const auto begun = clock.now();
     ids = co_await asking.bring("alice", digests);
     const auto found = kPages - static_cast<std::uint64_t>(std::count(ids.begin(), ids.end(), 0U));
-    ::testing::Test::RecordProperty("bringing_" + std::to_string(bringings), fmt::format("{} pages, {:.0f} ms", found, to_ms(clock.now() - begun)));
+    ::testing::Test::RecordProperty("bringing_" + std::to_string(bringings),
+                                    fmt::format("{} pages, {:.0f} ms", found, to_ms(clock.now() - begun)));
   } while (std::find(ids.begin(), ids.end(), 0U) != ids.end() && ++bringings < 50);
   EXPECT_EQ(std::count(ids.begin(), ids.end(), 0U), 0);
   ByteVector page(kPage_bytes);
