@@ -1,11 +1,10 @@
 // What a sibling says on a connection of the content directory: framing and every message. Input: the length of the
 // pieces in which it comes (one byte), and the frames.
 #include "base/assert.h"
+#include "siblings/messages.h"
 #include "support/byte_stream.h"
 #include "support/input.h"
 #include "support/run_dry.h"
-
-#include "siblings/messages.h"
 
 namespace {
 

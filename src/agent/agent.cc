@@ -15,6 +15,7 @@ constexpr Millis kLastRetry{5'000};
 
 std::vector<sys::TrustedCa> trusted_of(const wire::DesiredState& desired) {
   std::vector<sys::TrustedCa> trusted;
+  trusted.reserve(desired.trusted.size());
   for (const auto& each : desired.trusted) trusted.push_back({each.cloud, each.pem});
   return trusted;
 }

@@ -13,9 +13,9 @@
 #include "hypervisor/machine.h"
 #include "migrate/service.h"
 #include "migrate/shrink_encoding.h"
+#include "siblings/directory.h"
 #include "sys/runtime.h"
 
-#include "siblings/directory.h"
 #include <map>
 #include <memory>
 #include <string>

@@ -4,6 +4,7 @@
 #include "siblings/holder.h"
 #include "siblings/link.h"
 #include "siblings/owner.h"
+
 #include <map>
 #include <memory>
 #include <string>

@@ -3,6 +3,7 @@
 #include "siblings/bringing.h"
 #include "siblings/publisher.h"
 #include "siblings/server.h"
+
 #include <algorithm>
 
 namespace godwit::siblings {

@@ -9,6 +9,7 @@
 
 #include "siblings/holder.h"
 #include "siblings/link.h"
+
 #include <functional>
 #include <memory>
 #include <string>

@@ -1,8 +1,7 @@
 #include "siblings/directory.h"
 
-#include "support/content_cloud.h"
-
 #include "siblings/bringing.h"
+#include "support/content_cloud.h"
 
 namespace godwit::siblings {
 namespace {

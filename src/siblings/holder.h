@@ -4,8 +4,8 @@
 
 #include "content/directory.h"
 #include "crypto/mac.h"
-
 #include "siblings/messages.h"
+
 #include <map>
 #include <string>
 #include <unordered_map>

@@ -2,9 +2,9 @@
 // dialled again after a pause that grows. docs/protocols/directory.md.
 #pragma once
 
+#include "siblings/messages.h"
 #include "sys/runtime.h"
 
-#include "siblings/messages.h"
 #include <functional>
 #include <memory>
 #include <string>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "content/directory.h"
-
 #include "siblings/messages.h"
+
 #include <map>
 #include <string>
 #include <vector>

@@ -23,7 +23,8 @@ constexpr std::size_t pages_per_tick(std::uint64_t bytes_per_s) {
 
 void Publisher::set_ring(content::Ring ring) {
   if (ring.members() == ring_.members()) return;
-  if (!next_walk_.before) next_walk_.before = std::move(ring_);
+  // Before the first one nothing was told.
+  if (!next_walk_.before && !ring_.empty()) next_walk_.before = std::move(ring_);
   ring_ = std::move(ring);
 }
 
@@ -67,7 +68,7 @@ void Publisher::walk(TimePoint now) {
   for (std::size_t i = 0; i < kPlacesPerTick && walk_.place < walk_.places; ++i) holder_.list(walk_.place++, there);
   for (const auto& each : there) {
     const auto& owner = ring_.owner_of(each);
-    const bool moved = walk_.before && (walk_.before->empty() || walk_.before->owner_of(each) != owner);
+    const bool moved = walk_.before && walk_.before->owner_of(each) != owner;
     if (moved || walk_.everything || walk_.owners.contains(owner)) tell(each, owner);
   }
   if (walk_.place < walk_.places) return;

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "content/directory.h"
-
 #include "siblings/holder.h"
+
 #include <functional>
 #include <map>
 #include <optional>

@@ -5,6 +5,7 @@
 #include "siblings/holder.h"
 #include "siblings/link.h"
 #include "siblings/owner.h"
+
 #include <functional>
 #include <map>
 #include <memory>

@@ -1,9 +1,8 @@
 // Clouds whose hosts crash, come, go, and lose each other, many seeds over: what is brought is always what was asked
 // for and always in time; and when it is quiet again, everything that somebody holds is found from everywhere.
-#include "support/content_cloud.h"
-
 #include "siblings/bringing.h"
 #include "siblings/publisher.h"
+#include "support/content_cloud.h"
 
 namespace godwit::siblings {
 namespace {

@@ -1,7 +1,6 @@
 // Those at the other end who do not play by the rules.
-#include "support/content_cloud.h"
-
 #include "siblings/messages.h"
+#include "support/content_cloud.h"
 
 namespace godwit::siblings {
 namespace {

@@ -4,13 +4,13 @@
 
 #include "base/page.h"
 #include "content/store.h"
+#include "siblings/directory.h"
 #include "sim/host.h"
 #include "sim/network.h"
 #include "support/pages.h"
 
 #include <gtest/gtest.h>
 
-#include "siblings/directory.h"
 #include <cstring>
 #include <map>
 #include <memory>
