@@ -1,12 +1,12 @@
 // Three hosts on real TLS, real files and the real clock.
 #include "os/system.h"
+#include "siblings/directory.h"
 #include "support/pages.h"
 #include "support/temp_directory.h"
 #include "support/test_authority.h"
 
 #include <gtest/gtest.h>
 
-#include "siblings/directory.h"
 #include <algorithm>
 #include <vector>
 
