@@ -1,11 +1,12 @@
-// A cluster's members move together, in whole simulated worlds: one goes ahead, the rest follow, and whatever happens to
-// one of them, or to sky, the others arrive.
+// A cluster's members move together, in whole simulated worlds: one goes ahead, the rest follow, and whatever happens
+// to one of them, or to sky, the others arrive.
 #include "sim/host.h"
 #include "sim/world_rig.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 namespace godwit::simtest {
 namespace {
@@ -18,8 +19,9 @@ constexpr std::size_t kAtOnce = 4;
 constexpr Seconds kArrived{120};
 
 // Guests with so much memory that a first round takes a second and a half: sky looks four times a second.
-RigPlan plan() {
+RigPlan plan(int hosts_per_cloud) {
   RigPlan plan;
+  plan.hosts_per_cloud = hosts_per_cloud;
   plan.qemu.memory_bytes = 6UL << 20U;
   plan.qemu.copy_bytes_per_s = 4'000'000;
   return plan;
@@ -27,7 +29,7 @@ RigPlan plan() {
 
 class Gang {
  public:
-  explicit Gang(std::uint64_t seed) : rig(seed, plan()), seed_(seed) { rig.world.keep_trace(true); }
+  explicit Gang(std::uint64_t seed, int hosts_per_cloud = 1) : rig(seed, plan(hosts_per_cloud)), seed_(seed) {}
 
   // Six members of cloud-a, on their way to cloud-b. Those of the world: see problem().
   [[nodiscard]] bool sets_out() {
@@ -178,6 +180,17 @@ TEST(WorldGang, WhoIsCancelledStaysAndTheRestArrive) {
     EXPECT_EQ(gang.members_at("cloud-a"), 2U);
     EXPECT_EQ(gang.members_at("cloud-b"), kMembers - 2);
   }
+}
+
+TEST(WorldGang, ThoseOfOneHostArriveAtOneHost) {
+  Gang gang(400, 2);
+  ASSERT_TRUE(gang.sets_out()) << gang.show();
+  ASSERT_TRUE(gang.settles()) << gang.show();
+  EXPECT_EQ(gang.problem(), "") << gang.show();
+  std::map<std::string, std::set<std::string>> ways;
+  for (const auto& id : gang.ids()) ways[gang.report(id).from_host].insert(gang.report(id).to_host);
+  EXPECT_EQ(ways.size(), 2U) << gang.show();
+  for (const auto& [from, to] : ways) EXPECT_EQ(to.size(), 1U) << from << "\n" << gang.show();
 }
 
 }  // namespace
