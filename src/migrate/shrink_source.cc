@@ -12,6 +12,7 @@ namespace {
 // What waits to be encoded: the more of it the better it compresses, but the longer QEMU's last bytes wait behind it.
 constexpr std::size_t kWaitingOnWire_bytes = 64UL * 1024;
 constexpr std::size_t kWaitingLeast_bytes = 128UL * 1024;
+constexpr double kAhead_s = 0.1;  // of the stream: a round trip, and what the answer takes
 constexpr double kForget = 0.7;
 
 std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
@@ -78,8 +79,10 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
 bool ShrinkSource::may_read() const {
   const auto on_wire = static_cast<std::size_t>(kWaitingOnWire_bytes / std::max(shrunk_to_, 0.01));
   const auto limit = std::clamp(on_wire, kWaitingLeast_bytes, room_.waiting_most());
-  return stretches_.size() < room_.stretches_most() && waiting_bytes() < limit + inquiry_.ahead_bytes() &&
-         inquiry_.open() < kOpenQuestions;
+  // What waits for answers, too, is taken by QEMU for sent.
+  const auto in_time = std::max(kWaitingLeast_bytes, static_cast<std::size_t>(speed_.bytes_per_s() * kAhead_s));
+  return stretches_.size() < room_.stretches_most() &&
+         waiting_bytes() < limit + std::min(inquiry_.ahead_bytes(), in_time) && inquiry_.open() < kOpenQuestions;
 }
 
 Backlog ShrinkSource::backlog() const {
@@ -194,6 +197,7 @@ void ShrinkSource::take(std::size_t bytes, std::size_t stretches) {
   taken_ += bytes;
   taken_bytes_ += bytes;
   taken_stretches_ += stretches;
+  speed_.add(bytes, clock_.now());
   stretches_.erase(stretches_.begin(), stretches_.begin() + static_cast<std::ptrdiff_t>(stretches));
   if (stretches == 0) stretches_.front().size_bytes -= static_cast<std::uint32_t>(bytes);
   drop_taken();

@@ -6,6 +6,7 @@
 #include "migrate/inquiry.h"
 #include "migrate/pace.h"
 #include "migrate/shrink_frames.h"
+#include "migrate/speed.h"
 #include "sys/task.h"
 #include "wire/stretches.h"
 
@@ -56,6 +57,7 @@ class ShrinkSource final {
   std::deque<wire::Stretch> stretches_;
   std::uint64_t taken_bytes_{0};  // since the begin
   std::uint64_t taken_stretches_{0};
+  Speed speed_;  // of what is taken
   std::deque<ByteVector> to_ask_;
   std::deque<std::uint64_t> lacking_;
   Pace pace_;

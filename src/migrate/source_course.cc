@@ -207,6 +207,7 @@ sys::Task<void> Source::await_turn() {
 sys::Task<Result<>> Source::take_turn() {
   const auto progress = co_await guest_->progress();
   if (!progress) co_return pass(progress);
+  record_.cost.rounds = progress->rounds;
   auto& turns = context_.turns;
   turns.note(record_.id, progress->rounds, progress->memory_remaining_bytes, context_.now());
   if (!turns.may_pause(record_.id)) co_return Result<>{};

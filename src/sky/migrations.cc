@@ -1,6 +1,7 @@
 #include "sky/migrations.h"
 
 #include <algorithm>
+#include <set>
 
 namespace godwit::sky {
 namespace {
@@ -20,6 +21,8 @@ Traveller traveller_of(const MigrationRecord& record, bool driven) {
   out.id = record.id;
   out.from = record.from;
   out.to = record.to;
+  out.from_host = record.report.from_host;
+  out.to_host = record.report.to_host;
   out.dirty_bytes_per_s = record.known_dirty_bytes_per_s;
   const auto& encoding = record.options.encoding;
   out.shares = encoding.empty() || encoding == "shrink" || encoding == "dedup";
@@ -201,20 +204,28 @@ bool Migrations::uses(const std::string& cloud) const {
 
 // Those that have begun go on; of the rest, who sets out now is a question of order.
 void Migrations::schedule() {
-  std::map<std::string, std::vector<Traveller>> clusters;
+  std::set<std::string> clusters;
   std::vector<std::string> begun;
   for (const auto& [id, record] : records_) {
     if (is_open(record) && record.step != MoveStep::queued && !driven_.contains(id)) begun.push_back(id);
-    clusters[record.cluster].push_back(traveller_of(record, driven_.contains(id)));
+    clusters.insert(record.cluster);
   }
   for (const auto& id : begun) set_out(id);
-  for (auto& [cluster, travellers] : clusters) {
-    std::ranges::sort(travellers, {}, [&](const auto& each) {
-      const auto& record = records_.at(each.id);
-      return std::tuple(record.created_ms, record.place);
-    });
-    for (const auto& id : who_sets_out(travellers, kMigrationsAtOnce)) set_out(id);
+  for (const auto& cluster : clusters) {
+    for (const auto& id : who_sets_out(travellers(cluster), kMigrationsAtOnce)) set_out(id);
   }
+}
+
+std::vector<Traveller> Migrations::travellers(const std::string& cluster) const {
+  std::vector<Traveller> out;
+  for (const auto& [id, record] : records_) {
+    if (record.cluster == cluster) out.push_back(traveller_of(record, driven_.contains(id)));
+  }
+  std::ranges::sort(out, {}, [&](const auto& each) {
+    const auto& record = records_.at(each.id);
+    return std::tuple(record.created_ms, record.place);
+  });
+  return out;
 }
 
 void Migrations::set_out(const std::string& id) {
@@ -298,7 +309,11 @@ sys::Task<Result<>> Migrations::get_ticket(std::string id) {
   request.spec = view->spec;
   request.source_cloud = records_.at(id).from;
   request.source_host_key = view->host_key;
-  auto grant = co_await to->ticket(request);
+  const auto& asking = records_.at(id);
+  if (traveller_of(asking, true).shares) {
+    request.destination_host = host_of_companions(travellers(asking.cluster), asking.from, view->host, asking.to);
+  }
+  auto grant = co_await ask_ticket(*to, std::move(request));
   if (!grant) co_return pass(grant);
   auto& record = records_.at(id);
   record.report.from_host = view->host;
@@ -306,6 +321,17 @@ sys::Task<Result<>> Migrations::get_ticket(std::string id) {
   record.grant = std::move(*grant);
   record.step = MoveStep::granted;
   co_return save(record);
+}
+
+// The host is a wish: where it is full, gone or otherwise unfit, the destination's cloud chooses.
+sys::Task<Result<wire::TicketGrant>> Migrations::ask_ticket(CloudClient to, wire::TicketRequest request) {
+  if (!request.destination_host.empty()) {
+    auto granted = co_await to.ticket(request);
+    if (granted || is_transient(granted.error().code)) co_return granted;
+    log_.debug("{}: {}", request.migration, granted.error().message);
+    request.destination_host.clear();
+  }
+  co_return co_await to.ticket(request);
 }
 
 // Given again until it is answered: the source takes the same migration once. A clear no ends it.

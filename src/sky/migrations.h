@@ -55,10 +55,13 @@ class Migrations {
   [[nodiscard]] Result<MigrationRecord> draw(Cluster& cluster, const MemberRecord& member,
                                              const wire::MoveRequest& request);
   void schedule();
+  // Of one cluster, in the order in which they were asked for.
+  [[nodiscard]] std::vector<Traveller> travellers(const std::string& cluster) const;
   void set_out(const std::string& id);
   [[nodiscard]] sys::Task<void> drive(std::string id);
   [[nodiscard]] sys::Task<Result<>> advance(std::string id);
   [[nodiscard]] sys::Task<Result<>> get_ticket(std::string id);
+  [[nodiscard]] sys::Task<Result<wire::TicketGrant>> ask_ticket(CloudClient to, wire::TicketRequest request);
   [[nodiscard]] sys::Task<Result<>> introduce(std::string id);
   [[nodiscard]] sys::Task<Result<>> give_order(std::string id);
   [[nodiscard]] sys::Task<Result<>> watch(std::string id);

@@ -36,4 +36,15 @@ std::vector<std::string> who_sets_out(const std::vector<Traveller>& cluster, std
   return out;
 }
 
+std::string host_of_companions(const std::vector<Traveller>& cluster, const std::string& from,
+                               const std::string& from_host, const std::string& to) {
+  std::string found;
+  for (const auto& each : cluster) {
+    const bool together = each.shares && each.from == from && each.from_host == from_host && each.to == to;
+    const bool goes = each.course != Course::waiting && each.course != Course::failed;
+    if (together && goes && !each.to_host.empty()) found = each.to_host;
+  }
+  return found;
+}
+
 }  // namespace godwit::sky

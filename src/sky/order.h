@@ -24,6 +24,8 @@ struct Traveller {
   std::string id;
   std::string from;
   std::string to;
+  std::string from_host;  // empty: it has not set out, or nobody has said yet
+  std::string to_host;
   Course course{Course::waiting};
   bool shares{true};                   // what it brings spares others
   std::uint64_t dirty_bytes_per_s{0};  // when it last moved; 0: not known, taken for calm
@@ -32,5 +34,10 @@ struct Traveller {
 // Of one cluster, in the order in which they were asked for: those that set out now, so that at most `at_once` are
 // under way.
 [[nodiscard]] std::vector<std::string> who_sets_out(const std::vector<Traveller>& cluster, std::size_t at_once);
+
+// The host at cloud `to` that members from this host went or go to, the last of them; empty: none did. Whatever crossed
+// between two hosts is referred to there without a question, so that those who were together are best together again.
+[[nodiscard]] std::string host_of_companions(const std::vector<Traveller>& cluster, const std::string& from,
+                                             const std::string& from_host, const std::string& to);
 
 }  // namespace godwit::sky

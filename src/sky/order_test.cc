@@ -69,6 +69,28 @@ TEST(OrderOfMoves, WhereNothingIsSharedNobodyWaits) {
   EXPECT_EQ(who_sets_out(all, 2), (Ids{"0", "1"}));
 }
 
+TEST(OrderOfMoves, WhoLeavesTheSameHostGoesToTheSameHost) {
+  auto all = travellers(5);
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "b"), "");
+  const auto set_out = [&](std::size_t which, const std::string& from_host, const std::string& to_host) {
+    all[which].course = Course::crossed;
+    all[which].from_host = from_host;
+    all[which].to_host = to_host;
+  };
+  set_out(0, "a1", "b1");
+  set_out(1, "a2", "b2");
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "b"), "b1");
+  EXPECT_EQ(host_of_companions(all, "a", "a2", "b"), "b2");
+  EXPECT_EQ(host_of_companions(all, "a", "a3", "b"), "");
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "c"), "") << "another cloud";
+  set_out(2, "a1", "b3");  // b1 was full
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "b"), "b3");
+  all[2].course = Course::failed;
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "b"), "b1");
+  all[0].shares = false;
+  EXPECT_EQ(host_of_companions(all, "a", "a1", "b"), "");
+}
+
 // Whatever happens, as long as somebody waits and nobody is under way, somebody sets out.
 TEST(OrderOfMoves, NobodyWaitsForNothing) {
   for (unsigned state = 0; state < 5 * 5 * 5; ++state) {

@@ -224,6 +224,34 @@ TEST_F(SkyTest, AnInstanceMovesToACloudThatTheClusterNeverUsed) {
   EXPECT_TRUE(a().networks.empty() && b().networks.empty());
 }
 
+// Members of one host ask for one host, and take another where that is full.
+TEST_F(SkyTest, ThoseOfOneHostGoToOneHostIfThatHasRoom) {
+  auto spec = demo(4);
+  spec.clouds = {"cloud-a"};
+  ASSERT_TRUE(create(spec));
+  ASSERT_TRUE(reaches(ClusterState::ready));
+  const auto all_ended = [&] {
+    const auto list = sky_->migrations();
+    return std::ranges::all_of(list.migrations, [](const auto& each) { return wire::is_final(each.phase); });
+  };
+  const auto wishes = [&] {
+    std::map<std::string, int> counts;
+    for (const auto& [ticket, each] : b().tickets) ++counts[each.destination_host];
+    return counts;
+  };
+  auto request = to("cloud-b");
+  request.members = {"demo-1", "demo-2"};
+  ASSERT_TRUE(sky_->migrate_cluster("demo", request));
+  ASSERT_TRUE(time_.run_until(all_ended));
+  EXPECT_EQ(wishes(), (std::map<std::string, int>{{"", 1}, {"b1", 1}}));
+  b().refuse_hosts = true;
+  request.members = {"demo-3", "demo-4"};
+  ASSERT_TRUE(sky_->migrate_cluster("demo", request));
+  ASSERT_TRUE(time_.run_until(all_ended));
+  EXPECT_EQ(wishes(), (std::map<std::string, int>{{"", 3}, {"b1", 1}}));
+  EXPECT_EQ(a().alive(), 0U);
+}
+
 TEST_F(SkyTest, AClusterMovesOneAheadThenFourAtATimeAndSaysWhichFailed) {
   auto spec = demo(5);
   spec.clouds = {"cloud-a"};

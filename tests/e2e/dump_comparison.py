@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """All of a guest's memory and disk at the destination equal the source's at the switchover, byte for byte: the two machines stand
 still while they are compared. Its memory has pages of zeros, of its image, alike, equal and random, and it writes on while it moves;
-five times, through `godwit tunnel`: over one connection and over several, by each encoding, to a host that has had it before and to one that hasn't.
+five times, through `godwit tunnel` and a link of 150 Mbit/s: over one connection and over several, by each encoding, to a host that has had it before and to one that hasn't.
 Usage: dump_comparison.py GODWIT [IMAGE_DIR]    (needs root; about a minute under emulation)
 """
 import mmap
@@ -15,10 +15,12 @@ import tempfile
 import time
 
 from rig.guest import Serial
+from rig.net import Net, run
 from rig.qemu import Image, Vm
 
 PATIENCE_S = 120  # with a machine that is busy with other things
 MEMORY_MIB = 128
+LINK = ["rate", "150mbit", "burst", "256kb", "latency", "50ms"]  # slow enough that looking at pages repays
 PAGE = 4096
 # What the guest's memory is filled with, and then goes on to write.
 FILL = [
@@ -55,10 +57,10 @@ def wait_for(condition, what):
 class Tunnel:
     """`godwit tunnel receive` at one end, `godwit tunnel send` at the other: one way, by one encoding."""
 
-    def __init__(self, godwit, directory, image, names, encoding):
+    def __init__(self, godwit, directory, net, image, names, encoding):
         source, destination = names
         self.directory = f"{directory}/{encoding}-to-{destination}"
-        self._processes = []
+        self._processes, self._net = [], net
         os.makedirs(self.directory)
         os.chmod(self.directory, 0o711)
         self._common = [f"--image={file}" for file in (image.disk, image.kernel, image.initrd)]
@@ -77,7 +79,7 @@ class Tunnel:
 
     def _start(self, godwit, what, *options):
         log = self.path(f"{what}.log")
-        with open(log, "wb") as file:
+        with open(log, "wb") as file, self._net.inside("wan"):
             self._processes.append(subprocess.Popen([godwit, "tunnel", what, *self._common, *options], stdout=file, stderr=file))
         return log
 
@@ -192,7 +194,9 @@ def fill(vm):
     guest.socket.close()
 
 
-def story(godwit, directory, image):
+def story(godwit, directory, net, image):
+    net.add("wan")
+    run("ip", "netns", "exec", net.full("wan"), "tc", "qdisc", "add", "dev", "lo", "root", "tbf", *LINK)
     subprocess.run([godwit, "tunnel", "keys", *NAMES, "--directory", directory], check=True, stdout=subprocess.DEVNULL)
     tunnels, vm = {}, None
     try:
@@ -202,7 +206,7 @@ def story(godwit, directory, image):
         for encoding, capabilities in JOURNEYS:
             print(f"{encoding}, {', '.join(capabilities) or 'one connection'}, from {names[0]} to {names[1]}", flush=True)
             if (encoding, names) not in tunnels:
-                tunnels[encoding, names] = Tunnel(godwit, directory, image, names, encoding)
+                tunnels[encoding, names] = Tunnel(godwit, directory, net, image, names, encoding)
             vm = journey(directory, image, vm, names, tunnels[encoding, names], capabilities)
             names = names[::-1]
     finally:
@@ -216,14 +220,16 @@ def main():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     image = sys.argv[2] if len(sys.argv) > 2 else f"{root}/.cache/images/tiny"
     if os.geteuid() != 0:
-        sys.exit("dump_comparison: QEMU runs as another user here: run it as root")
+        sys.exit("dump_comparison: it makes a network namespace, and runs QEMU as another user: run it as root")
     subprocess.run([f"{root}/images/build-tiny", image], check=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("dump_comparison: terminated"))
     directory = tempfile.mkdtemp(prefix="godwit-dump-comparison.")
     os.chmod(directory, 0o711)
+    net = Net(f"gwdump{os.getpid()}")
     try:
-        story(os.path.abspath(sys.argv[1]), directory, Image(os.path.abspath(image)))
+        story(os.path.abspath(sys.argv[1]), directory, net, Image(os.path.abspath(image)))
     finally:
+        net.remove()
         shutil.rmtree(directory)
     print("dump_comparison: passed")
 

@@ -36,6 +36,7 @@ class FakeCloud {
   std::size_t room{1'000};        // instances that it really has room for, whatever the quota says
   std::string refuse_tickets;     // with this reason
   std::string refuse_tickets_of;  // a member's name; empty: of all
+  bool refuse_hosts{false};       // tickets for a host that the user wishes for
   std::string refuse_orders;
   std::string refuse_launches;
   std::set<std::uint32_t> taken_vnis;
@@ -276,6 +277,10 @@ class FakeCloud {
     }
     const auto valid = wire::validate(request->spec);
     if (!valid) return pass(valid);
+    const auto& wish = request->destination_host;
+    if (!wish.empty() && (refuse_hosts || wish != hosts().hosts[0].name)) {
+      return fail(Errc::exhausted, "ticket: host {} is full", wish);
+    }
     tickets["ticket-" + request->migration] = *request;
     wire::TicketGrant grant;
     grant.ticket = "ticket-" + request->migration;
