@@ -11,13 +11,15 @@ constexpr std::array kSteps{
 };
 constexpr int kLast = static_cast<int>(kSteps.size()) - 1;
 constexpr int kBatchesAStep = 4;
+constexpr std::size_t kNextToNothing = 16;
 constexpr double kForget = 0.75;  // of what was measured, at each batch
 constexpr double kMore = 0.35;    // of the time spent encoding: below it there is CPU to spare
 constexpr double kLess = 0.60;
 
 }  // namespace
 
-void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes) {
+void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes) {
+  if (step_ > kLooking && left_bytes < bytes / kNextToNothing) return;
   encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
   writing_ms_ = writing_ms_ * kForget + to_ms(writing);
   in_step_bytes_ += bytes;

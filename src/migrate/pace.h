@@ -18,8 +18,9 @@ class Pace {
 
   // With `fixed` it always says that.
   explicit Pace(std::optional<Effort> fixed = std::nullopt) : fixed_(fixed) {}
-  // Of one batch: what it took to encode, and to be taken by the link, and how much of the stream it was.
-  void note(Nanos encoding, Nanos writing, std::size_t bytes);
+  // Of one batch: what it took to encode, and to be taken by the link, how much of the stream it was, and how much of
+  // that is left. Where next to nothing is, no effort would change anything: such a batch says nothing of the link.
+  void note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes);
   [[nodiscard]] Effort effort() const;
   // The next bytes need not become a batch.
   [[nodiscard]] bool passes() const { return !fixed_ && step_ == kPassing; }

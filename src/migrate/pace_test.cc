@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kBatch_bytes = 1UL << 20U;
 
 void note(Pace& pace, int batches, Nanos encoding, Nanos writing) {
-  for (int i = 0; i < batches; ++i) pace.note(encoding, writing, kBatch_bytes);
+  for (int i = 0; i < batches; ++i) pace.note(encoding, writing, kBatch_bytes, kBatch_bytes / 2);
 }
 
 // A host and a link: what a batch takes to look through, and to be sent.
@@ -22,7 +22,7 @@ struct Pair {
     for (int i = 0; i < 1024; ++i) {
       if (pace.passes()) ++passed;
       const bool passes = pace.passes();
-      pace.note(passes ? Millis{0} : looking, passes ? sending_all : sending_batch, kBatch_bytes);
+      pace.note(passes ? Millis{0} : looking, passes ? sending_all : sending_batch, kBatch_bytes, kBatch_bytes / 2);
     }
     return passed / 1024;
   }
@@ -61,6 +61,13 @@ TEST(Pace, ALinkThatBecomesSlowIsNoticedWhilePassing) {
   (void)Pair{Millis{10}, Millis{8}, Millis{1}}.passing(pace);
   (void)Pair{Millis{10}, Millis{80}, Millis{40}}.passing(pace);
   EXPECT_EQ(pace.effort().level, 8);
+}
+
+TEST(Pace, PagesThatCostNothingSayNothingOfTheLink) {
+  Pace pace;
+  note(pace, 100, Millis{1}, Millis{50});
+  for (int i = 0; i < 1000; ++i) pace.note(Millis{3}, Millis{0}, kBatch_bytes, 1000);
+  EXPECT_EQ(pace.effort().level, 8) << "what comes after them is worth all effort still";
 }
 
 TEST(Pace, OneThatIsFixedNeverPasses) {

@@ -152,8 +152,9 @@ sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   shrunk_to_ = shrunk_to_ * kForget + ratio * (1 - kForget);
   changed_.notify();
   const auto pressed = clock_.now();
+  const auto left_bytes = encoded->frame.size();
   const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
-  pace_.note(pressed - began, clock_.now() - pressed, encoded->taken_bytes);
+  pace_.note(pressed - began, clock_.now() - pressed, encoded->taken_bytes, left_bytes);
   co_return sent;
 }
 
@@ -188,7 +189,7 @@ sys::Task<Result<>> ShrinkSource::pass_next(sys::Stream& wan) {
   auto sent = co_await wan.write(header);
   if (sent) sent = co_await wan.write(ByteView(passing).subspan(at, bytes));
   if (sent) wan_bytes_ += header.size() + bytes;
-  pace_.note(Nanos{}, clock_.now() - began, bytes);
+  pace_.note(Nanos{}, clock_.now() - began, bytes, bytes);
   co_return sent;
 }
 
