@@ -128,6 +128,7 @@ TEST(Batch, OriginsComeBackAsTheyWere) {
 
 TEST(Batch, ARunOfOriginsCostsAFewBytes) {
   std::vector<PageOrigin> origins;
+  origins.reserve(256);
   for (std::uint64_t i = 0; i < 256; ++i) origins.push_back({Origin::sent, 3, 5000 + i});
   EXPECT_LE(pack_origins(origins).size(), 6U);
 }

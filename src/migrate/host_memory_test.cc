@@ -34,11 +34,6 @@ sys::Task<void> say_and_hear(sys::Stream& stream, ByteView bytes) {
   }
 }
 
-sys::Task<void> say(sys::Stream& stream, ByteView bytes) {
-  const auto said = co_await testing::say(stream, bytes, 1);
-  (void)said;
-}
-
 class HeapOfConnections : public ::testing::Test {
  protected:
   // QEMU says `local`, the peer `wan` and takes whatever it is told.
@@ -46,7 +41,7 @@ class HeapOfConnections : public ::testing::Test {
     auto [qemu, local_end] = testing::pipe(runtime_.executor, 10 * ends_.size());
     auto [wan_end, peer] = testing::pipe(runtime_.executor, 10 * ends_.size() + 5);
     process_.spawn(say_and_hear(*peer, wan));
-    process_.spawn(say(*qemu, local));
+    process_.spawn(say_and_hear(*qemu, local));
     process_.spawn(carry(transfer, std::move(local_end), std::move(wan_end)));
     ends_.push_back(std::move(qemu));
     ends_.push_back(std::move(peer));
