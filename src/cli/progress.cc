@@ -88,10 +88,14 @@ void MigrationProgress::show(const wire::MigrationReport& report) {
     return;
   }
   std::vector<std::string> lines;
-  for (const auto& [id, each] : latest_) lines.push_back(line_of(each));
-  std::sort(lines.begin(), lines.end());
   std::vector<wire::MigrationReport> all;
-  for (const auto& [id, each] : latest_) all.push_back(each);
+  lines.reserve(latest_.size() + 1);
+  all.reserve(latest_.size());
+  for (const auto& [id, each] : latest_) {
+    lines.push_back(line_of(each));
+    all.push_back(each);
+  }
+  std::sort(lines.begin(), lines.end());
   if (auto crossed = crossing_line(crossing_of(all)); !crossed.empty()) lines.push_back(std::move(crossed));
   live_.draw(lines);
 }

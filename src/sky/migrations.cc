@@ -170,6 +170,7 @@ void Migrations::cancel_all(const std::string& cluster) {
 
 wire::MigrationList Migrations::list() const {
   std::vector<const MigrationRecord*> sorted;
+  sorted.reserve(records_.size());
   for (const auto& [id, record] : records_) sorted.push_back(&record);
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
     return std::tuple(-a->created_ms, a->place, a->id) < std::tuple(-b->created_ms, b->place, b->id);
