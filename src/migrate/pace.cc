@@ -15,6 +15,9 @@ constexpr std::size_t kNextToNothing = 16;
 constexpr double kForget = 0.75;  // of what was measured, at each batch
 constexpr double kMore = 0.35;    // of the time spent encoding: below it there is CPU to spare
 constexpr double kLess = 0.60;
+constexpr double kWaited = 0.2;  // of the time spent writing: above it the link is seen
+constexpr double kEnough = 3;    // times the link's speed
+constexpr double kMs_a_s = 1e3;
 
 }  // namespace
 
@@ -22,6 +25,8 @@ void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t le
   if (step_ > kLooking && left_bytes < bytes / kNextToNothing) return;
   encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
   writing_ms_ = writing_ms_ * kForget + to_ms(writing);
+  stream_bytes_ = stream_bytes_ * kForget + static_cast<double>(bytes);
+  left_bytes_ = left_bytes_ * kForget + static_cast<double>(left_bytes);
   in_step_bytes_ += bytes;
   if (step_ <= kLooking) {
     auto& trial = trials_.at(static_cast<std::size_t>(step_));
@@ -36,13 +41,19 @@ void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t le
   const auto both = encoding_ms_ + writing_ms_;
   if (both <= 0) return;
   const auto busy = encoding_ms_ / both;
-  if (busy < kMore && step_ < kLast) {
+  if (1 - busy > kWaited) link_bytes_per_s_ = left_bytes_ / both * kMs_a_s;
+  if ((busy < kMore || is_fast_enough()) && step_ < kLast) {
     enter(step_ + 1);
   } else if (step_ == kLooking) {
     note_looking(busy);
-  } else if (busy > kLess) {
+  } else if (busy > kLess && !is_fast_enough()) {
     enter(step_ - 1);
   }
+}
+
+bool Pace::is_fast_enough() const {
+  const auto stream_bytes_per_s = stream_bytes_ / (encoding_ms_ + writing_ms_) * kMs_a_s;
+  return link_bytes_per_s_ > 0 && stream_bytes_per_s > kEnough * link_bytes_per_s_;
 }
 
 // The CPU is what is waited for, in encoding or in what is done with every byte that is sent.

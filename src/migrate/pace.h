@@ -1,4 +1,5 @@
-// How much an encoder tries: more while the link is what is waited for, less while it is the CPU. Where even looking
+// How much an encoder tries: more while the link is what is waited for, less while it is the CPU, unless the stream
+// goes several times as fast as the link alone would let it: then bytes are worth more than time. Where even looking
 // for what the destination has takes longer than it saves, bytes pass as they are; from time to time the other way is
 // tried again. Pure.
 #pragma once
@@ -34,6 +35,7 @@ class Pace {
     [[nodiscard]] double speed() const { return seconds > 0 ? bytes / seconds : 0; }
   };
   void enter(int step);
+  [[nodiscard]] bool is_fast_enough() const;
   void note_looking(double busy);
   void note_passing();
 
@@ -41,6 +43,9 @@ class Pace {
   int step_{6};
   double encoding_ms_{0};
   double writing_ms_{0};
+  double stream_bytes_{0};
+  double left_bytes_{0};
+  double link_bytes_per_s_{0};  // as far as it was seen to be waited for; 0: never
   int batches_{0};
   std::uint64_t in_step_bytes_{0};
   std::uint64_t pass_after_bytes_{kTrial_bytes};  // at kLooking

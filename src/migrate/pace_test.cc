@@ -63,6 +63,15 @@ TEST(Pace, ALinkThatBecomesSlowIsNoticedWhilePassing) {
   EXPECT_EQ(pace.effort().level, 8);
 }
 
+// 100 Mbit/s, and a core that shrinks 40 MB/s: each batch leaves a fifth.
+TEST(Pace, WhereTheStreamIsMuchFasterThanTheLinkBytesAreWorthMoreThanTime) {
+  Pace pace;
+  for (int i = 0; i < 20; ++i) pace.note(Millis{12}, Millis{8}, kBatch_bytes, kBatch_bytes / 4);  // the link is seen
+  const auto before = pace.effort().level;
+  for (int i = 0; i < 200; ++i) pace.note(Millis{24}, Millis{1}, kBatch_bytes, kBatch_bytes / 5);
+  EXPECT_GE(pace.effort().level, before);
+}
+
 TEST(Pace, PagesThatCostNothingSayNothingOfTheLink) {
   Pace pace;
   note(pace, 100, Millis{1}, Millis{50});
