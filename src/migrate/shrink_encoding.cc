@@ -78,7 +78,7 @@ class Leaving final : public Transfer {
 class Arriving final : public Transfer {
  public:
   Arriving(sys::Runtime& runtime, Arrivals arrivals)
-      : runtime_(runtime), arrivals_(std::move(arrivals)), pin_(arrivals_.store.pin(arrivals_.store.next())) {}
+      : runtime_(runtime), arrivals_(std::move(arrivals)), pin_(arrivals_.store.pin(arrivals_.leased_from)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
@@ -94,7 +94,7 @@ class Arriving final : public Transfer {
  private:
   sys::Runtime& runtime_;
   Arrivals arrivals_;
-  std::unique_ptr<content::Store::Pin> pin_;  // what arrives is held until the migration has ended
+  std::unique_ptr<content::Store::Pin> pin_;  // what arrives, or may be referred to, stays until then
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "sim/host.h"
 #include "sim/page_files.h"
 #include "support/crossings.h"
+#include "support/pages.h"
 
 #include <gtest/gtest.h>
 
@@ -174,6 +175,63 @@ TEST_F(Shrink, AConnectionThatFindsNoMemoryFailsAtBothEndsAndTheOthersGoOn) {
   EXPECT_FALSE(came_.back().left);
   EXPECT_EQ(memory->connections.free_bytes(), memory->limits.connections_bytes);
   arriving_.reset();
+}
+
+sys::Task<void> carry_alone(Transfer& transfer, std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,
+                            std::optional<Result<>>& ended);
+sys::Task<void> write_all(sys::Stream& stream, ByteVector bytes, bool ends);
+
+sys::Task<void> hear_all(sys::Stream& stream, ByteVector& into, std::optional<bool>& ended) {
+  ByteVector buffer(60'000);
+  for (;;) {
+    const auto size = co_await stream.read_some(buffer);
+    if (!size) {
+      ended = size.error().code == Errc::closed;
+      co_return;
+    }
+    append(into, ByteView(buffer).first(*size));
+  }
+}
+
+// What the welcome lets a source refer to must outlast whatever else arrives meanwhile.
+TEST_F(Shrink, WhatMayBeReferredToIsNotEvictedWhileTheMigrationGoesOn) {
+  sim::PageFiles files;
+  content::Store store(files, "/small", {.disk_bytes = 4096 * kPage_bytes});
+  ShrinkEncoding encoding(runtime_, store, there_.library);
+  const auto domain = store.domain("alice");
+  const auto keep = [&](std::uint64_t number) {
+    const auto page = testing::page_of(number);
+    return store.append(domain, page, content::fingerprint_of(page));
+  };
+  for (std::uint64_t i = 0; i < store.limit_pages(); ++i) ASSERT_TRUE(keep(i));
+  const auto leased = store.next() - store.limit_pages() / 2;
+  const auto arriving = encoding.arrive(there_.spec);
+  for (std::uint64_t i = 0; i < store.limit_pages(); ++i) (void)keep(100'000 + i);
+  ByteVector page(kPage_bytes);
+  EXPECT_TRUE(store.read(domain, leased, page));
+  EXPECT_TRUE(store.read(domain, leased + store.limit_pages() / 4, page));
+}
+
+TEST_F(Shrink, BytesThatPassAsTheyAreComeOutInTheirPlace) {
+  arriving_ = there_.encoding.arrive(there_.spec);
+  const auto bytes = noise(1, 200'000);
+  const auto& executor = process_.runtime().executor;
+  auto [qemu, local] = pipe(executor, 1);
+  auto [wan, peer] = pipe(executor, 2);
+  auto said = make_frame(ShrinkFrame::hello, pack(ShrinkHello{RapportId{std::byte{1}}, 1}));
+  append(said, make_frame(ShrinkFrame::raw, ByteView(bytes).first(150'000)));
+  append(said, make_frame(ShrinkFrame::raw, ByteView(bytes).subspan(150'000)));
+  append(said, make_frame(ShrinkFrame::end, {}));
+  ByteVector heard;
+  std::optional<bool> ended;
+  process_.spawn(write_all(*peer, std::move(said), true));
+  process_.spawn(hear_all(*qemu, heard, ended));
+  std::optional<Result<>> carried;
+  process_.spawn(carry_alone(*arriving_, std::move(local), std::move(wan), carried));
+  EXPECT_TRUE(world_.run_until([&] { return ended.has_value(); }, Seconds{60}));
+  EXPECT_TRUE(heard == bytes) << heard.size();
+  qemu->close();
+  EXPECT_TRUE(world_.run_until([&] { return carried.has_value(); }, Seconds{60}));
 }
 
 // ---- peers that say nonsense
