@@ -1,5 +1,7 @@
 #include "image/qcow2.h"
 
+#include "support/temp_directory.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -27,13 +29,11 @@ Output run(const std::string& command) {
 class Overlay : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/godwit-qcow2-XXXXXX";
-    directory_ = mkdtemp(name);
     ASSERT_EQ(run("qemu-img create -q -f qcow2 " + directory_ + "/base 3G").status, 0);
     ASSERT_EQ(run("qemu-io -c 'write -P 7 1M 64k' " + directory_ + "/base").status, 0);
   }
-  void TearDown() override { (void)run("rm -rf " + directory_); }
-  std::string directory_;
+  testing::TempDirectory made_;
+  std::string directory_{made_.path()};
 };
 
 TEST_F(Overlay, IsWhatQemuMakesOfItAndReadsThroughToTheBase) {
