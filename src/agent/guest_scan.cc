@@ -1,5 +1,7 @@
 #include "agent/guest_scan.h"
 
+#include "base/zero.h"
+
 #include <algorithm>
 
 namespace godwit::agent {
@@ -7,10 +9,6 @@ namespace {
 
 constexpr std::size_t kMostPages = (64UL << 30U) / kPage_bytes;
 constexpr std::size_t kPagesARead = 64;
-
-bool is_zero(ByteView page) {
-  return page.front() == std::byte{0} && std::ranges::equal(page.first(page.size() - 1), page.subspan(1));
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include "content/image_index.h"
 
 #include "base/assert.h"
+#include "base/zero.h"
 #include "content/id_table.h"
 #include "content/store.h"
 
@@ -12,10 +13,6 @@ namespace {
 
 constexpr std::uint64_t kAtOnce_blocks = 16;
 constexpr std::uint64_t kMostBlocks = UINT32_MAX;  // 16 TiB: what lies behind is not found
-
-bool is_zero(ByteView block) {
-  return block.front() == std::byte{0} && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0;
-}
 
 std::uint64_t distance(std::uint64_t a, std::uint64_t b) { return a < b ? b - a : a - b; }
 

@@ -1,5 +1,7 @@
 #include "migrate/batch_encoder.h"
 
+#include "base/zero.h"
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -7,11 +9,6 @@ namespace godwit::migrate {
 namespace {
 
 constexpr int kWindowLog = 21;  // reaches over the whole prefix and body
-
-bool is_zero(ByteView page) {
-  const auto nonzero = [](std::byte each) { return each != std::byte{0}; };
-  return !nonzero(page.front()) && std::ranges::equal(page.first(page.size() - 1), page.subspan(1));
-}
 
 }  // namespace
 

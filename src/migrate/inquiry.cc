@@ -1,19 +1,17 @@
 #include "migrate/inquiry.h"
 
+#include "base/zero.h"
+#include "wire/memory_place.h"
+
 #include <algorithm>
 
 namespace godwit::migrate {
 namespace {
 
 constexpr std::size_t kCrowd_bytes = 96UL * 1024;  // so much waits for the link that a round trip more is not noticed
-constexpr unsigned kBlockShift = 44;               // wire::memory_place()
 // A digest costs 1/256 of its page: where fewer are held, the rest is not asked. Of about the last 4,096 questions.
 constexpr double kWorth = 0.01;
 constexpr double kForget = 1.0 / 4096;
-
-bool is_zero(ByteView page) {
-  return page.front() == std::byte{0} && std::ranges::equal(page.first(page.size() - 1), page.subspan(1));
-}
 
 }  // namespace
 
@@ -55,7 +53,7 @@ ByteVector Inquiry::look(const Backlog& backlog) {
 
 bool Inquiry::is_first(std::uint64_t place, bool crowded) {
   if (channel_ == Channel::disk) return crowded && departure_.places.get(place) == 0;
-  auto& furthest = furthest_[place >> kBlockShift];
+  auto& furthest = furthest_[place >> wire::kPageNumberBits];
   if (place < furthest) return false;
   furthest = place + 1;
   return true;

@@ -4,7 +4,6 @@ namespace godwit::wire {
 namespace {
 
 constexpr std::uint64_t kBlocks = (1U << 19U) - 1;
-constexpr unsigned kPageNumberBits = 44;
 constexpr unsigned kPageBits = 12;
 
 }  // namespace
