@@ -14,7 +14,7 @@ import time
 
 from rig.net import run
 
-MTU = 1400
+MTU = 1500
 CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
 READY_LIMIT_S = 10
 
@@ -128,8 +128,9 @@ class Host:
         self.process = None
 
     def location(self, version):
-        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay,
-                "underlay_port": self.ask(op="locations")["overlay_port"], "version": version}
+        reply = self.ask(op="locations")
+        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay, "underlay_port": reply["overlay_port"],
+                "version": version, "key": reply["overlay_key"]}
 
     def drops(self):
         return {d["reason"]: d["frames"] for d in self.ask(op="stats")["drops"]}
