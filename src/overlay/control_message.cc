@@ -97,7 +97,9 @@ Announce read_announce(Reader& from) {
   std::copy(ip.begin(), ip.end(), endpoint.ip.begin());
   out.location.underlay_ip = sys::ip_to_string(endpoint);
   out.location.underlay_port = from.be16();
-  out.location.key = to_hex(from.take(kKeyBytes));
+  const auto key = from.take(kKeyBytes);
+  const bool known = std::any_of(key.begin(), key.end(), [](std::byte each) { return each != std::byte{0}; });
+  if (known) out.location.key = to_hex(key);
   out.location.cloud = from.label();
   out.location.host = from.label();
   return out;

@@ -16,35 +16,32 @@ TEST(ControlMessage, ControlDatagramsAreTheseBytes) {
   const wire::Location location{"cloud-a", "a1", "10.1.0.2", 4790, 7};
   const auto announce = encode_control(7, {0x1122334455667788, Announce{id, location}}, key);
   EXPECT_EQ(to_hex(announce),
-            "0102010000000700"  // header: version 1, control, clear, vni 7
             "01"
             "1122334455667788"                        // announce, nonce
             "692d3031323334353637383961626364656630"  // instance
             "0000000000000007"                        // version
             "00000000000000000000ffff0a010002"
             "12b6"  // 10.1.0.2:4790
+            "0000000000000000000000000000000000000000000000000000000000000000"  // its key: not known
             "07"
             "636c6f75642d61"
             "02"
             "6131"  // cloud-a, a1
-            "9503e068f906af4d3408aa8b4715ebd1");
+            "98073b02b6eb49fc98dc8536841d2c28");
   EXPECT_EQ(to_hex(encode_control(7, {1, Ack{id, 7}}, key)),
-            "0102010000000700"
             "02"
             "0000000000000001"
             "692d3031323334353637383961626364656630"
             "0000000000000007"
-            "cd6623400cc575a7e87008c162c117fd");
+            "d10ad0c7d871086f35819ad96e28f5df");
   EXPECT_EQ(to_hex(encode_control(7, {1, Probe{}}, key)),
-            "0102010000000700"
             "03"
             "0000000000000001"
-            "710dc81caeae3ce1f8769e41c214aeda");
+            "a5b6b954960c8fb2d22784bb2b7df410");
   EXPECT_EQ(to_hex(encode_control(7, {1, Pong{}}, key)),
-            "0102010000000700"
             "04"
             "0000000000000001"
-            "e662f88880221a16accccab0d0d1df8b");
+            "133b7b95896e5cc1a572282d42f23be3");
 }
 
 TEST(ControlMessage, WhatIsEncodedIsRead) {

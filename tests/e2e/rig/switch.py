@@ -75,17 +75,13 @@ class Guest:
         return {e["dst"]: e.get("lladdr") for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "neigh"))}
 
 
-class Host:
-    def __init__(self, net, number, program, directory):
-        self.net, self.number, self.program = net, number, program
-        self.name, self.underlay = f"h{number}", f"10.1.0.{number}"
+class SwitchProcess:
+    """The switch of a namespace that has the address `underlay`."""
+
+    def __init__(self, net, name, underlay, program, directory):
+        self.net, self.name, self.underlay, self.program = net, name, underlay, program
         self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
-        self.process, self.config, self._connection, self._next = None, None, None, 0
-        net.add(self.name)
-        net.cable(self.name, "up0", "wan", f"to-{self.name}")
-        net.ip(self.name, "addr", "add", f"{self.underlay}/24", "dev", "up0")
-        net.ip(self.name, "link", "set", "up0", "up")
-        net.plug("wan", f"to-{self.name}", "br0")
+        self.process, self._connection, self._next = None, None, 0
 
     def start(self):
         """Starts the switch; returns the seconds until it answered."""
@@ -137,6 +133,19 @@ class Host:
 
     def devices(self):
         return [e["ifname"] for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "link"))]
+
+
+class Host(SwitchProcess):
+    """A namespace on the bridge of "wan", with its switch."""
+
+    def __init__(self, net, number, program, directory):
+        super().__init__(net, f"h{number}", f"10.1.0.{number}", program, directory)
+        self.number = number
+        net.add(self.name)
+        net.cable(self.name, "up0", "wan", f"to-{self.name}")
+        net.ip(self.name, "addr", "add", f"{self.underlay}/24", "dev", "up0")
+        net.ip(self.name, "link", "set", "up0", "up")
+        net.plug("wan", f"to-{self.name}", "br0")
 
 
 class Segment:
