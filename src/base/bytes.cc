@@ -51,11 +51,6 @@ void append_be16(ByteVector& out, std::uint16_t value) { append_be(out, value); 
 void append_be32(ByteVector& out, std::uint32_t value) { append_be(out, value); }
 void append_be64(ByteVector& out, std::uint64_t value) { append_be(out, value); }
 void append(ByteVector& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-void append_short_text(ByteVector& out, std::string_view text) {
-  GODWIT_ASSERT(text.size() <= 255);
-  out.push_back(static_cast<std::byte>(text.size()));
-  append(out, as_bytes(text));
-}
 
 std::string to_hex(ByteView bytes) {
   std::string out;

@@ -34,8 +34,6 @@ void append_be16(ByteVector& out, std::uint16_t value);
 void append_be32(ByteVector& out, std::uint32_t value);
 void append_be64(ByteVector& out, std::uint64_t value);
 void append(ByteVector& out, ByteView bytes);
-// One byte of length, then the text, of at most 255 bytes.
-void append_short_text(ByteVector& out, std::string_view text);
 
 [[nodiscard]] std::string to_hex(ByteView bytes);
 // Errors: invalid_argument (odd length, or a character that is no hex digit).

@@ -126,6 +126,12 @@ ByteVector begin_statement(StatementKind kind, Validity valid) {
   return out;
 }
 
+void append_short_text(ByteVector& out, std::string_view text) {
+  GODWIT_ASSERT(text.size() <= 255);
+  out.push_back(static_cast<std::byte>(text.size()));
+  append(out, as_bytes(text));
+}
+
 Result<ByteView> statement_fields(ByteView statement, StatementKind kind, Validity& valid) {
   const auto bad = [](std::string_view what) { return fail(Errc::invalid_argument, "statement: {}", what); };
   if (statement.size() > kStatementBytes) return bad("too long");

@@ -39,6 +39,8 @@ class Authority {
 
 // The fields that every statement begins with. Times are cut to seconds.
 [[nodiscard]] ByteVector begin_statement(StatementKind kind, Validity valid);
+// One byte of length, then the text, of at most 255 bytes.
+void append_short_text(ByteVector& out, std::string_view text);
 // The bytes behind those fields, without the signature. Errors: invalid_argument (too short, too long, another version
 // or kind, or it ends before it starts).
 [[nodiscard]] Result<ByteView> statement_fields(ByteView statement, StatementKind kind, Validity& valid);
