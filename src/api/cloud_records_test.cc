@@ -104,6 +104,7 @@ TEST_F(CloudRecords, GoWithEachLocation) {
   const auto location = said_to_sky();
   EXPECT_EQ(location.host, "a1");
   EXPECT_EQ(location.record, a1.sync().host_record);
+  EXPECT_EQ(location.key, a1.report.overlay_key);
   EXPECT_EQ(a1.desired.networks.at(0).members.at(0).location.record, location.record);
 }
 

@@ -15,11 +15,12 @@ constexpr std::string_view kArriving =
 constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', 'moved') ORDER BY id";
 
 // A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
-void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& record,
+void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const SignedKey& key,
            const std::string& cloud) {
   if (row.location_version == 0 || row.location_version < member.location.version) return;
   if (host.report.overlay_port == 0) return;  // its agent has not heard from the switch yet
-  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version, record};
+  member.location = {cloud,   host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version,
+                     key.key, key.record};
 }
 
 std::vector<wire::DesiredInstance> desired_instances(Sql& sql, const HostRow& host, std::set<std::string>& networks) {
@@ -83,7 +84,7 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
   }
   struct KnownHost {
     std::optional<HostRow> row;
-    std::string record;
+    SignedKey key;
   };
   std::map<std::string, KnownHost> hosts;
   for (auto& member : network.members) {
@@ -93,10 +94,10 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     if (host == hosts.end()) {
       const auto& name = row->second.host;
       host =
-          hosts.emplace(name, KnownHost{select_one<HostRow>(sql, "name = $1", name), host_record_of(sql, name)}).first;
+          hosts.emplace(name, KnownHost{select_one<HostRow>(sql, "name = $1", name), signed_key_of(sql, name)}).first;
     }
     const auto& known = host->second;
-    if (known.row) claim(member, row->second, *known.row, known.record, core.name());
+    if (known.row) claim(member, row->second, *known.row, known.key, core.name());
   }
   return network;
 }
@@ -117,7 +118,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   if (!host) return desired;
   desired.cloud = core.name();
   desired.api_url = core.settings().api_url;
-  desired.host_record = host_record_of(sql, host_name);
+  desired.host_record = signed_key_of(sql, host_name).record;
 
   std::set<std::string> networks;
   desired.instances = desired_instances(sql, *host, networks);

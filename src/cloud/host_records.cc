@@ -48,9 +48,9 @@ bool renew_host_record(Sql& sql, Core& core, const HostRow& host) {
   return true;
 }
 
-std::string host_record_of(Sql& sql, const std::string& host) {
+SignedKey signed_key_of(Sql& sql, const std::string& host) {
   const auto row = select_one<HostRecordRow>(sql, "host = $1", host);
-  return row ? row->record : std::string();
+  return row ? SignedKey{row->overlay_key, row->record} : SignedKey{};
 }
 
 }  // namespace godwit::cloud

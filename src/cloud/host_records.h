@@ -11,7 +11,11 @@ namespace godwit::cloud {
 // transaction.
 [[nodiscard]] bool renew_host_record(Sql& sql, Core& core, const HostRow& host);
 
-// As base64url, for locations; empty when it has none.
-[[nodiscard]] std::string host_record_of(Sql& sql, const std::string& host);
+// For locations; both are empty when it has none.
+struct SignedKey {
+  std::string key;     // in hex
+  std::string record;  // as base64url
+};
+[[nodiscard]] SignedKey signed_key_of(Sql& sql, const std::string& host);
 
 }  // namespace godwit::cloud

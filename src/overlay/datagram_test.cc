@@ -66,8 +66,8 @@ TEST(Datagram, WhatIsEncodedIsRead) {
   const std::string longest(63, 'x');
   const auto record = to_base64url(ByteVector(243, std::byte{7}));
   for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}},
-                              Control{9, Announce{id, {"c", "h", "::1", 1, 1, "AAAA"}}},
-                              Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, record}}},
+                              Control{9, Announce{id, {"c", "h", "::1", 1, 1, "", "AAAA"}}},
+                              Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, "", record}}},
                               Control{9, Ack{id, 4}}, Control{9, Probe{}}, Control{9, Pong{}}}) {
     const auto read = decode_control(encode_control(7, control, key), key);
     ASSERT_TRUE(read);
@@ -97,7 +97,7 @@ TEST(Datagram, AnotherKeyOrAFlippedBitIsNotAuthentic) {
 TEST(Datagram, EveryTruncationOfAnAuthenticBodyIsMalformed) {
   auto key = test_key();
   const auto good =
-      encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9, "AAAA"}}}, key);
+      encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9, "", "AAAA"}}}, key);
   const auto message = ByteView(good).first(good.size() - kControlMacBytes);
   for (std::size_t size = kHeaderBytes; size < message.size(); ++size) {
     ByteVector cut(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size));

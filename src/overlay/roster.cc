@@ -4,35 +4,27 @@
 
 namespace godwit::overlay {
 
-Result<> Roster::trust(const std::vector<wire::CloudCa>& authorities) {
-  const auto same = [](const wire::CloudCa& a, const wire::CloudCa& b) { return a.cloud == b.cloud && a.pem == b.pem; };
-  if (std::ranges::equal(authorities, pems_, same)) return {};
-  if (authorities.size() > kMostAuthorities) {
-    return fail(Errc::invalid_argument, "authorities: at most {}", kMostAuthorities);
-  }
+void Roster::trust(const std::vector<wire::CloudCa>& authorities) {
+  std::map<std::string, std::string> pems;
   std::map<std::string, crypto::Authority> next;
   for (const auto& each : authorities) {
-    auto authority = crypto::Authority::from_pem(each.cloud, each.pem);
-    if (!authority) return fail(authority, "authorities");
-    if (!next.emplace(each.cloud, std::move(*authority)).second) {
-      return fail(Errc::invalid_argument, "authorities: {} is there twice", each.cloud);
-    }
+    if (next.size() == kMostAuthorities) break;
+    const auto known = pems_.find(each.cloud);
+    const bool same = known != pems_.end() && known->second == each.pem;
+    auto authority = same ? Result<crypto::Authority>(authorities_.at(each.cloud))
+                          : crypto::Authority::from_pem(each.cloud, each.pem);
+    if (authority && next.emplace(each.cloud, std::move(*authority)).second) pems.emplace(each.cloud, each.pem);
   }
   // A CA that was renewed has the same name: then its hosts show themselves anew.
   std::erase_if(hosts_, [&](const auto& known) {
-    const auto pem_of = [&](const std::vector<wire::CloudCa>& all) -> const std::string* {
-      const auto found = std::ranges::find(all, known.first.first, &wire::CloudCa::cloud);
-      return found == all.end() ? nullptr : &found->pem;
-    };
-    const auto* before = pem_of(pems_);
-    const auto* after = pem_of(authorities);
-    if (before && after && *before == *after) return false;
+    const auto before = pems_.find(known.first.first);
+    const auto after = pems.find(known.first.first);
+    if (after != pems.end() && before != pems_.end() && after->second == before->second) return false;
     keys_.erase(known.second.record.key);
     return true;
   });
-  pems_ = authorities;
+  pems_ = std::move(pems);
   authorities_ = std::move(next);
-  return {};
 }
 
 void Roster::forget_expired(WallTime now) {
@@ -90,16 +82,23 @@ Result<crypto::HostRecord> Roster::admit(WallTime now, ByteView record) {
   return opened;
 }
 
-Result<> Roster::check(WallTime now, const wire::Location& location) {
-  if (location.record.empty()) return {};
+Result<> Roster::check(WallTime now, wire::Location& location) {
+  const auto bad = [&](std::string_view why) {
+    return fail(Errc::not_authentic, "location at {}.{}: {}", location.host.substr(0, 64), location.cloud.substr(0, 64),
+                why);
+  };
+  if (location.record.empty()) {
+    if (location.key.empty() || authorities_.empty()) return {};
+    return bad("nobody has signed its key");
+  }
   const auto bytes = crypto::statement_from_text(location.record);
   if (!bytes) return pass(bytes);
   const auto host = admit(now, *bytes);
   if (!host) return pass(host);
-  if (host->cloud != location.cloud || host->host != location.host) {
-    return fail(Errc::not_authentic, "location: it is at {}.{}, the record of {}.{}", location.host.substr(0, 64),
-                location.cloud.substr(0, 64), host->host, host->cloud);
-  }
+  if (host->cloud != location.cloud || host->host != location.host) return bad("the record is of another host");
+  const auto key = to_hex(host->key);
+  if (!location.key.empty() && location.key != key) return bad("the record is of another key");
+  location.key = key;
   return {};
 }
 

@@ -222,7 +222,7 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
   }
   port->claimed = std::max(port->claimed, version);
   place(now, *member,
-        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record});
+        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, "", self_.record});
   refresh_hosts();
   return {};
 }

@@ -63,7 +63,7 @@ class Switch {
  private:
   [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
   void configure(TimePoint now, Segment& segment, wire::SwitchNetwork config);
-  [[nodiscard]] bool believes(const wire::Location& location);
+  [[nodiscard]] bool believes(wire::Location& location);
   [[nodiscard]] Result<Member*> find_held(const wire::SwitchHold& hold) const;
   void let_go(TimePoint now, Outbox& out);
   void on_datagram(TimePoint now, sys::Packet& packet, Outbox& out);
@@ -75,7 +75,7 @@ class Switch {
   WallClock wall_clock_;
   Counters counters_;
   Roster roster_;
-  std::vector<wire::CloudCa> authorities_;
+  std::vector<wire::CloudCa> authorities_;  // as configured
   Segments segments_;
   Peers peers_;
   Announcer announcer_;

@@ -16,13 +16,14 @@ struct Location {
   std::string underlay_ip;  // the switch's UDP address
   std::uint16_t underlay_port{0};
   std::uint64_t version{0};  // 1 at the first start, one more at each move
-  // The host's record, signed by its cloud (docs/formats/host-record.md), as base64url: with which key its switch
-  // speaks. Empty: its cloud has none yet.
+  std::string key{};         // 32 bytes in hex: the switch's public key (X25519)
+  // The host's record, signed by its cloud (docs/formats/host-record.md), as base64url: that the key is its own. Empty:
+  // its cloud has none yet.
   std::string record{};
 
   bool operator==(const Location&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, record))
+BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, key, record))
 
 struct Member {
   std::string instance;
