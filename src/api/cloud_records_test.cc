@@ -125,8 +125,14 @@ TEST_F(CloudRecords, AnotherCloudCarriesThemToItsHosts) {
   EXPECT_EQ(again->members[0].location.record, a1.desired.host_record) << "a renewed one takes the old one's place";
   EXPECT_TRUE(opened(again->members[0].location.record));
 
-  network.members[0].location.record = std::string(wire::kRecordText + 1, 'x');
-  EXPECT_FALSE(user<wire::Network>(b, "PUT", "/v1/networks/" + kNetwork, wire::encode(network)));
+  const auto refused = [&](auto change) {
+    auto bad = network;
+    change(bad.members[0].location);
+    return !user<wire::Network>(b, "PUT", "/v1/networks/" + kNetwork, wire::encode(bad));
+  };
+  EXPECT_TRUE(refused([](wire::Location& l) { l.record = std::string(wire::kRecordText + 1, 'x'); }));
+  EXPECT_TRUE(refused([](wire::Location& l) { l.key = "12"; }));
+  EXPECT_TRUE(refused([](wire::Location& l) { l.key = std::string(64, 'x'); }));
 }
 
 }  // namespace
