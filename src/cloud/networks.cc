@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "cloud/desired.h"
+#include "crypto/statement.h"
 
 #include <set>
 
@@ -105,12 +106,8 @@ Result<> Networks::check_peer(Sql& sql, const User& user, const wire::CloudCa& p
   }
   if (peer.pem.size() > crypto::kPemBytes)
     return fail(Errc::invalid_argument, "peers: {}: pem is too long", peer.cloud);
-  const auto ca = crypto::inspect_certificate(peer.pem);
-  if (!ca) return fail(ca, "peers: " + peer.cloud);
-  if (!ca->authority || ca->name != peer.cloud + ".godwit") {
-    return fail(Errc::invalid_argument, "peers: {}: pem must be the certificate of the CA {}.godwit, not of {}",
-                peer.cloud, peer.cloud, ca->name);
-  }
+  const auto ca = crypto::Authority::from_pem(peer.cloud, peer.pem);
+  if (!ca) return fail(ca, "peers");
   // The first CA under a name stands: else any tenant could pass its own hosts off as another cloud's.
   for (const auto& other : select<NetworkPeerRow>(sql, "cloud = $1", peer.cloud)) {
     if (other.pem == peer.pem) continue;

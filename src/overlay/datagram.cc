@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/id.h"
+#include "crypto/statement.h"
 #include "sys/packet.h"
 
 #include <algorithm>
@@ -9,7 +10,7 @@
 namespace godwit::overlay {
 namespace {
 
-enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4 };
+enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4, announce_with_record = 5 };
 
 constexpr std::size_t kInstanceBytes = 19;  // "i-" and 17 hex digits
 
@@ -26,6 +27,17 @@ void append_instance(ByteVector& out, const std::string& instance) {
   append_text(out, instance);
 }
 
+// Of a location's host; empty where it has none, or what it has can't be one.
+ByteVector record_of(const Announce& announce) {
+  return crypto::statement_from_text(announce.location.record).value_or(ByteVector{});
+}
+
+Kind kind_of(const Control& control) {
+  const auto* announce = std::get_if<Announce>(&control.body);
+  if (announce && !record_of(*announce).empty()) return Kind::announce_with_record;
+  return static_cast<Kind>(control.body.index() + 1);  // the kinds, in the variant's order
+}
+
 void append_body(ByteVector& out, const Announce& announce) {
   const auto& location = announce.location;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
@@ -36,6 +48,10 @@ void append_body(ByteVector& out, const Announce& announce) {
   append_be16(out, location.underlay_port);
   append_label(out, location.cloud);
   append_label(out, location.host);
+  const auto record = record_of(announce);
+  if (record.empty()) return;
+  append_be16(out, static_cast<std::uint16_t>(record.size()));
+  append(out, record);
 }
 void append_body(ByteVector& out, const Ack& ack) {
   append_instance(out, ack.instance);
@@ -93,6 +109,12 @@ Announce read_announce(Reader& from) {
   return out;
 }
 
+Announce read_announce_with_record(Reader& from) {
+  auto out = read_announce(from);
+  out.location.record = to_base64url(from.take(from.be16()));
+  return out;
+}
+
 bool makes_sense(const Announce& announce) {
   const auto& location = announce.location;
   return is_id("i", announce.instance) && location.version != 0 && location.underlay_port != 0 &&
@@ -109,6 +131,12 @@ std::expected<Control, Drop> read_control(ByteView body) {
   if (sensible) {
     switch (static_cast<Kind>(kind[0])) {
       case Kind::announce: sensible = makes_sense(std::get<Announce>(out.body = read_announce(from))); break;
+      case Kind::announce_with_record: {
+        auto announce = read_announce_with_record(from);
+        sensible = makes_sense(announce) && !announce.location.record.empty();
+        out.body = std::move(announce);
+        break;
+      }
       case Kind::ack: {
         auto ack = Ack{from.instance(), from.be64()};
         sensible = makes_sense(ack);
@@ -146,7 +174,7 @@ std::optional<Header> read_header(ByteView datagram) {
 ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::MacKey& key) {
   ByteVector out(kHeaderBytes);
   write_header(out, {DatagramType::control, 1, 0, vni});
-  out.push_back(static_cast<std::byte>(control.body.index() + 1));  // the kinds, in the variant's order
+  out.push_back(static_cast<std::byte>(kind_of(control)));
   append_be64(out, control.nonce);
   std::visit([&](const auto& body) { append_body(out, body); }, control.body);
   append(out, key.compute(out));

@@ -32,7 +32,8 @@ void write_header(ByteSpan into, const Header& header);
 // Nothing when it is too short, of another version or type, or has a flag or vni that can't be.
 [[nodiscard]] std::optional<Header> read_header(ByteView datagram);
 
-// "instance is at location from now on"; also sent to a host that is seen to believe something older.
+// "instance is at location from now on"; also sent to a host that is seen to believe something older. The record of the
+// location's host goes along where it has one.
 struct Announce {
   std::string instance;
   wire::Location location;

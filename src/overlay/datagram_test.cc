@@ -35,6 +35,12 @@ TEST(Datagram, ControlDatagramsAreTheseBytes) {
             "02"
             "6131"  // cloud-a, a1
             "9503e068f906af4d3408aa8b4715ebd1");
+  auto known = location;
+  known.record = to_base64url(ByteVector(3, std::byte{0xab}));
+  const auto with_record = to_hex(encode_control(7, {0x1122334455667788, Announce{id, known}}, key));
+  const auto plain = to_hex(announce);
+  EXPECT_EQ(with_record.substr(0, with_record.size() - 32),
+            "010201000000070005" + plain.substr(18, plain.size() - 18 - 32) + "0003ababab");
   EXPECT_EQ(to_hex(encode_control(7, {1, Ack{id, 7}}, key)),
             "0102010000000700"
             "02"
@@ -57,8 +63,12 @@ TEST(Datagram, ControlDatagramsAreTheseBytes) {
 TEST(Datagram, WhatIsEncodedIsRead) {
   auto key = test_key();
   const auto id = testing::instance_id(3);
-  for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}}, Control{9, Ack{id, 4}},
-                              Control{9, Probe{}}, Control{9, Pong{}}}) {
+  const std::string longest(63, 'x');
+  const auto record = to_base64url(ByteVector(243, std::byte{7}));
+  for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}},
+                              Control{9, Announce{id, {"c", "h", "::1", 1, 1, "", "AAAA"}}},
+                              Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, "", record}}},
+                              Control{9, Ack{id, 4}}, Control{9, Probe{}}, Control{9, Pong{}}}) {
     const auto read = decode_control(encode_control(7, control, key), key);
     ASSERT_TRUE(read);
     EXPECT_EQ(*read, control);
@@ -86,7 +96,8 @@ TEST(Datagram, AnotherKeyOrAFlippedBitIsNotAuthentic) {
 
 TEST(Datagram, EveryTruncationOfAnAuthenticBodyIsMalformed) {
   auto key = test_key();
-  const auto good = encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9}}}, key);
+  const auto good =
+      encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9, "", "AAAA"}}}, key);
   const auto message = ByteView(good).first(good.size() - kControlMacBytes);
   for (std::size_t size = kHeaderBytes; size < message.size(); ++size) {
     ByteVector cut(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size));

@@ -216,8 +216,8 @@ TEST(ForwarderSeal, EachPeersCopyIsSealedForItAndOpensThere) {
   SeededRandom random(1);
   XorSeal seal;
   TestHost config_of(1, 1);
-  Switch a(host_address(1), random, seal);
-  Switch b(host_address(2), random, seal);
+  Switch a(host_address(1), random, seal, [] { return kWallNow; });
+  Switch b(host_address(2), random, seal, [] { return kWallNow; });
   const auto network = network_of({1, 3, 2});
   ASSERT_TRUE(a.configure(kNow, config_of.config(network, {{0, 1}})));
   a.attach({kNetworkId, instance_id(0)}, 1);

@@ -180,6 +180,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   if (member.here) {
     member.location.underlay_ip = sys::ip_to_string(self_.address);
     member.location.underlay_port = self_.address.port;
+    member.location.record = self_.record;
   }
   if (!member.here && !location.host.empty() && location.underlay_port != 0) {
     const auto at = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
@@ -220,7 +221,8 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
                 member->location.version, member->location.host, member->location.cloud);
   }
   port->claimed = std::max(port->claimed, version);
-  place(now, *member, {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version});
+  place(now, *member,
+        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, "", self_.record});
   refresh_hosts();
   return {};
 }

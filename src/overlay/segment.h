@@ -24,6 +24,7 @@ struct Self {
   std::string cloud;
   std::string host;
   sys::UdpEndpoint address;
+  std::string record{};  // signed by its cloud, as in wire::Location; empty while it has none
 };
 
 struct Member;

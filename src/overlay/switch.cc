@@ -8,8 +8,12 @@
 
 namespace godwit::overlay {
 
-Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal)
-    : self_{"", "", address}, peers_(random), announcer_(random), forwarder_(segments_, holder_, seal, counters_) {}
+Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallClock wall_clock)
+    : self_{"", "", address},
+      wall_clock_(std::move(wall_clock)),
+      peers_(random),
+      announcer_(random),
+      forwarder_(segments_, holder_, seal, counters_) {}
 
 Result<> Switch::check(const wire::SwitchConfig& config) const {
   const bool nobody = config.networks.empty() && config.cloud.empty() && config.host.empty();
@@ -37,9 +41,12 @@ Result<> Switch::check(const wire::SwitchConfig& config) const {
 Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   const auto valid = check(config);
   if (!valid) return valid;
+  roster_.trust(config.authorities);
   ++generation_;
+  authorities_ = config.authorities;
   self_.cloud = config.cloud;
   self_.host = config.host;
+  self_.record = config.record;
   std::set<std::string> wanted;
   for (const auto& each : config.networks) wanted.insert(each.network.id);
   std::vector<std::string> gone;
@@ -58,7 +65,16 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   return {};
 }
 
-void Switch::configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config) {
+bool Switch::believes(wire::Location& location) {
+  if (roster_.check(wall_clock_(), location)) return true;
+  counters_.drop(Drop::not_authentic);
+  return false;
+}
+
+void Switch::configure(TimePoint now, Segment& segment, wire::SwitchNetwork config) {
+  for (auto& member : config.network.members) {
+    if (!believes(member.location)) member.location = {};
+  }
   const auto before = segment.hosts();  // the host that a claimed instance comes from may be on none of the new ones
   const auto claims = segment.configure(now, self_, config);
   std::vector<sys::UdpEndpoint> told;
@@ -165,7 +181,9 @@ void Switch::on_control(TimePoint now, std::uint32_t vni, const sys::Packet& pac
 
 void Switch::on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint& from, std::uint64_t nonce,
                          const Announce& announce, Outbox& out) {
-  const auto learned = segment.learn(now, announce.instance, announce.location);
+  auto location = announce.location;
+  if (!believes(location)) return;
+  const auto learned = segment.learn(now, announce.instance, location);
   if (learned == Learned::newer) {
     ++generation_;
     peers_.update(now, segments_);
@@ -199,6 +217,8 @@ wire::SwitchConfig Switch::state() const {
   wire::SwitchConfig out;
   out.cloud = self_.cloud;
   out.host = self_.host;
+  out.record = self_.record;
+  out.authorities = authorities_;
   for (const auto& [id, segment] : segments_.all()) out.networks.push_back(segment->describe(true));
   return out;
 }

@@ -4,6 +4,9 @@
 
 #include "overlay/announcer.h"
 #include "overlay/forwarder.h"
+#include "overlay/roster.h"
+
+#include <functional>
 
 namespace godwit::overlay {
 
@@ -15,14 +18,18 @@ struct PortName {
   auto operator<=>(const PortName&) const = default;
 };
 
-// One strand. `random`, `seal` and what they borrow outlive it.
+// Until when what others have signed is valid is said by the wall's clock.
+using WallClock = std::function<WallTime()>;
+
+// One strand. `random`, `seal`, `wall_clock` and what they borrow outlive it.
 class Switch {
  public:
   static constexpr std::size_t kMostNetworks = 256;
 
-  Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal);
+  Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallClock wall_clock);
 
-  // The whole of what the switch shall be. After an error nothing has changed. Errors: invalid_argument.
+  // The whole of what the switch shall be. After an error nothing has changed. A location with a record that does not
+  // hold is passed over and counted: what was believed of the member stays. Errors: invalid_argument.
   [[nodiscard]] Result<> configure(TimePoint now, const wire::SwitchConfig& config);
   // `ticket` (not 0) comes back with the answer in take_announced(). Errors: not_found, conflict.
   [[nodiscard]] Result<> announce(TimePoint now, const wire::SwitchAnnounce& announce, std::uint64_t ticket);
@@ -51,10 +58,12 @@ class Switch {
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] std::string network_of(std::uint32_t vni) const;  // its id, or empty
   [[nodiscard]] const Segments& segments() const { return segments_; }
+  [[nodiscard]] Roster& roster() { return roster_; }
 
  private:
   [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
-  void configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config);
+  void configure(TimePoint now, Segment& segment, wire::SwitchNetwork config);
+  [[nodiscard]] bool believes(wire::Location& location);
   [[nodiscard]] Result<Member*> find_held(const wire::SwitchHold& hold) const;
   void let_go(TimePoint now, Outbox& out);
   void on_datagram(TimePoint now, sys::Packet& packet, Outbox& out);
@@ -63,7 +72,10 @@ class Switch {
                    const Announce& announce, Outbox& out);
 
   Self self_;
+  WallClock wall_clock_;
   Counters counters_;
+  Roster roster_;
+  std::vector<wire::CloudCa> authorities_;  // as configured
   Segments segments_;
   Peers peers_;
   Announcer announcer_;

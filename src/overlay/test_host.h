@@ -34,6 +34,7 @@ struct Delivered {
 
 inline constexpr const char* kNetworkId = "net-00000000000000001";
 inline constexpr std::uint32_t kVni = 7;
+inline constexpr WallTime kWallNow{Millis(1'800'000'000'000)};
 
 inline std::string instance_id(unsigned number) { return fmt::format("i-{:017x}", number); }
 inline wire::Mac guest_mac(unsigned number) { return {0x026700000000ULL | number}; }
@@ -101,7 +102,7 @@ inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text)
 class TestHost {
  public:
   TestHost(unsigned number, std::uint64_t seed)
-      : number_(number), random_(seed), switch_(host_address(number), random_, seal_) {}
+      : number_(number), random_(seed), switch_(host_address(number), random_, seal_, [] { return kWallNow; }) {}
 
   wire::SwitchConfig config(const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) const {
     wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}};

@@ -20,6 +20,10 @@ Result<> validate(const Network& network) {
   for (const auto& member : network.members) {
     if (!is_id("i", member.instance)) return bad("members", "must name instances by their ids");
     if (!is_label(member.name)) return bad("members", "must have DNS labels as names");
+    const auto& key = member.location.key;
+    if (!key.empty() && (key.size() != 64 || !from_hex(key)))
+      return bad("members", "must have keys of 32 bytes in hex");
+    if (member.location.record.size() > kRecordText) return bad("members", "must have records of 700 bytes at most");
   }
   return {};
 }

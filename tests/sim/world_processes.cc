@@ -13,9 +13,10 @@ constexpr wire::HostCapacity kCapacity{4, 4096, 100};
 
 }  // namespace
 
-CloudDisk::CloudDisk(const std::string& name, const std::string& api_url, std::string ca_pem, sys::Random& random)
+CloudDisk::CloudDisk(const std::string& name, const std::string& api_url, const WorldAuthority& authority,
+                     sys::Random& random)
     : database(cloud::Database::open(":memory:").value()),
-      keys{crypto::Key::generate().value(), std::move(ca_pem), crypto::TicketSigner::generate(random)} {
+      keys{crypto::Key::from_pem(authority.key_pem).value(), authority.pem, crypto::TicketSigner::generate(random)} {
   cloud::Settings settings;
   settings.name = name;
   settings.api_url = api_url;

@@ -6,6 +6,7 @@
 #include "api/sky_routes.h"
 #include "overlay/service.h"
 #include "sim/packets.h"
+#include "sim/world_authorities.h"
 
 #include <functional>
 #include <memory>
@@ -20,7 +21,7 @@ inline constexpr const char* kSkyToken = "gwsky_of-the-simulated-user";
 
 // What of a cloud outlives its process: its disk. SQLite's is in memory.
 struct CloudDisk {
-  CloudDisk(const std::string& name, const std::string& api_url, std::string ca_pem, sys::Random& random);
+  CloudDisk(const std::string& name, const std::string& api_url, const WorldAuthority& authority, sys::Random& random);
   std::unique_ptr<cloud::Database> database;
   cloud::Keys keys;
 };
