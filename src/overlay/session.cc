@@ -165,13 +165,16 @@ Opened Sessions::on_data(TimePoint now, const Where& where) {
   Opened out;
   out.what = payload.empty() ? Heard::keepalive : Heard::data;
   out.peer = peer.id;
-  out.newest = counter >= keypair.seen.end();
+  const bool is_greatest = counter >= keypair.seen.end();
   out.session = keypair.number;
   out.counter = counter;
   out.payload = payload;
   keypair.seen.mark(counter);
   keypair.heard = now;
   if (peer.next.get() == &keypair) out.ready = promote(now, peer);
+  // What was lost of a former session can be sent again by others: only of two that were made at once may either be
+  // used.
+  out.newest = is_greatest && (!peer.current || keypair.made + kRekeyTimeout > peer.current->made);
   peer.heard_at = now;
   peer.silent_at.reset();
   if (!payload.empty() && !peer.keepalive_at) {

@@ -31,9 +31,9 @@ struct Opened {
   Refusal why{Refusal::none};
   // Set where the datagram was authentic and is not a repetition.
   PeerId peer{kNobody};
-  // Where it came from is where `peer` is now: its counter is the greatest yet of its session, or it is the answer to
-  // our own first message. What comes late doesn't tell; nor does a first message, which may be an old one, recorded,
-  // until something comes by its session.
+  // Where it came from is where `peer` is now: its counter is the greatest yet of the latest session, or it is the
+  // answer to our own first message. What comes late doesn't tell; nor does a first message, which may be an old one,
+  // recorded, until something comes by its session.
   bool newest{false};
   // With this datagram seal() began to use a new session with `peer`: what was kept for it can go.
   bool ready{false};

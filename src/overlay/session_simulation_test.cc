@@ -184,7 +184,6 @@ class World {
     collect(from);
     if (datagram.empty()) {
       if (healed_ != TimePoint{}) ++refused_when_healed_;
-      if (healed_ != TimePoint{}) fmt::print("REF {} {}>{} \n", to_s(now_ - kStart), from, to);
       return;
     }
     payloads_[number] = {from, to, now_, 0, text};
