@@ -1,5 +1,6 @@
 // A guest's memory as QEMU sends it, made up or of a file's pages, pushed through a tunnel as fast as it goes, and
-// compared with what comes out. Usage: stream_pump KIND MIB SEED KNOWN NEW IN OUT: one number, the seconds that it took.
+// compared with what comes out. Usage: stream_pump KIND MIB SEED KNOWN NEW IN OUT: one number, the seconds that it
+// took.
 //   known   pages of the file KNOWN, in shuffled runs as they lie in a guest's memory
 //   new     pages of chance
 //   mixed   half from KNOWN, a sixth that the stream had before, a third from NEW: what four idle guests send
