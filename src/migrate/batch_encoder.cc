@@ -145,6 +145,10 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
     draft.savings.sibling += kPage_bytes;
     return *origin;
   }
+  if (!effort.keep) {
+    draft.savings.literal += kPage_bytes;
+    return take_literal(Origin::raw);
+  }
   const bool similar = effort.similar && choose_prefix(page, place, draft);
   (similar ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
   const auto stored = departure.store.append(domain, page, fingerprint);

@@ -18,6 +18,7 @@ struct Effort {
   bool look{true};     // for pages that the destination has
   bool similar{true};  // for pages that are like others
   int level{3};        // zstd's, 0: not compressed
+  bool keep{true};     // at both ends, what is new: it need not be sent again
 };
 
 // Where the last version of each page of one migration is held at both ends: 8 bytes a page, and of a guest that is
