@@ -79,14 +79,15 @@ void print(const std::string& guest, const tunnel::Estimate& estimate, double se
   std::cout << fmt::format(
       "{}\n  QEMU sends {:.1f} MiB, the tunnel {:.1f} MiB: {:.1f} times less; at 100 Mbit/s {:.1f} s instead of {:.1f} "
       "s\n"
-      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal and {:.1f} like what crossed before, {:.1f} "
-      "new "
-      "(looked at in {:.1f} s)\n",
+      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal to other pages of it and {:.1f} of the "
+      "others,\n"
+      "  {:.1f} like what crossed before, {:.1f} taken off by compression, {:.1f} new (looked at in {:.1f} s)\n",
       guest, mib(estimate.plain_bytes), mib(estimate.crossing_bytes),
       static_cast<double>(estimate.plain_bytes) /
           static_cast<double>(std::max<std::uint64_t>(1, estimate.crossing_bytes)),
       link_s(estimate.crossing_bytes), link_s(estimate.plain_bytes), mib(estimate.looked_at_bytes), mib(as.zero),
-      mib(as.image), mib(as.sibling), mib(as.similar), mib(as.literal + as.other), seconds);
+      mib(as.image), mib(as.earlier), mib(as.sibling), mib(as.similar), mib(as.compressed), mib(as.literal + as.other),
+      seconds);
 }
 
 Result<> estimate(const EstimateOptions& options) {

@@ -4,6 +4,10 @@
 
 namespace godwit::migrate {
 
+InstanceTag tag_of(const std::string& instance) {
+  return instance.empty() ? kNoInstance : content::fingerprint_of(as_bytes(instance));
+}
+
 void Crossed::add(Numbered first, content::PageId id, std::uint64_t count) {
   if (count == 0) return;
   const auto after = by_id_.lower_bound(id);
@@ -66,6 +70,17 @@ void Crossed::forget_oldest_run() {
 
 void Crossed::forget_older(content::PageId id) {
   while (!by_id_.empty() && by_id_.begin()->first + by_id_.begin()->second.count <= id) forget_oldest_run();
+}
+
+void Crossed::note_instance(std::uint32_t connection, InstanceTag instance) {
+  if (instance == kNoInstance) return;
+  instances_[connection] = instance;
+  if (instances_.size() > kInstances) instances_.erase(instances_.begin());
+}
+
+InstanceTag Crossed::instance_of(std::uint32_t connection) const {
+  const auto found = instances_.find(connection);
+  return found == instances_.end() ? kNoInstance : found->second;
 }
 
 std::uint32_t Crossed::first_connection_from(content::PageId id) const {

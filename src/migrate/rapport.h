@@ -21,6 +21,11 @@ struct Numbered {
   auto operator<=>(const Numbered&) const = default;
 };
 
+// Tells instances apart where it is said what a page crossed for, and nowhere else.
+using InstanceTag = std::uint64_t;
+inline constexpr InstanceTag kNoInstance = 0;
+[[nodiscard]] InstanceTag tag_of(const std::string& instance);  // kNoInstance for an empty one
+
 // Pages of this host's store and the numbers under which they crossed, in runs.
 class Crossed {
  public:
@@ -36,6 +41,9 @@ class Crossed {
   // Of pages before `id` nothing is known any more.
   void forget_older(content::PageId id);
   void forget_oldest_run();
+  // What the connection is of. The latest kInstances connections are known, of others kNoInstance.
+  void note_instance(std::uint32_t connection, InstanceTag instance);
+  [[nodiscard]] InstanceTag instance_of(std::uint32_t connection) const;
   [[nodiscard]] std::size_t runs() const { return by_id_.size(); }
   [[nodiscard]] bool empty() const { return by_id_.empty(); }
 
@@ -47,6 +55,8 @@ class Crossed {
   };
   std::map<content::PageId, Run> by_id_;
   std::map<Numbered, content::PageId> by_number_;  // of each run's first
+  static constexpr std::size_t kInstances = 256;
+  std::map<std::uint32_t, InstanceTag> instances_;  // by connection
 };
 
 using RapportId = std::array<std::byte, 16>;

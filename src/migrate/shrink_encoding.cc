@@ -121,8 +121,9 @@ std::shared_ptr<content::Library::Volume> ShrinkEncoding::image(const std::strin
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
-  Departure departure{store_, std::move(rapport), image(spec.image_sha256), Places{}, wire::Savings{}, effort_,
-                      memory_};
+  Departure departure{
+      store_, std::move(rapport), image(spec.image_sha256), Places{}, wire::Savings{}, effort_, tag_of(spec.instance),
+      memory_};
   return std::make_unique<Leaving>(runtime_, images_, std::move(departure));
 }
 
@@ -135,6 +136,7 @@ std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
                     spec.tenant,
                     leased_from(store_),
                     siblings_,
+                    tag_of(spec.instance),
                     memory_};
   return std::make_unique<Arriving>(runtime_, std::move(arrivals));
 }
