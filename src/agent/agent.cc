@@ -68,7 +68,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
                   config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_, &exact_only_},
                   [this] { changed(); }),
-      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating(); }),
+      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating_; }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 
@@ -199,11 +199,6 @@ wire::HostReport Agent::report() const {
   return report;
 }
 
-bool Agent::migrating() const {
-  const auto reports = migrations_.reports();
-  return std::ranges::any_of(reports, [](const auto& each) { return !wire::is_final(each.phase); });
-}
-
 void Agent::apply() {
   if (desired_.cloud.empty()) return;  // nothing was ever heard
   apply_trust();
@@ -230,7 +225,9 @@ void Agent::apply_arrivals() {
   for (const auto& arrival : migrations_.arrivals()) {
     if (auto* instance = instances_.find(arrival.spec.id)) instance->set_arrived(arrival.location_version);
   }
+  migrating_ = false;
   for (const auto& report : migrations_.reports()) {
+    if (!wire::is_final(report.phase)) migrating_ = true;
     const auto told = told_.find(report.id);
     if (!wire::is_final(report.phase) || told == told_.end() || told->second != report.phase) continue;
     migrations_.forget(report.id);

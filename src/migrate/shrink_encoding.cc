@@ -14,11 +14,9 @@ constexpr std::uint64_t kBlocksAStep = 2048;  // 8 MiB to read and hash, before 
 
 // Reads on until every block of the image is in its index. What can't be read is never referred to.
 // So is what there is no memory for.
-sys::Task<Result<>> index_whole(sys::Executor executor, content::Library& images, std::size_t limit_bytes,
+sys::Task<Result<>> index_whole(sys::Executor executor, const content::Library& images,
                                 std::shared_ptr<content::Library::Volume> image) {
-  while (image && !image->whole && images.index_bytes() < limit_bytes) {
-    const auto more = image->index->advance(kBlocksAStep);
-    image->whole = !more || !*more;
+  while (image && images.index_more(*image, kBlocksAStep)) {
     co_await boost::asio::post(executor, boost::asio::use_awaitable);
   }
   co_return Result<>{};
@@ -65,9 +63,7 @@ class Leaving final : public Transfer {
   wire::Savings savings() const override { return departure_.savings; }
 
  private:
-  sys::Task<Result<>> index_image() {
-    return index_whole(runtime_.executor, images_, departure_.memory->limits.images_bytes, departure_.image);
-  }
+  sys::Task<Result<>> index_image() { return index_whole(runtime_.executor, images_, departure_.image); }
 
   sys::Runtime& runtime_;
   content::Library& images_;
@@ -113,17 +109,17 @@ ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, con
 
 bool ShrinkEncoding::has_room() const { return memory_->connections.spare_bytes() >= kOneMigration_bytes; }
 
-std::shared_ptr<content::Library::Volume> ShrinkEncoding::image(const std::string& sha256) {
-  if (images_.index_bytes() >= memory_->limits.images_bytes) images_.drop_unused();
-  return images_.find(sha256);
-}
-
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
-  Departure departure{
-      store_, std::move(rapport), image(spec.image_sha256), Places{}, wire::Savings{}, effort_, tag_of(spec.instance),
-      memory_};
+  Departure departure{store_,
+                      std::move(rapport),
+                      images_.find(spec.image_sha256),
+                      Places{},
+                      wire::Savings{},
+                      effort_,
+                      tag_of(spec.instance),
+                      memory_};
   return std::make_unique<Leaving>(runtime_, images_, std::move(departure));
 }
 
@@ -131,7 +127,7 @@ std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   Arrivals arrivals{store_,
                     std::move(rapport),
-                    image(spec.image_sha256),
+                    images_.find(spec.image_sha256),
                     spec.flushes_cross,
                     spec.tenant,
                     leased_from(store_),

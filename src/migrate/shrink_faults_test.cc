@@ -96,8 +96,8 @@ enum class Fate : std::uint8_t {
 };
 
 // Five connections find room, and hardly more.
-constexpr MemoryLimits kLittle{
-    .connections_bytes = 25 * kMiB, .places_bytes = 10'000, .rapports_bytes = 3'000, .images_bytes = 1'000};
+constexpr MemoryLimits kLittle{.connections_bytes = 25 * kMiB, .places_bytes = 10'000, .rapports_bytes = 3'000};
+constexpr std::size_t kLittleForImages_bytes = 1'000;
 
 // A host's agent, as far as content goes.
 struct HostContent {
@@ -107,13 +107,16 @@ struct HostContent {
     bool image_broken{false};
     bool image{true};
     MemoryLimits memory{};
+    std::size_t images_bytes{content::kImageIndexes_bytes};
   };
   HostContent(sys::Runtime& runtime, std::uint64_t base, const std::string& peer, Has has)
       : store(files, "/store", {.disk_bytes = has.disk_pages * kPage_bytes, .index_bytes = 16ULL << 20U}),
-        library([base, has](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
-          if (!has.image) return fail(Errc::not_found, "no image");
-          return std::make_unique<ImageBlocks>(base, has.image_odd, has.image_broken);
-        }),
+        library(
+            [base, has](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
+              if (!has.image) return fail(Errc::not_found, "no image");
+              return std::make_unique<ImageBlocks>(base, has.image_odd, has.image_broken);
+            },
+            has.images_bytes),
         siblings(runtime.clock, store, base, base),
         memory(std::make_shared<HostMemory>(has.memory)),
         encoding(runtime, store, library, nullptr, "shrink", std::nullopt, memory),
@@ -130,6 +133,11 @@ struct HostContent {
   TransferSpec spec;
 };
 
+void use_little(HostContent::Has& has) {
+  has.memory = kLittle;
+  has.images_bytes = kLittleForImages_bytes;
+}
+
 class Idle final : public sim::Program {};
 
 class World {
@@ -137,7 +145,7 @@ class World {
   World(std::uint64_t seed, Fate fate) : random_(seed), base_(seed * 10'000), fate_(fate), world_(seed) {
     HostContent::Has has;
     if (fate == Fate::small_store_here) has.disk_pages = 256;
-    if (fate == Fate::little_memory) has.memory = kLittle;
+    if (fate == Fate::little_memory) use_little(has);
     here_ = make_host("there", has);
     there_ = make_there();
   }
@@ -167,7 +175,7 @@ class World {
     if (fate_ == Fate::other_image_there || fate_ == Fate::broken_image_there) has.image_odd = 2 + random_() % 30;
     has.image_broken = fate_ == Fate::broken_image_there;
     has.image = fate_ != Fate::no_image_there;
-    if (fate_ == Fate::little_memory) has.memory = kLittle;
+    if (fate_ == Fate::little_memory) use_little(has);
     return make_host("here", has);
   }
 
