@@ -47,6 +47,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
  private:
   [[nodiscard]] sys::Task<void> converse();
   [[nodiscard]] sys::Task<void> watch_changes();
+  [[nodiscard]] sys::Task<void> read_back();
   [[nodiscard]] sys::Task<Result<>> sync_once();
   [[nodiscard]] wire::HostReport report() const;
   void apply();

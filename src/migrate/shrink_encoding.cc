@@ -38,13 +38,14 @@ content::PageId leased_from(const content::Store& store) {
 
 class Leaving final : public Transfer {
  public:
-  Leaving(sys::Runtime& runtime, content::Library& images, Departure departure)
-      : runtime_(runtime), images_(images), departure_(std::move(departure)) {}
+  Leaving(sys::Runtime& runtime, content::Library& images, Rapports& rapports, Departure departure)
+      : runtime_(runtime), images_(images), rapports_(rapports), departure_(std::move(departure)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
     auto room = SourceRoom::take(*departure_.memory);
     if (!room) co_return no_room();
+    const Rapports::Use use(rapports_, departure_.rapport);
     const auto connection = ++departure_.rapport->last_connection;
     auto& count = channel == Channel::disk ? wan_bytes_.disk : wan_bytes_.memory;
     ShrinkSource source(runtime_.executor, runtime_.clock, departure_, connection, channel, std::move(*room), count);
@@ -67,19 +68,24 @@ class Leaving final : public Transfer {
 
   sys::Runtime& runtime_;
   content::Library& images_;
+  Rapports& rapports_;
   Departure departure_;
   wire::WanBytes wan_bytes_;
 };
 
 class Arriving final : public Transfer {
  public:
-  Arriving(sys::Runtime& runtime, Arrivals arrivals)
-      : runtime_(runtime), arrivals_(std::move(arrivals)), pin_(arrivals_.store.pin(arrivals_.leased_from)) {}
+  Arriving(sys::Runtime& runtime, Rapports& rapports, Arrivals arrivals)
+      : runtime_(runtime),
+        rapports_(rapports),
+        arrivals_(std::move(arrivals)),
+        pin_(arrivals_.store.pin(arrivals_.leased_from)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
     auto room = DestinationRoom::take(*arrivals_.memory);
     if (!room) co_return no_room();
+    const Rapports::Use use(rapports_, arrivals_.rapport);
     ShrinkDestination destination(runtime_.executor, arrivals_, channel, std::move(*room));
     auto forth = destination.forth(*wan, *local);
     auto back = destination.back(*local, *wan);
@@ -89,6 +95,7 @@ class Arriving final : public Transfer {
 
  private:
   sys::Runtime& runtime_;
+  Rapports& rapports_;
   Arrivals arrivals_;
   std::unique_ptr<content::Store::Pin> pin_;  // what arrives, or may be referred to, stays until then
 };
@@ -103,7 +110,7 @@ ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, con
       images_(images),
       siblings_(siblings),
       memory_(memory ? std::move(memory) : std::make_shared<HostMemory>()),
-      rapports_(store, memory_.get()),
+      rapports_(store, memory_, runtime.page_files, name),
       name_(name),
       effort_(effort) {}
 
@@ -120,7 +127,7 @@ std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
                       effort_,
                       tag_of(spec.instance),
                       memory_};
-  return std::make_unique<Leaving>(runtime_, images_, std::move(departure));
+  return std::make_unique<Leaving>(runtime_, images_, rapports_, std::move(departure));
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
@@ -134,7 +141,7 @@ std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
                     siblings_,
                     tag_of(spec.instance),
                     memory_};
-  return std::make_unique<Arriving>(runtime_, std::move(arrivals));
+  return std::make_unique<Arriving>(runtime_, rapports_, std::move(arrivals));
 }
 
 }  // namespace godwit::migrate
