@@ -1,4 +1,4 @@
-// `godwit tunnel estimate`: what migrations would save, from guests that run here.
+// `godwit tunnel estimate`, also as `godwit tunnel --estimate`: what migrations would save, from guests that run here.
 #include "apps/tunnel_estimate.h"
 
 #include "os/clock.h"
@@ -121,19 +121,31 @@ Result<> estimate(const EstimateOptions& options) {
 
 void add_tunnel_estimate(CLI::App& parent, int& exit_code) {
   auto options = std::make_shared<EstimateOptions>();
+  const auto run = [options, &exit_code] {
+    const auto done = estimate(*options);
+    if (done) return;
+    std::cerr << "godwit tunnel: " << done.error().message << "\n";
+    exit_code = 1;
+  };
+  const std::string guests = "Domains of libvirt, pids of QEMU, or files with QEMU's stream";
   auto* command = parent.add_subcommand("estimate", "What migrations would save, from guests that run here");
-  command->add_option("guests", options->guests, "Domains of libvirt, pids of QEMU, or files with QEMU's stream")
-      ->required();
+  command->add_option("guests", options->guests, guests)->required();
   command->add_option("--image", options->images, "A file that the destination has too");
   command->footer(
       "Example:\n  godwit tunnel estimate web1 web2 --image /var/lib/libvirt/images/debian-12.qcow2\n"
       "Guests are taken in turn, as if they moved together. They run on; their memory is read once, at the speed of a "
       "core.\nIt is one round: what a guest writes while it moves crosses again.");
-  command->callback([options, &exit_code] {
-    const auto done = estimate(*options);
-    if (done) return;
-    std::cerr << "godwit tunnel: " << done.error().message << "\n";
-    exit_code = 1;
+  command->callback(run);
+
+  // The same, as a flag: whoever tries what a tunnel would bring looks there first.
+  auto* flag = parent.add_option("--estimate", options->guests, "The same as estimate, of these guests: " + guests);
+  parent.add_option("--image", options->images, "With --estimate: a file that the destination has too")->needs(flag);
+  parent.require_subcommand(0, 1);
+  parent.callback([&parent, flag, run] {
+    const bool asks = !flag->empty();
+    const bool commands = !parent.get_subcommands().empty();
+    if (asks == commands) throw CLI::RequiredError("Either a subcommand or --estimate");
+    if (asks) run();
   });
 }
 
