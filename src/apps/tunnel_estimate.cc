@@ -141,11 +141,14 @@ void add_tunnel_estimate(CLI::App& parent, int& exit_code) {
   auto* flag = parent.add_option("--estimate", options->guests, "The same as estimate, of these guests: " + guests);
   parent.add_option("--image", options->images, "With --estimate: a file that the destination has too")->needs(flag);
   parent.require_subcommand(0, 1);
-  parent.callback([&parent, flag, run] {
-    const bool asks = !flag->empty();
-    const bool commands = !parent.get_subcommands().empty();
-    if (asks == commands) throw CLI::RequiredError("Either a subcommand or --estimate");
-    if (asks) run();
+  // Before any subcommand does its work.
+  parent.parse_complete_callback([&parent, flag] {
+    if (flag->empty() == parent.get_subcommands().empty()) {
+      throw CLI::RequiredError("Either a subcommand or --estimate");
+    }
+  });
+  parent.callback([flag, run] {
+    if (!flag->empty()) run();
   });
 }
 
