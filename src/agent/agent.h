@@ -47,9 +47,9 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
  private:
   [[nodiscard]] sys::Task<void> converse();
   [[nodiscard]] sys::Task<void> watch_changes();
+  [[nodiscard]] sys::Task<void> read_back();
   [[nodiscard]] sys::Task<Result<>> sync_once();
   [[nodiscard]] wire::HostReport report() const;
-  [[nodiscard]] bool migrating() const;
   void apply();
   void apply_trust();
   void apply_arrivals();
@@ -92,6 +92,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   sys::Gate gate_;
   sys::Signal changed_;
   bool dirty_{true};
+  bool migrating_{false};  // some migration is under way, as of the last change
 };
 
 }  // namespace godwit::agent
