@@ -51,6 +51,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   [[nodiscard]] wire::HostReport report() const;
   [[nodiscard]] bool migrating() const;
   void apply();
+  void apply_listening();
   void apply_trust();
   void apply_arrivals();
   void apply_instances();
@@ -92,6 +93,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   sys::Gate gate_;
   sys::Signal changed_;
   bool dirty_{true};
+  std::string listens_at_;  // inside the overlay
 };
 
 }  // namespace godwit::agent
