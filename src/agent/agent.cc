@@ -211,6 +211,7 @@ wire::HostReport Agent::report() const {
 }
 
 void Agent::apply() {
+  apply_listening();
   if (desired_.cloud.empty()) return;  // nothing was ever heard
   apply_trust();
   directory_.set(surroundings_of(desired_));
@@ -223,6 +224,16 @@ void Agent::apply() {
   apply_instances();
   apply_networks();
   apply_gateways();
+}
+
+// The address inside the overlay is there when the switch has made it, and another one when its key is.
+void Agent::apply_listening() {
+  const auto& address = switch_.host_address();
+  if (address.empty() || address == listens_at_) return;
+  auto listener = runtime_.peers.listen(address, config_.migration_port);
+  if (!listener) return runtime_.log.debug("listen for migrations by the overlay: {}", listener.error().message);
+  listens_at_ = address;
+  migrations_.listen_too(std::move(*listener));
 }
 
 void Agent::apply_trust() {
@@ -271,6 +282,7 @@ void Agent::apply_networks() {
   config.host = config_.host;
   config.record = desired_.host_record;
   config.authorities = desired_.trusted;
+  config.peers = migrations_.dialled();
   for (const auto& network : desired_.networks) {
     wire::SwitchNetwork part;
     part.network = network;

@@ -51,6 +51,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   [[nodiscard]] sys::Task<Result<>> sync_once();
   [[nodiscard]] wire::HostReport report() const;
   void apply();
+  void apply_listening();
   void apply_trust();
   void apply_arrivals();
   void apply_instances();
@@ -93,6 +94,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   sys::Signal changed_;
   bool dirty_{true};
   bool migrating_{false};  // some migration is under way, as of the last change
+  std::string listens_at_;  // inside the overlay
 };
 
 }  // namespace godwit::agent

@@ -2,6 +2,7 @@
 // who owns the instance is in migrate/handover.h; docs/protocols/migration.md has the whole.
 #pragma once
 
+#include "wire/network.h"
 #include "wire/instance.h"
 
 namespace godwit::wire {
@@ -92,8 +93,9 @@ struct PeerPoint {
   std::string ip;
   std::uint16_t port{0};
   std::string certificate_name;  // "b1.cloud-b.godwit"
+  SwitchPoint by_overlay{};      // its switch: the other way to the same host, and the same port
 };
-BOOST_DESCRIBE_STRUCT(PeerPoint, (), (cloud, host, ip, port, certificate_name))
+BOOST_DESCRIBE_STRUCT(PeerPoint, (), (cloud, host, ip, port, certificate_name, by_overlay))
 
 // What a destination cloud signs. Binds everything that it checked at admission; redeemed once, within 120 s of its own
 // clock.
