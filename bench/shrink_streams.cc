@@ -120,7 +120,7 @@ int run(const Options& options) {
     fmt::print("image: indexed in {:.2f} s, {} MB of memory\n", seconds_since(began), megabytes(image->index->bytes()));
   }
   fmt::print("{:<28} {:>8} {:>8} {:>7} {:>9} {:>9}   {}\n", "stream", "MB in", "MB out", "ratio", "enc MB/s",
-             "dec MB/s", "MB as zero, image, sibling, similar, literal, other");
+             "dec MB/s", "MB as zero, image, sibling, earlier, similar, compressed, literal, other");
   Figures all;
   bool back = false;
   for (const auto& path : options.streams) {
@@ -132,13 +132,14 @@ int run(const Options& options) {
     back = options.backwards && !back;
     all.in += figures->in;
     all.out += figures->out;
-    fmt::print("{:<28} {:>8} {:>8} {:>7.1f} {:>9.0f} {:>9.0f}   {}, {}, {}, {}, {}, {}\n",
+    fmt::print("{:<28} {:>8} {:>8} {:>7.1f} {:>9.0f} {:>9.0f}   {}, {}, {}, {}, {}, {}, {}, {}\n",
                std::filesystem::path(path).filename().string(), megabytes(figures->in), megabytes(figures->out),
                static_cast<double>(figures->in) / static_cast<double>(figures->out),
                static_cast<double>(figures->in) / 1e6 / figures->encode_s,
                static_cast<double>(figures->in) / 1e6 / figures->decode_s, megabytes(savings.zero),
-               megabytes(savings.image), megabytes(savings.sibling), megabytes(savings.similar),
-               megabytes(savings.literal), megabytes(savings.other));
+               megabytes(savings.image), megabytes(savings.sibling), megabytes(savings.earlier),
+               megabytes(savings.similar), megabytes(savings.compressed), megabytes(savings.literal),
+               megabytes(savings.other));
   }
   fmt::print("{:<28} {:>8} {:>8} {:>7.1f}\n", "all", megabytes(all.in), megabytes(all.out),
              static_cast<double>(all.in) / static_cast<double>(all.out));

@@ -1,5 +1,7 @@
 #include "agent/agent.h"
 
+#include "base/page.h"
+#include "content/read_back.h"
 #include "image/volume.h"
 
 #include <algorithm>
@@ -59,7 +61,8 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       cloud_(runtime_,
              sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit").value_or(sys::HttpEndpoint{})),
       content_(runtime_.page_files, config_.state_directory + "/content",
-               content::StoreLimits{.disk_bytes = std::uint64_t{config_.content_gib} << 30U}),
+               content::StoreLimits{.disk_bytes = std::uint64_t{config_.content_gib} << 30U},
+               content::Store::Begin::kept),
       directory_(runtime_, content_, {config_.cloud, config_.host + "." + config_.cloud + ".godwit"},
                  [this] { changed(); }),
       volumes_([this](const std::string& sha256) { return open_volume(sha256); }),
@@ -68,7 +71,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
                   config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_, &exact_only_},
                   [this] { changed(); }),
-      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating(); }),
+      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating_; }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 
@@ -101,6 +104,7 @@ Result<> Agent::start() {
   gate_.spawn(converse());
   gate_.spawn(watch_changes());
   gate_.spawn(scans_.run());
+  gate_.spawn(read_back());
   return {};
 }
 
@@ -111,6 +115,12 @@ sys::Task<void> Agent::stop() {
   for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
   co_await switch_.stop();
   co_await instances_.stop();
+}
+
+// What earlier agents of this host sent and received; without it everything works, and costs more.
+sys::Task<void> Agent::read_back() {
+  const auto pages = co_await content::read_back(runtime_.clock, content_);
+  if (pages > 0) runtime_.log.info("{} MiB of content are held from before", pages * kPage_bytes >> 20U);
 }
 
 void Agent::changed() {
@@ -200,12 +210,8 @@ wire::HostReport Agent::report() const {
   return report;
 }
 
-bool Agent::migrating() const {
-  const auto reports = migrations_.reports();
-  return std::ranges::any_of(reports, [](const auto& each) { return !wire::is_final(each.phase); });
-}
-
 void Agent::apply() {
+  apply_listening();
   if (desired_.cloud.empty()) return;  // nothing was ever heard
   apply_trust();
   directory_.set(surroundings_of(desired_));
@@ -220,6 +226,16 @@ void Agent::apply() {
   apply_gateways();
 }
 
+// The address inside the overlay is there when the switch has made it, and another one when its key is.
+void Agent::apply_listening() {
+  const auto& address = switch_.host_address();
+  if (address.empty() || address == listens_at_) return;
+  auto listener = runtime_.peers.listen(address, config_.migration_port);
+  if (!listener) return runtime_.log.debug("listen for migrations by the overlay: {}", listener.error().message);
+  listens_at_ = address;
+  migrations_.listen_too(std::move(*listener));
+}
+
 void Agent::apply_trust() {
   const auto trusted = trusted_of(desired_);
   runtime_.peers.trust(trusted);
@@ -231,7 +247,9 @@ void Agent::apply_arrivals() {
   for (const auto& arrival : migrations_.arrivals()) {
     if (auto* instance = instances_.find(arrival.spec.id)) instance->set_arrived(arrival.location_version);
   }
+  migrating_ = false;
   for (const auto& report : migrations_.reports()) {
+    if (!wire::is_final(report.phase)) migrating_ = true;
     const auto told = told_.find(report.id);
     if (!wire::is_final(report.phase) || told == told_.end() || told->second != report.phase) continue;
     migrations_.forget(report.id);
@@ -264,6 +282,7 @@ void Agent::apply_networks() {
   config.host = config_.host;
   config.record = desired_.host_record;
   config.authorities = desired_.trusted;
+  config.peers = migrations_.dialled();
   for (const auto& network : desired_.networks) {
     wire::SwitchNetwork part;
     part.network = network;

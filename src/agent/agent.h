@@ -47,10 +47,11 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
  private:
   [[nodiscard]] sys::Task<void> converse();
   [[nodiscard]] sys::Task<void> watch_changes();
+  [[nodiscard]] sys::Task<void> read_back();
   [[nodiscard]] sys::Task<Result<>> sync_once();
   [[nodiscard]] wire::HostReport report() const;
-  [[nodiscard]] bool migrating() const;
   void apply();
+  void apply_listening();
   void apply_trust();
   void apply_arrivals();
   void apply_instances();
@@ -92,6 +93,8 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   sys::Gate gate_;
   sys::Signal changed_;
   bool dirty_{true};
+  bool migrating_{false};  // some migration is under way, as of the last change
+  std::string listens_at_;  // inside the overlay
 };
 
 }  // namespace godwit::agent

@@ -13,19 +13,20 @@ constexpr std::size_t kPagesARead = 64;
 }  // namespace
 
 GuestScan::GuestScan(std::unique_ptr<sys::PageFile> memory, std::vector<hypervisor::MemoryRange> ranges,
-                     content::Store& store, content::Domain domain, std::shared_ptr<content::Library::Volume> image)
-    : memory_(std::move(memory)), ranges_(std::move(ranges)), store_(store), domain_(domain), image_(std::move(image)) {
+                     content::Store& store, content::Domain domain, content::Library& images, const std::string& image)
+    : memory_(std::move(memory)),
+      ranges_(std::move(ranges)),
+      store_(store),
+      domain_(domain),
+      images_(images),
+      image_(images.find(image)) {
   std::uint64_t pages = 0;
   for (const auto& each : ranges_) pages += (each.end - each.begin) / kPage_bytes;
   seen_.resize(std::min<std::uint64_t>(pages, kMostPages));
 }
 
 Result<std::size_t> GuestScan::advance(std::size_t pages) {
-  if (image_ && !image_->whole) {
-    const auto more = image_->index->advance(pages);
-    image_->whole = !more || !*more;
-    return 0;
-  }
+  if (image_ && images_.index_more(*image_, pages)) return 0;
   std::size_t kept = 0;
   ByteVector bytes;
   while (pages > 0 && !seen_.empty()) {

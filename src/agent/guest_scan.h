@@ -14,10 +14,10 @@ namespace godwit::agent {
 
 class GuestScan final {
  public:
-  // `memory`: of its QEMU. `image`: whose blocks need not be kept; nullptr: none. `store` outlives it. 4 bytes of
-  // memory a page of the guest; of more than 64 GiB only the first.
+  // `memory`: of its QEMU. `image`: its disk's, whose blocks need not be kept, if it is one of `images`. Both outlive
+  // it, and so does `store`. 2 bytes of memory a page of the guest; of more than 64 GiB only the first.
   GuestScan(std::unique_ptr<sys::PageFile> memory, std::vector<hypervisor::MemoryRange> ranges, content::Store& store,
-            content::Domain domain, std::shared_ptr<content::Library::Volume> image);
+            content::Domain domain, content::Library& images, const std::string& image);
 
   // First reads the image. Then looks at the next pages, begins again after the last; how many were kept. What it reads
   // may change meanwhile: what is kept is a copy. Errors: io (the process is gone).
@@ -30,7 +30,8 @@ class GuestScan final {
   std::vector<hypervisor::MemoryRange> ranges_;
   content::Store& store_;
   content::Domain domain_;
-  std::shared_ptr<content::Library::Volume> image_;
+  content::Library& images_;
+  std::shared_ptr<content::Library::Volume> image_;  // nullptr: none
   std::vector<std::uint16_t> seen_;  // of each page, a part of its fingerprint at the last look; 0: none
   std::size_t range_{0};
   std::uint64_t at_{0};    // within the range

@@ -26,18 +26,21 @@ class Scan : public ::testing::Test {
     EXPECT_TRUE(kept);
     return kept.value_or(0);
   }
-  GuestScan scan_of(std::shared_ptr<content::Library::Volume> image = nullptr) {
+  GuestScan scan_of() {
     return {files_.open("/proc/7/mem").value(),
             {{0, 150 * kPage_bytes}, {150 * kPage_bytes, kPages * kPage_bytes}},
             store_,
             domain_,
-            std::move(image)};
+            images_,
+            ""};
   }
   bool holds(ByteView page) { return store_.find(domain_, page, content::fingerprint_of(page)) != 0; }
 
   sim::PageFiles files_;
   std::unique_ptr<sys::PageFile> process_;
   content::Store store_{files_, "/store", {}};
+  content::Library images_{
+      [](const std::string&) -> Result<std::unique_ptr<content::Blocks>> { return fail(Errc::not_found, "no image"); }};
   content::Domain domain_{store_.domain("alice")};
   ByteVector memory_;
 };

@@ -59,7 +59,7 @@ std::unique_ptr<GuestScan> Scans::open(const Instance& instance) {
   if (!ranges || !memory) return nullptr;
   const auto& spec = instance.record().spec;
   return std::make_unique<GuestScan>(std::move(*memory), std::move(*ranges), store_, store_.domain(spec.tenant),
-                                     images_.find(spec.image_sha256));
+                                     images_, spec.image_sha256);
 }
 
 }  // namespace godwit::agent

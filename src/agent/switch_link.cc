@@ -82,11 +82,12 @@ sys::Task<Result<>> SwitchLink::read_replies(sys::Stream& stream) {
 
 void SwitchLink::take(wire::SwitchReply reply) {
   if (!reply.overlay_ip.empty()) {
-    const bool moved = std::tie(overlay_ip_, overlay_port_, overlay_key_) !=
-                       std::tie(reply.overlay_ip, reply.overlay_port, reply.overlay_key);
+    const bool moved = std::tie(overlay_ip_, overlay_port_, overlay_key_, host_address_) !=
+                       std::tie(reply.overlay_ip, reply.overlay_port, reply.overlay_key, reply.host_address);
     overlay_ip_ = reply.overlay_ip;
     overlay_port_ = reply.overlay_port;
     overlay_key_ = reply.overlay_key;
+    host_address_ = reply.host_address;
     if (moved) moved_();
   }
   const auto found = waiting_.find(reply.id);

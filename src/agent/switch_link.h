@@ -17,7 +17,7 @@ namespace godwit::agent {
 // configuration again. One strand.
 class SwitchLink {
  public:
-  // `moved` is called when address or key of the switch have become others.
+  // `moved` is called when an address or the key of the switch have become others.
   SwitchLink(sys::Runtime& runtime, std::string socket_path, std::function<void()> moved);
   ~SwitchLink();
 
@@ -40,6 +40,8 @@ class SwitchLink {
   [[nodiscard]] std::uint16_t overlay_port() const { return overlay_port_; }
   // With which key it speaks; empty likewise, or where it has none.
   [[nodiscard]] const std::string& overlay_key() const { return overlay_key_; }
+  // This host's own address inside the overlay, where others dial it; empty likewise.
+  [[nodiscard]] const std::string& host_address() const { return host_address_; }
 
  private:
   struct Waiting;
@@ -65,6 +67,7 @@ class SwitchLink {
   std::string overlay_ip_;
   std::uint16_t overlay_port_{0};
   std::string overlay_key_;
+  std::string host_address_;
 };
 
 }  // namespace godwit::agent

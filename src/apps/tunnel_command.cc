@@ -155,7 +155,6 @@ void add_receive(CLI::App& parent, int& exit_code) {
 
 void add_tunnel_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("tunnel", "Migrations of an unmodified libvirt, cheaper and safe over a WAN");
-  command->require_subcommand(1);
   add_keys(*command, exit_code);
   add_both(*command, exit_code);
   add_receive(*command, exit_code);

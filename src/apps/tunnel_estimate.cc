@@ -1,4 +1,4 @@
-// `godwit tunnel estimate`: what migrations would save, from guests that run here.
+// `godwit tunnel estimate`, also as `godwit tunnel --estimate`: what migrations would save, from guests that run here.
 #include "apps/tunnel_estimate.h"
 
 #include "os/clock.h"
@@ -79,14 +79,15 @@ void print(const std::string& guest, const tunnel::Estimate& estimate, double se
   std::cout << fmt::format(
       "{}\n  QEMU sends {:.1f} MiB, the tunnel {:.1f} MiB: {:.1f} times less; at 100 Mbit/s {:.1f} s instead of {:.1f} "
       "s\n"
-      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal and {:.1f} like what crossed before, {:.1f} "
-      "new "
-      "(looked at in {:.1f} s)\n",
+      "  of {:.1f} MiB are {:.1f} zeros, {:.1f} in images, {:.1f} equal to other pages of it and {:.1f} of the "
+      "others,\n"
+      "  {:.1f} like what crossed before, {:.1f} taken off by compression, {:.1f} new (looked at in {:.1f} s)\n",
       guest, mib(estimate.plain_bytes), mib(estimate.crossing_bytes),
       static_cast<double>(estimate.plain_bytes) /
           static_cast<double>(std::max<std::uint64_t>(1, estimate.crossing_bytes)),
       link_s(estimate.crossing_bytes), link_s(estimate.plain_bytes), mib(estimate.looked_at_bytes), mib(as.zero),
-      mib(as.image), mib(as.sibling), mib(as.similar), mib(as.literal + as.other), seconds);
+      mib(as.image), mib(as.earlier), mib(as.sibling), mib(as.similar), mib(as.compressed), mib(as.literal + as.other),
+      seconds);
 }
 
 Result<> estimate(const EstimateOptions& options) {
@@ -120,19 +121,34 @@ Result<> estimate(const EstimateOptions& options) {
 
 void add_tunnel_estimate(CLI::App& parent, int& exit_code) {
   auto options = std::make_shared<EstimateOptions>();
+  const auto run = [options, &exit_code] {
+    const auto done = estimate(*options);
+    if (done) return;
+    std::cerr << "godwit tunnel: " << done.error().message << "\n";
+    exit_code = 1;
+  };
+  const std::string guests = "Domains of libvirt, pids of QEMU, or files with QEMU's stream";
   auto* command = parent.add_subcommand("estimate", "What migrations would save, from guests that run here");
-  command->add_option("guests", options->guests, "Domains of libvirt, pids of QEMU, or files with QEMU's stream")
-      ->required();
+  command->add_option("guests", options->guests, guests)->required();
   command->add_option("--image", options->images, "A file that the destination has too");
   command->footer(
       "Example:\n  godwit tunnel estimate web1 web2 --image /var/lib/libvirt/images/debian-12.qcow2\n"
       "Guests are taken in turn, as if they moved together. They run on; their memory is read once, at the speed of a "
       "core.\nIt is one round: what a guest writes while it moves crosses again.");
-  command->callback([options, &exit_code] {
-    const auto done = estimate(*options);
-    if (done) return;
-    std::cerr << "godwit tunnel: " << done.error().message << "\n";
-    exit_code = 1;
+  command->callback(run);
+
+  // The same, as a flag: whoever tries what a tunnel would bring looks there first.
+  auto* flag = parent.add_option("--estimate", options->guests, "The same as estimate, of these guests: " + guests);
+  parent.add_option("--image", options->images, "With --estimate: a file that the destination has too")->needs(flag);
+  parent.require_subcommand(0, 1);
+  // Before any subcommand does its work.
+  parent.parse_complete_callback([&parent, flag] {
+    if (flag->empty() == parent.get_subcommands().empty()) {
+      throw CLI::RequiredError("Either a subcommand or --estimate");
+    }
+  });
+  parent.callback([flag, run] {
+    if (!flag->empty()) run();
   });
 }
 

@@ -147,8 +147,8 @@ TEST_F(CommandsTest, AnInstanceMovesWithProgress) {
             "\n"
             "CROSSED AS    BYTES   PART  WHY\n"
             "image       128 MiB  25.0%  blocks of an image that is there\n"
-            "known       256 MiB  50.0%  crossed before, of a sibling or this one\n"
-            "new         128 MiB  25.0%  sent, compressed\n"
+            "sibling     256 MiB  50.0%  crossed before, of another instance\n"
+            "literal     128 MiB  25.0%  new, sent\n"
             "in all      512 MiB      -  what QEMU put out, memory and disk\n"
             "on the WAN  1.4 MiB   0.3%  358x less: 977 KiB memory, 488 KiB disk\n");
   EXPECT_EQ(run("instance migrate demo-1 --to cloud-b"), kUsage);
@@ -180,7 +180,7 @@ TEST_F(CommandsTest, AClustersMoveIsShownWithWhatItSaves) {
   terminal_.interactive = true;
   ASSERT_EQ(run("cluster migrate demo --to cloud-b"), kDone) << terminal_.errors;
   EXPECT_TRUE(complains("demo-3 [----------------]   0% waits")) << terminal_.errors;
-  EXPECT_TRUE(complains("WAN 9.2 MiB (110x): image 25%, known 50%, new 25%")) << terminal_.errors;
+  EXPECT_TRUE(complains("WAN 9.2 MiB (110x): image 25%, sibling 50%, literal 25%")) << terminal_.errors;
   EXPECT_EQ(terminal_.output,
             "MEMBER  RUNS AT       TOOK    DOWN    GUEST      WAN  LESS\n"
             "demo-1  cloud-b/b1  10.0 s  120 ms  512 MiB  1.4 MiB  358x\n"
@@ -188,8 +188,8 @@ TEST_F(CommandsTest, AClustersMoveIsShownWithWhatItSaves) {
             "\n"
             "CROSSED AS    BYTES   PART  WHY\n"
             "image       256 MiB  25.0%  blocks of an image that is there\n"
-            "known       512 MiB  50.0%  crossed before, of a sibling or this one\n"
-            "new         256 MiB  25.0%  sent, compressed\n"
+            "sibling     512 MiB  50.0%  crossed before, of another instance\n"
+            "literal     256 MiB  25.0%  new, sent\n"
             "in all      1.0 GiB      -  what QEMU put out, memory and disk\n"
             "on the WAN  2.9 MiB   0.3%  358x less: 1.9 MiB memory, 977 KiB disk\n");
 }
@@ -202,7 +202,7 @@ TEST_F(CommandsTest, AMigrationIsCancelled) {
   time_.run_for(Seconds{20});
   EXPECT_EQ(run("migration show " + id), kDone);
   EXPECT_TRUE(says("Phase:        memory")) << terminal_.output;
-  EXPECT_TRUE(says("known       256 MiB  50.0%")) << terminal_.output;
+  EXPECT_TRUE(says("sibling     256 MiB  50.0%")) << terminal_.output;
   EXPECT_EQ(run("migration cancel " + id), kDone);
   EXPECT_EQ(run("migration show --wait " + id), kFailed);
   EXPECT_TRUE(says("demo-1 stays at cloud-a: cancelled by its user")) << terminal_.output;

@@ -10,6 +10,8 @@
 namespace godwit::cli {
 namespace {
 
+constexpr std::size_t kLineWidth = 80;
+
 struct Kind {
   std::uint64_t wire::Savings::* bytes;
   const char* name;
@@ -17,24 +19,30 @@ struct Kind {
 };
 
 // As the encoder asks: who is caught by one is not looked at by the next.
-constexpr std::array<Kind, 6> kKinds{
-    {{&wire::Savings::zero, "zeros", "said, not sent"},
-     {&wire::Savings::image, "image", "blocks of an image that is there"},
-     {&wire::Savings::sibling, "known", "crossed before, of a sibling or this one"},
-     {&wire::Savings::similar, "alike", "the change from what had crossed, compressed"},
-     {&wire::Savings::literal, "new", "sent, compressed"},
-     {&wire::Savings::other, "rest", "no pages: devices, QEMU's records"}}};
-
-std::uint64_t sum_of(const wire::Savings& savings) {
-  std::uint64_t sum = 0;
-  for (const auto& kind : kKinds) sum += savings.*kind.bytes;
-  return sum;
-}
+constexpr std::array<Kind, 8> kKinds{{{&wire::Savings::zero, "zero", "said, not sent"},
+                                      {&wire::Savings::image, "image", "blocks of an image that is there"},
+                                      {&wire::Savings::sibling, "sibling", "crossed before, of another instance"},
+                                      {&wire::Savings::earlier, "earlier", "crossed before, of this one"},
+                                      {&wire::Savings::similar, "similar", "sent as the change from what had crossed"},
+                                      {&wire::Savings::compressed, "compressed", "new, taken off by compression"},
+                                      {&wire::Savings::literal, "literal", "new, sent"},
+                                      {&wire::Savings::other, "rest", "no pages: devices, QEMU's records"}}};
 
 std::uint64_t wan_of(const Crossing& crossing) { return crossing.wan.memory + crossing.wan.disk; }
 
 double percent(std::uint64_t part, std::uint64_t whole) {
   return whole ? 100 * static_cast<double>(part) / static_cast<double>(whole) : 0;
+}
+
+// ": image 26%, sibling 60%": kinds that are `least` percent or more.
+std::string parts_text(const wire::Savings& savings, double least) {
+  std::string text;
+  const auto whole = savings.sum();
+  for (const auto& kind : kKinds) {
+    const auto part = percent(savings.*kind.bytes, whole);
+    if (part >= least) text += fmt::format("{}{} {:.0f}%", text.empty() ? ": " : ", ", kind.name, part);
+  }
+  return text;
 }
 
 }  // namespace
@@ -43,7 +51,7 @@ Crossing crossing_of(const wire::MigrationReport& report) {
   Crossing out;
   out.as = report.cost.savings;
   out.wan = report.cost.wan_bytes;
-  const auto looked_at = sum_of(out.as);
+  const auto looked_at = out.as.sum();
   out.guest_bytes = looked_at ? looked_at : report.progress.memory_sent_bytes + report.progress.disk_sent_bytes;
   return out;
 }
@@ -52,7 +60,7 @@ Crossing crossing_of(std::span<const wire::MigrationReport> reports) {
   Crossing sum;
   for (const auto& report : reports) {
     const auto one = crossing_of(report);
-    for (const auto& kind : kKinds) sum.as.*kind.bytes += one.as.*kind.bytes;
+    sum.as += one.as;
     sum.wan.memory += one.wan.memory;
     sum.wan.disk += one.wan.disk;
     sum.guest_bytes += one.guest_bytes;
@@ -70,21 +78,19 @@ std::string ratio_text(const Crossing& crossing) {
 std::string crossing_line(const Crossing& crossing) {
   const auto ratio = ratio_text(crossing);
   if (ratio.empty()) return "";
-  const auto line = fmt::format("WAN {} ({})", bytes_text(wan_of(crossing)), ratio);
-  const auto whole = sum_of(crossing.as);
-  std::string kinds;
-  for (const auto& kind : kKinds) {
-    const auto part = percent(crossing.as.*kind.bytes, whole);
-    if (part >= 0.5) kinds += fmt::format("{}{} {:.0f}%", kinds.empty() ? ": " : ", ", kind.name, part);
+  const auto begin = fmt::format("WAN {} ({})", bytes_text(wan_of(crossing)), ratio);
+  // The least part that is said: as small as the line has room for.
+  for (double least = 0.5;; least *= 1.5) {
+    auto line = begin + parts_text(crossing.as, least);
+    if (display_width(line) < kLineWidth || least > 100) return line;
   }
-  return line + kinds;
 }
 
 std::string crossing_table(const Crossing& crossing) {
   const auto ratio = ratio_text(crossing);
   if (ratio.empty()) return "";
   Table table({{"CROSSED AS"}, {"BYTES", Align::right}, {"PART", Align::right}, {"WHY"}});
-  const auto whole = sum_of(crossing.as);
+  const auto whole = crossing.as.sum();
   for (const auto& kind : kKinds) {
     const auto bytes = crossing.as.*kind.bytes;
     if (bytes) table.add({kind.name, bytes_text(bytes), fmt::format("{:.1f}%", percent(bytes, whole)), kind.why});

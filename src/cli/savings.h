@@ -22,8 +22,8 @@ struct Crossing {
 // "23x": the guest's bytes for one on the WAN. Empty while nothing has crossed.
 [[nodiscard]] std::string ratio_text(const Crossing& crossing);
 
-// A line for 80 columns: "WAN 60.0 MiB (20x): image 26%, known 60%, alike 9%, new 5%". Kinds of which there is next to
-// nothing are left out. Empty while nothing has crossed.
+// A line for 80 columns: "WAN 60.0 MiB (20x): image 26%, sibling 60%, similar 9%, literal 5%". The smallest kinds are
+// left out where there is no room for them, or next to nothing of them. Empty while nothing has crossed.
 [[nodiscard]] std::string crossing_line(const Crossing& crossing);
 
 // A line a kind, with bytes and part of the whole, then what was on the WAN. Empty where nothing has crossed.

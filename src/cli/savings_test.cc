@@ -15,9 +15,11 @@ wire::MigrationReport moved() {
   wire::MigrationReport report;
   report.cost.savings = {.zero = 100 * kMiB,
                          .image = 400 * kMiB,
-                         .sibling = 300 * kMiB,
+                         .sibling = 200 * kMiB,
+                         .earlier = 100 * kMiB,
                          .similar = 120 * kMiB,
-                         .literal = 70 * kMiB,
+                         .compressed = 50 * kMiB,
+                         .literal = 20 * kMiB,
                          .other = 10 * kMiB};
   report.cost.wan_bytes = {.memory = 30 * kMiB, .disk = 10 * kMiB};
   return report;
@@ -36,11 +38,13 @@ std::vector<std::string> lines_of(const std::string& text) {
 TEST(Savings, EachKindIsSaidWithItsPartAndTheReason) {
   EXPECT_EQ(crossing_table(crossing_of(moved())),
             "CROSSED AS     BYTES   PART  WHY\n"
-            "zeros        100 MiB  10.0%  said, not sent\n"
+            "zero         100 MiB  10.0%  said, not sent\n"
             "image        400 MiB  40.0%  blocks of an image that is there\n"
-            "known        300 MiB  30.0%  crossed before, of a sibling or this one\n"
-            "alike        120 MiB  12.0%  the change from what had crossed, compressed\n"
-            "new         70.0 MiB   7.0%  sent, compressed\n"
+            "sibling      200 MiB  20.0%  crossed before, of another instance\n"
+            "earlier      100 MiB  10.0%  crossed before, of this one\n"
+            "similar      120 MiB  12.0%  sent as the change from what had crossed\n"
+            "compressed  50.0 MiB   5.0%  new, taken off by compression\n"
+            "literal     20.0 MiB   2.0%  new, sent\n"
             "rest        10.0 MiB   1.0%  no pages: devices, QEMU's records\n"
             "in all      1000 MiB      -  what QEMU put out, memory and disk\n"
             "on the WAN  40.0 MiB   4.0%  25x less: 30.0 MiB memory, 10.0 MiB disk\n");
@@ -50,14 +54,17 @@ TEST(Savings, SomeMigrationsTogetherAreAddedUp) {
   const std::vector reports{moved(), moved()};
   const auto sum = crossing_of(reports);
   EXPECT_EQ(sum.guest_bytes, 2'000 * kMiB);
-  EXPECT_EQ(sum.as.sibling, 600 * kMiB);
+  EXPECT_EQ(sum.as.sibling, 400 * kMiB);
   EXPECT_EQ(ratio_text(sum), "25x");
 }
 
-TEST(Savings, WhatFitsATerminalSaysTheSameInALine) {
+TEST(Savings, WhatFitsATerminalSaysTheMostOfItInALine) {
   EXPECT_EQ(crossing_line(crossing_of(moved())),
-            "WAN 40.0 MiB (25x): zeros 10%, image 40%, known 30%, alike 12%, new 7%, rest 1%");
+            "WAN 40.0 MiB (25x): zero 10%, image 40%, sibling 20%, earlier 10%, similar 12%");
   EXPECT_LT(display_width(crossing_line(crossing_of(moved()))), 80U);
+  auto back = moved();
+  back.cost.savings = {.earlier = 990 * kMiB, .compressed = 7 * kMiB, .literal = 3 * kMiB};
+  EXPECT_EQ(crossing_line(crossing_of(back)), "WAN 40.0 MiB (25x): earlier 99%, compressed 1%");
 }
 
 TEST(Savings, AnEncodingThatDoesNotLookHasARatioAllTheSame) {

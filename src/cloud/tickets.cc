@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "cloud/desired.h"
+#include "cloud/host_records.h"
 #include "crypto/digest.h"
 
 #include <fmt/chrono.h>
@@ -191,6 +192,7 @@ Result<TicketRow> Tickets::make(Sql& sql, const User& user, const wire::TicketRe
   point.cloud = core_.name();
   point.host = host_name;
   point.certificate_name = certificate_name(host_name, core_.name());
+  point.by_overlay = {host->report.overlay_ip, host->report.overlay_port, host_record_of(sql, host_name)};
   row.claims = {row.id,       core_.name(),         row.migration,           user.tenant,
                 row.instance, request.source_cloud, request.source_host_key, spec_digest(request.spec),
                 point,        row.expires_ms};

@@ -7,7 +7,6 @@
 namespace godwit::content {
 namespace {
 
-constexpr std::uint64_t kGroup_pages = 64;               // written at once: 256 KiB a system call
 constexpr std::uint64_t kTail_pages = 512;               // 2 MiB
 constexpr std::uint64_t kAhead_pages = 16;               // 64 KiB
 constexpr std::uint64_t kLargestSegment_pages = 65'536;  // 256 MiB: what a place of 16 bits tells
@@ -22,12 +21,16 @@ std::uint64_t segment_pages_for(std::uint64_t most_pages) {
 
 }  // namespace
 
-PageLog::PageLog(sys::PageFiles& files, std::string directory, std::uint64_t most_pages)
+PageLog::PageLog(sys::PageFiles& files, std::string directory, std::uint64_t most_pages, std::optional<Tenants> tenants)
     : files_(files),
       directory_(std::move(directory)),
       segment_pages_(segment_pages_for(most_pages)),
       most_segments_(std::max<std::uint64_t>(most_pages / segment_pages_, 2)),
-      cleared_(files_.clear_directory(directory_)) {}
+      tenants_(std::move(tenants)) {
+  if (tenants_) take_up_all();
+  if (segments_.empty()) cleared_ = files_.clear_directory(directory_);
+  tell_head();
+}
 
 Result<PageId> PageLog::append(Domain domain, ByteView page) {
   GODWIT_ASSERT(page.size() == kPage_bytes && domain != 0 && domain <= UINT16_MAX);
@@ -44,6 +47,7 @@ Result<PageId> PageLog::append(Domain domain, ByteView page) {
   if (runs.empty() || runs.back().domain != domain) {
     runs.push_back({static_cast<std::uint16_t>(index % segment_pages_), static_cast<std::uint16_t>(domain)});
   }
+  if (tenants_ && (index + 1) % kGroup_pages == 0) tell_group(index % segment_pages_ + 1 - kGroup_pages);
   return next_++;
 }
 
@@ -57,10 +61,11 @@ Result<> PageLog::open_segment(std::uint64_t number) {
       return fail(Errc::exhausted, "keep a page in {}: all {} segments are pinned", directory_, segments_.size());
     }
   }
-  auto path = fmt::format("{}/segment-{}", directory_, number);
+  auto path = path_of(number);
   auto file = files_.create(path);
   if (!file) return pass(file);
-  segments_.push_back({number, std::move(path), std::move(*file), {}});
+  segments_.push_back({number, std::move(path), std::move(*file), {}, nullptr, 0, {}});
+  tell_segment();
   return {};
 }
 
@@ -70,8 +75,10 @@ bool PageLog::evict_oldest() {
   const PageId after = (segments_.front().number + 1) * segment_pages_ + 1;
   if (after > next_ || (!pins_.empty() && *pins_.begin() < after)) return false;
   (void)files_.remove(segments_.front().path);  // one that stays is removed with the directory's next clearing
+  if (tenants_) (void)files_.remove(segments_.front().path + ".index");
   segments_.pop_front();
   first_ = after;
+  tell_head();
   return true;
 }
 
@@ -94,14 +101,19 @@ ByteSpan PageLog::tail_slot(PageId id) const {
   return ByteSpan(tail_).subspan((id - 1) % kTail_pages * kPage_bytes, kPage_bytes);
 }
 
+std::string PageLog::path_of(std::uint64_t segment) const { return fmt::format("{}/segment-{}", directory_, segment); }
+
 const PageLog::Segment& PageLog::segment_of(PageId id) const {
   return segments_[(id - 1) / segment_pages_ - segments_.front().number];
 }
 
 Domain PageLog::domain_of(PageId id) const {
   if (id < first_ || id >= next_) return 0;
-  const auto& runs = segment_of(id).runs;
-  const auto place = (id - 1) % segment_pages_;
+  return domain_at(segment_of(id), (id - 1) % segment_pages_);
+}
+
+Domain PageLog::domain_at(const Segment& segment, std::uint64_t place) {
+  const auto& runs = segment.runs;
   const auto after = std::upper_bound(runs.begin(), runs.end(), place,
                                       [](std::uint64_t wanted, const Run& run) { return wanted < run.place; });
   return std::prev(after)->domain;
@@ -110,7 +122,7 @@ Domain PageLog::domain_of(PageId id) const {
 Result<ByteView> PageLog::view(PageId id) const {
   if (id < first_ || id >= next_) return fail(Errc::not_found, "page {} of {}: not held", id, directory_);
   // Not the whole ring: a page that could not be written lies in the slot of the oldest.
-  if (next_ - id < kTail_pages) return ByteView(tail_slot(id));
+  if (id >= tail_first_ && next_ - id < kTail_pages) return ByteView(tail_slot(id));
   if (id >= ahead_first_ && id < ahead_first_ + ahead_count_) {
     last_read_ = id;
     return ByteView(ahead_).subspan((id - ahead_first_) * kPage_bytes, kPage_bytes);
@@ -122,7 +134,11 @@ Result<ByteView> PageLog::view_on_disk(PageId id) const {
   const auto place = (id - 1) % segment_pages_;
   std::uint64_t count = 1;
   if (id == last_read_ + 1) count = std::min(kAhead_pages, segment_pages_ - place);
-  count = std::min(count, next_ - kTail_pages - id + 1);  // what is older than the tail is written
+  if (id >= tail_first_) {
+    count = std::min(count, next_ - kTail_pages - id + 1);  // what is older than the tail is written
+  } else {
+    count = std::min(count, kGroup_pages - place % kGroup_pages);  // and of what was taken up, whole groups
+  }
   ahead_.resize(kAhead_pages * kPage_bytes);
   ahead_count_ = 0;
   auto read = segment_of(id).file->read_at(place * kPage_bytes, ByteSpan(ahead_).first(count * kPage_bytes));
@@ -141,7 +157,7 @@ std::uint64_t PageLog::disk_bytes() const {
 std::uint64_t PageLog::buffer_bytes() const { return tail_.capacity() + ahead_.capacity(); }
 
 std::uint64_t PageLog::index_bytes() const {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = verification_.groups.capacity() * sizeof(PageGroup);
   for (const Segment& each : segments_) bytes += sizeof(Segment) + each.runs.capacity() * sizeof(Run);
   return bytes;
 }

@@ -49,30 +49,79 @@ class LogPin final : public Store::Pin {
 std::uint64_t fingerprint_of(ByteView page) { return XXH3_64bits(page.data(), page.size()); }
 
 struct Store::Impl {
-  Impl(sys::PageFiles& files, std::string directory, const StoreLimits& limits)
-      : limit_pages(pages_within(limits)), log(files, std::move(directory), limit_pages) {}
+  Impl(sys::PageFiles& files, const std::string& in, const StoreLimits& limits, Begin begin)
+      : limit_pages(pages_within(limits)),
+        directory(in),
+        kept(begin == Begin::kept),
+        log(files, in, limit_pages, tenants()) {}
   std::uint64_t limit_pages;
+  std::string directory;
+  bool kept;
+  std::map<std::string, Domain> domains;
+  std::vector<std::string> names;  // of the domains from 1 on
 
   [[nodiscard]] Window alive() const { return {log.first(), log.next()}; }
+  [[nodiscard]] Domain domain(const std::string& tenant) {
+    const auto found = domains.find(tenant);
+    if (found != domains.end()) return found->second;
+    if (domains.size() >= kMostDomains) return kNoDomain;
+    names.push_back(tenant);
+    return domains.emplace(tenant, static_cast<Domain>(names.size())).first->second;
+  }
+  [[nodiscard]] std::optional<PageLog::Tenants> tenants() {
+    if (!kept) return std::nullopt;
+    return PageLog::Tenants{[this](const std::string& name) { return domain(name); },
+                            [this](Domain number) { return names.at(number - 1); }};
+  }
+  // What is newer stays what is found.
+  template <class Table>
+  void add_old(Table& table, std::uint32_t hash, PageId id) {
+    const auto there = table.find(hash, alive());
+    if (std::ranges::none_of(there.all(), [&](PageId each) { return each > id; })) table.replace(hash, id, alive());
+  }
+  void take_up(PageId id, Domain domain, ByteView page);
 
   PageLog log;
   IdTable<3> exact;
   std::array<IdTable<3>, kSuperFeatures> alike;
-  std::map<std::string, Domain> domains;
 };
 
-Store::Store(sys::PageFiles& files, std::string directory, StoreLimits limits)
-    : impl_(std::make_unique<Impl>(files, std::move(directory), limits)) {}
+Store::Store(sys::PageFiles& files, std::string directory, StoreLimits limits, Begin begin)
+    : impl_(std::make_unique<Impl>(files, directory, limits, begin)) {}
 Store::~Store() = default;
 
-Domain Store::domain(const std::string& tenant) {
-  const auto found = impl_->domains.find(tenant);
-  if (found != impl_->domains.end()) return found->second;
-  if (impl_->domains.size() >= kMostDomains) return kNoDomain;
-  const auto number = static_cast<Domain>(impl_->domains.size() + 1);
-  impl_->domains.emplace(tenant, number);
-  return number;
+Domain Store::domain(const std::string& tenant) { return impl_->domain(tenant); }
+
+// ---- what an earlier process left
+
+void Store::Impl::take_up(PageId id, Domain domain, ByteView page) {
+  add_old(exact, hash_in(domain, fingerprint_of(page)), id);
+  const auto sketch = sketch_of(page);
+  for (std::size_t i = 0; i < kSuperFeatures; ++i) {
+    if (sketch[i] != 0) add_old(alike[i], hash_in(domain, sketch[i]), id);
+  }
 }
+
+std::optional<std::uint64_t> Store::verify(std::uint64_t pages) {
+  std::uint64_t right = 0;
+  const auto take_up = [&](PageId id, Domain domain, ByteView page) {
+    impl_->take_up(id, domain, page);
+    ++right;
+  };
+  for (std::uint64_t read = 0; read < pages; read += kGroup_pages) {
+    if (impl_->log.verify_next_group(take_up)) continue;
+    if (right == 0) return std::nullopt;
+    break;
+  }
+  return right;
+}
+
+std::optional<std::string> Store::beside(std::string_view name) const {
+  if (!impl_->kept) return std::nullopt;
+  return fmt::format("{}/{}", impl_->directory, name);
+}
+
+// ---- pages
 
 Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerprint) {
   if (domain == kNoDomain) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace godwit::content {
 
@@ -40,14 +41,24 @@ struct StoreUse {
 // One strand; reading too, as pages that are read ahead are kept.
 class Store final {
  public:
-  // Segments live in `directory`, which is emptied: nothing outlives a process. `files` outlives the store.
-  Store(sys::PageFiles& files, std::string directory, StoreLimits limits);
+  // Segments live in `directory`. `empty`: it is emptied, and nothing outlives the process. `kept`: a later process may
+  // take up the pages of this one, but for the last 63, and what an earlier one left is taken up: its pages can be read
+  // at once, and are found as verify() gets to them. `files` outlives the store.
+  enum class Begin : std::uint8_t { empty, kept };
+  Store(sys::PageFiles& files, std::string directory, StoreLimits limits, Begin begin = Begin::empty);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   // The same number for the same tenant; kNoDomain for more than 65,535 of them.
   [[nodiscard]] Domain domain(const std::string& tenant);
+
+  // Reads about `pages` more of those that an earlier process left, the newest first: they are found from then on, or
+  // held no more where they are not what was written. Nothing where all were read; else how many were found to be
+  // right.
+  [[nodiscard]] std::optional<std::uint64_t> verify(std::uint64_t pages);
+  // A path within the directory, for what goes with the pages: it is emptied where they are. Nothing: nothing is kept.
+  [[nodiscard]] std::optional<std::string> beside(std::string_view name) const;
 
   // Keeps a copy. Where a limit is reached, or the disk is full, the oldest pages that nobody has pinned go first, some
   // at once. Content that was there before is found at its new id. Errors: exhausted (all is pinned; no domain), io.

@@ -2,6 +2,7 @@
 
 #include "base/byte_reader.h"
 #include "base/id.h"
+#include "crypto/digest.h"
 
 #include <algorithm>
 
@@ -25,6 +26,30 @@ Result<> check(const HostRecord& record) {
 }
 
 }  // namespace
+
+std::array<std::byte, 16> host_address(const HostKey& key) {
+  constexpr std::array<unsigned char, 6> kPrefix{0xfd, 'g', 'o', 'd', 'w', 'i'};
+  std::array<std::byte, 16> out{};
+  std::ranges::transform(kPrefix, out.begin(), [](unsigned char each) { return std::byte{each}; });
+  const auto digest = sha256(key);
+  std::copy_n(digest.begin(), out.size() - kPrefix.size(), out.begin() + kPrefix.size());
+  return out;
+}
+
+std::string host_address_text(const HostKey& key) {
+  const auto address = host_address(key);
+  std::string out;
+  for (std::size_t i = 0; i < address.size(); i += 2) {
+    out += fmt::format("{}{:x}", i == 0 ? "" : ":", load_be16(ByteView(address).subspan(i)));
+  }
+  return out;
+}
+
+std::string host_address_of(std::string_view record) {
+  const auto bytes = statement_from_text(record);
+  const auto read = bytes ? read_host_record(*bytes) : pass(bytes);
+  return read ? host_address_text(read->key) : std::string();
+}
 
 Result<HostKey> host_key_from_hex(std::string_view text) {
   HostKey key{};

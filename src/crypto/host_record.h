@@ -25,6 +25,13 @@ struct HostRecord {
   Validity validity;  // whole seconds
 };
 
+// The address of a host inside the overlay: fd67:6f64:7769::/48 (a unique local prefix, RFC 4193; "godwi"), and the first
+// 80 bits of the SHA-256 of its key. So whoever knows the key knows the address, and nobody else can have it.
+[[nodiscard]] std::array<std::byte, 16> host_address(const HostKey& key);
+[[nodiscard]] std::string host_address_text(const HostKey& key);  // all eight groups
+// Of the host whose record, as locations have it (base64url), this is; empty where it can't be read.
+[[nodiscard]] std::string host_address_of(std::string_view record);
+
 // 64 hex digits, not all of them 0. Errors: invalid_argument.
 [[nodiscard]] Result<HostKey> host_key_from_hex(std::string_view text);
 

@@ -2,7 +2,11 @@
 
 #include "wire/varint.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // picks AVX2 or AVX-512 as it runs
+#else
 #include <xxhash.h>
+#endif
 
 #include <algorithm>
 #include <cstring>

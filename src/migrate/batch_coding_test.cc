@@ -115,8 +115,50 @@ TEST_F(BatchCoding, PagesThatAreEqualCrossOnce) {
   const auto second = encode();
   EXPECT_LT(second.size(), 64U);
   expect_same(decoder_.decode(second));
-  EXPECT_EQ(departure_.savings.sibling, 10 * kPage_bytes);
+  EXPECT_EQ(departure_.savings.earlier, 10 * kPage_bytes);
+  EXPECT_EQ(departure_.savings.sibling, 0U);
   EXPECT_EQ(departure_.savings.literal, 10 * kPage_bytes);
+}
+
+TEST_F(BatchCoding, WhatCrossedForAnotherInstanceIsToldFromWhatCrossedForThisOne) {
+  departure_.instance = tag_of("inst-web");
+  BatchEncoder web(departure_, 3);
+  for (std::uint64_t i = 0; i < 10; ++i) page(page_of(i), i);
+  (void)encode_with(web);
+  web.acknowledged(0);
+
+  Departure sibling{here_.store, here_.rapport, nullptr, Places{}, wire::Savings{}};
+  sibling.instance = tag_of("inst-db");
+  BatchEncoder db(sibling, 4);
+  db.may_refer_to_others(true);
+  for (std::uint64_t i = 0; i < 12; ++i) page(page_of(i), i);
+  (void)encode_with(db);
+  EXPECT_EQ(sibling.savings.sibling, 10 * kPage_bytes);
+  for (std::uint64_t i = 0; i < 12; ++i) page(page_of(i), i);  // the next round
+  (void)encode_with(db);
+  EXPECT_EQ(sibling.savings.earlier, 12 * kPage_bytes);
+
+  Departure again{here_.store, here_.rapport, nullptr, Places{}, wire::Savings{}};
+  again.instance = tag_of("inst-web");
+  BatchEncoder later(again, 5);
+  later.may_refer_to_others(true);
+  for (std::uint64_t i = 0; i < 10; ++i) page(page_of(i), i);
+  (void)encode_with(later);
+  EXPECT_EQ(again.savings.earlier, 10 * kPage_bytes);
+}
+
+TEST_F(BatchCoding, WhatCompressionTookOffIsToldFromWhatWasSent) {
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    const auto half = page_of(i);
+    ByteVector text(kPage_bytes, std::byte{'t'});
+    std::copy_n(half.begin(), kPage_bytes / 2, text.begin());
+    page(text, i);
+  }
+  const auto frame = encode();
+  expect_same(decoder_.decode(frame));
+  EXPECT_EQ(departure_.savings.literal, frame.size());
+  EXPECT_GT(departure_.savings.compressed, 4 * kPage_bytes);
+  EXPECT_EQ(departure_.savings.sum(), 10 * kPage_bytes);
 }
 
 TEST_F(BatchCoding, PagesThatAreEqualWithinOneBatchCrossOnce) {

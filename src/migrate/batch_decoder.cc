@@ -24,7 +24,9 @@ struct BatchDecoder::Parts {
 };
 
 BatchDecoder::BatchDecoder(Arrivals& arrivals, std::uint32_t connection)
-    : arrivals_(arrivals), connection_(connection) {}
+    : arrivals_(arrivals), connection_(connection) {
+  arrivals.rapport->theirs.note_instance(connection, arrivals.instance);
+}
 
 Result<ByteView> BatchDecoder::decode(ByteView frame) {
   const auto batch = parse_batch(frame);

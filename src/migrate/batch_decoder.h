@@ -22,6 +22,7 @@ struct Arrivals {
   std::string tenant{};
   content::PageId leased_from{0};        // pages from here on stay while the migration goes on
   content::Siblings* siblings{nullptr};  // what else this cloud holds; nullptr: nothing
+  InstanceTag instance{kNoInstance};
   // Shared by all migrations of a host.
   std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
 };

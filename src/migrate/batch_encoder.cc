@@ -46,7 +46,9 @@ struct BatchEncoder::Draft {
 };
 
 BatchEncoder::BatchEncoder(Departure& departure, std::uint32_t connection)
-    : departure_(departure), connection_(connection) {}
+    : departure_(departure), connection_(connection) {
+  departure.rapport->mine.note_instance(connection, departure.instance);
+}
 
 Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<const wire::Stretch> stretches,
                                                    Effort effort) {
@@ -91,13 +93,10 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
   auto frame = finish(kept, draft, effort.level);
   if (!frame) return pass(frame);
   encoded.frame = std::move(*frame);
-  auto& savings = departure_.savings;
-  savings.zero += draft.savings.zero;
-  savings.image += draft.savings.image;
-  savings.sibling += draft.savings.sibling;
-  savings.similar += draft.savings.similar;
-  savings.literal += draft.savings.literal;
-  savings.other += draft.savings.other;
+  // The frame holds all that had to be said; who asks what was spared is told too little rather than too much.
+  draft.savings.compressed = draft.savings.literal - std::min(draft.savings.literal, encoded.frame.size());
+  draft.savings.literal -= draft.savings.compressed;
+  departure_.savings += draft.savings;
   keep(std::move(kept), encoded.frame.size());
   departure_.rapport->settle(departure_.store, departure_.memory);
   return encoded;
@@ -141,9 +140,13 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
   const auto domain = departure.rapport->domain;
   const auto equal = departure.store.find(domain, page, fingerprint);
   if (const auto origin = equal != 0 ? held(equal) : std::nullopt) {
+    (is_earlier(*origin, place, equal) ? draft.savings.earlier : draft.savings.sibling) += kPage_bytes;
     departure.places.set(place, equal, departure.memory);
-    draft.savings.sibling += kPage_bytes;
     return *origin;
+  }
+  if (!effort.keep) {
+    draft.savings.literal += kPage_bytes;
+    return take_literal(Origin::raw);
   }
   const bool similar = effort.similar && choose_prefix(page, place, draft);
   (similar ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
@@ -168,6 +171,15 @@ std::optional<PageOrigin> BatchEncoder::held(content::PageId id) const {
   const auto theirs = rapport.theirs.of(id);
   if (!theirs) return std::nullopt;
   return PageOrigin{Origin::theirs, theirs->connection, theirs->number};
+}
+
+// Whether it was this instance that the page crossed for.
+bool BatchEncoder::is_earlier(const PageOrigin& origin, std::uint64_t place, content::PageId id) const {
+  const bool sent = origin.origin == Origin::sent;
+  if ((sent && origin.connection == connection_) || departure_.places.get(place) == id) return true;
+  const auto& crossed = sent ? departure_.rapport->mine : departure_.rapport->theirs;
+  const auto instance = crossed.instance_of(origin.connection);
+  return instance != kNoInstance && instance == departure_.instance;
 }
 
 bool BatchEncoder::is_held(ByteView page, std::uint64_t fingerprint) const {

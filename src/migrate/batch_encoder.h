@@ -18,6 +18,7 @@ struct Effort {
   bool look{true};     // for pages that the destination has
   bool similar{true};  // for pages that are like others
   int level{3};        // zstd's, 0: not compressed
+  bool keep{true};     // at both ends, what is new: it need not be sent again
 };
 
 // Where the last version of each page of one migration is held at both ends: 8 bytes a page, and of a guest that is
@@ -43,6 +44,7 @@ struct Departure {
   Places places;
   wire::Savings savings;
   std::optional<Effort> effort{};  // always this one; nothing: as CPU and link allow
+  InstanceTag instance{kNoInstance};
   // Shared by all migrations of a host.
   std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
 };
@@ -85,6 +87,7 @@ class BatchEncoder final {
 
   [[nodiscard]] PageOrigin origin_of(ByteView page, std::uint64_t place, Effort effort, Draft& draft);
   [[nodiscard]] std::optional<PageOrigin> held(content::PageId id) const;
+  [[nodiscard]] bool is_earlier(const PageOrigin& origin, std::uint64_t place, content::PageId id) const;
   // Whether there is a page that this one is like, among what the batch is compared with.
   [[nodiscard]] bool choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
   [[nodiscard]] Result<ByteVector> press(Draft& draft, ByteView body, int level);

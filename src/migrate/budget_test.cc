@@ -1,5 +1,6 @@
 #include "migrate/budget.h"
 
+#include "content/library.h"
 #include "migrate/host_memory.h"
 
 #include <gtest/gtest.h>
@@ -78,8 +79,8 @@ TEST(HostMemory, TheLimitsComeToLessThan512MiB) {
   constexpr std::size_t kStore = 98 * kMiB;
   constexpr std::size_t kTableThatGrows = 56 * kMiB;
   constexpr std::size_t kScratch = 14 * kMiB;
-  EXPECT_LE(limits.connections_bytes + limits.places_bytes + limits.rapports_bytes + limits.images_bytes + kStore +
-                kTableThatGrows + kScratch,
+  EXPECT_LE(limits.connections_bytes + limits.places_bytes + limits.rapports_bytes + content::kImageIndexes_bytes +
+                kStore + kTableThatGrows + kScratch,
             512 * kMiB);
 }
 

@@ -17,6 +17,7 @@ struct TransferSpec {
   std::string tenant;        // the dedup domain: nothing of another's is ever referred to
   std::string image_sha256;  // of the disk that both hosts hold beneath the instance's; empty: none
   std::string peer;          // the other host, as its certificate says
+  std::string instance{};    // whose pages; empty: of one that is not known from another move
   // Whether the mirror may flush the destination's disk. No: who asks for the transfer flushes it, before the guest
   // runs there, and no round trip is spent on it.
   bool flushes_cross{false};

@@ -26,7 +26,6 @@ struct MemoryLimits {
   std::size_t connections_bytes{208UL << 20U};
   std::size_t places_bytes{48UL << 20U};
   std::size_t rapports_bytes{32UL << 20U};
-  std::size_t images_bytes{48UL << 20U};  // indexes
 };
 
 struct HostMemory {

@@ -1,13 +1,17 @@
 #include "migrate/pace.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace godwit::migrate {
 namespace {
 
-// From "out of the way" to as much as a slow link repays. zstd's levels; below 1 are its fast ones.
+// From "out of the way" to as much as a slow link repays. zstd's levels; below 1 are its fast ones. What need not be
+// sent again is worth its keeping only where sending costs more than that.
 constexpr std::array kSteps{
-    Effort{false, false, 0}, Effort{true, false, 0}, Effort{true, false, -4}, Effort{true, false, -1},
-    Effort{true, true, 1},   Effort{true, true, 2},  Effort{true, true, 3},   Effort{true, true, 4},
-    Effort{true, true, 5},   Effort{true, true, 6},  Effort{true, true, 7},   Effort{true, true, 8},
+    Effort{false, false, 0}, Effort{true, false, 0, false}, Effort{true, false, -4}, Effort{true, false, -1},
+    Effort{true, true, 1},   Effort{true, true, 2},         Effort{true, true, 3},   Effort{true, true, 4},
+    Effort{true, true, 5},   Effort{true, true, 6},         Effort{true, true, 7},   Effort{true, true, 8},
 };
 constexpr int kLast = static_cast<int>(kSteps.size()) - 1;
 constexpr int kBatchesAStep = 4;
@@ -15,65 +19,119 @@ constexpr std::size_t kNextToNothing = 16;
 constexpr double kForget = 0.75;  // of what was measured, at each batch
 constexpr double kMore = 0.35;    // of the time spent encoding: below it there is CPU to spare
 constexpr double kLess = 0.60;
-constexpr double kWaited = 0.2;  // of the time spent writing: above it the link is seen
-constexpr double kEnough = 3;    // times the link's speed
+constexpr double kIncompressible = 0.95;  // so much is left: effort is for nothing
+constexpr double kMuchLess = 0.85;        // two steps at once
+constexpr double kWaited = 0.2;           // of the time spent writing: above it the link is seen
+constexpr double kEnough = 3;             // times the link's speed
+constexpr double kSlowLink_bytes_per_s = 100e6;
+constexpr double kFastLink_bytes_per_s = 300e6;  // no compressor keeps up with it
+// Pauses of a machine that is busy look like a link that is waited for, now and then.
+constexpr int kLooksToBelieve = 2;
+constexpr int kLooksHeld = 4;  // to forget how fast bytes passed
+constexpr int kLooksToForget = 64;  // the link, in which it was never waited for
+constexpr double kSlower = 0.98;    // of two ways: below, the difference is one
+constexpr double kStayMost_s = 2;
+constexpr double kInstant_s = 1e-9;
 constexpr double kMs_a_s = 1e3;
 
 }  // namespace
 
-void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes) {
-  if (step_ > kLooking && left_bytes < bytes / kNextToNothing) return;
+void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes, Nanos rest) {
+  if (step_ > kReferring && left_bytes < bytes / kNextToNothing) return;
   encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
   writing_ms_ = writing_ms_ * kForget + to_ms(writing);
   stream_bytes_ = stream_bytes_ * kForget + static_cast<double>(bytes);
   left_bytes_ = left_bytes_ * kForget + static_cast<double>(left_bytes);
+  const auto all_s = to_s(encoding + writing + rest);
   in_step_bytes_ += bytes;
-  if (step_ <= kLooking) {
-    auto& trial = trials_.at(static_cast<std::size_t>(step_));
-    trial.bytes += static_cast<double>(bytes);
-    trial.seconds += to_s(encoding + writing);
-  }
+  in_step_s_ += all_s;
+  if (step_ <= kReferring) ways_.at(static_cast<std::size_t>(step_)).add(bytes, all_s);
   if (step_ == kPassing) {
-    note_passing();
-    return;
+    if (in_step_bytes_ / kSlice_bytes != (in_step_bytes_ - bytes) / kSlice_bytes) compare_ways();
+  } else if (++batches_ % kBatchesAStep == 0) {
+    look();
   }
-  if (++batches_ % kBatchesAStep != 0) return;
+}
+
+// The CPU is what is waited for in encoding, and in what is done with every byte that is sent.
+void Pace::look() {
   const auto both = encoding_ms_ + writing_ms_;
   if (both <= 0) return;
   const auto busy = encoding_ms_ / both;
-  if (1 - busy > kWaited) link_bytes_per_s_ = left_bytes_ / both * kMs_a_s;
-  if ((busy < kMore || is_fast_enough()) && step_ < kLast) {
+  see_link(busy);
+  const bool outruns = outruns_a_slow_link();
+  // Where little is done with bytes but to send them, that takes most of the time on any link.
+  const bool more = step_ == kReferring ? looks_held_ >= kLooksToBelieve : busy < kMore;
+  if ((more || outruns) && step_ < kLast) {
     enter(step_ + 1);
-  } else if (step_ == kLooking) {
-    note_looking(busy);
-  } else if (busy > kLess && !is_fast_enough()) {
-    enter(step_ - 1);
+  } else if (step_ == kReferring) {
+    compare_ways();
+  } else if (busy > kLess && left_bytes_ > kIncompressible * stream_bytes_) {
+    enter(kReferring);
+  } else if (busy > kLess && !outruns) {
+    enter(std::max(step_ - (busy > kMuchLess ? 2 : 1), kReferring));
   }
 }
 
-bool Pace::is_fast_enough() const {
+void Pace::see_link(double busy) {
+  const auto achieved = left_bytes_ / (encoding_ms_ + writing_ms_) * kMs_a_s;
+  const bool waited = 1 - busy > kWaited && left_bytes_ / writing_ms_ * kMs_a_s < kSlowLink_bytes_per_s;
+  looks_waited_ = waited ? looks_waited_ + 1 : 0;
+  looks_not_waited_ = waited ? 0 : looks_not_waited_ + 1;
+  looks_held_ = busy < kMore && achieved < kFastLink_bytes_per_s ? looks_held_ + 1 : 0;
+  if (looks_waited_ >= kLooksToBelieve) {
+    link_bytes_per_s_ = achieved;
+  } else if (link_bytes_per_s_ > 0) {
+    link_bytes_per_s_ = looks_not_waited_ < kLooksToForget ? std::max(link_bytes_per_s_, achieved) : 0;
+  }
+  if (looks_held_ >= kLooksHeld) passed_bytes_per_s_ = 0;
+}
+
+bool Pace::outruns_a_slow_link() const {
   const auto stream_bytes_per_s = stream_bytes_ / (encoding_ms_ + writing_ms_) * kMs_a_s;
-  return link_bytes_per_s_ > 0 && stream_bytes_per_s > kEnough * link_bytes_per_s_;
+  const auto link = std::max(link_bytes_per_s_, passed_bytes_per_s_);
+  return link > 0 && link < kSlowLink_bytes_per_s && stream_bytes_per_s > kEnough * link;
 }
 
-// The CPU is what is waited for, in encoding or in what is done with every byte that is sent.
-void Pace::note_looking(double busy) {
-  if (busy < kMore || in_step_bytes_ < pass_after_bytes_) return;
-  enter(kPassing);
+// Of the two ways that are left where the link is faster than anything else.
+void Pace::compare_ways() {
+  const auto& here = ways_.at(static_cast<std::size_t>(step_));
+  const int other = step_ == kPassing ? kReferring : kPassing;
+  const auto there = ways_.at(static_cast<std::size_t>(other)).bytes_per_s();
+  if (here.slices() < kTrial_slices) return;
+  if (step_ == kPassing) passed_bytes_per_s_ = here.bytes_per_s();
+  const bool slower = here.bytes_per_s() < kSlower * there;
+  // What this trial has lost is made up for at the better way, before there is another.
+  const double lost_s = kTrial_slices * kSlice_bytes * (1 / here.bytes_per_s() - 1 / std::max(there, 1.0));
+  if (slower) stay_s_ = std::min(lost_s / kTrials, kStayMost_s);
+  const bool stayed = in_step_bytes_ >= kStay_bytes && in_step_s_ >= stay_s_;
+  const bool too_slow = step_ == kPassing && here.bytes_per_s() < kSlowLink_bytes_per_s;
+  if (slower || stayed || too_slow || there == 0) enter(other);
 }
 
-void Pace::note_passing() {
-  if (in_step_bytes_ < kTrial_bytes) return;
-  const bool faster = trials_[kPassing].speed() > trials_[kLooking].speed();
-  if (faster && in_step_bytes_ < kStay_bytes) return;
-  pass_after_bytes_ = faster ? kTrial_bytes : kStay_bytes;
-  enter(kLooking);
+void Pace::Way::add(std::size_t bytes, double seconds) {
+  bytes_ += static_cast<double>(bytes);
+  seconds_ += seconds;
+  if (bytes_ < static_cast<double>(kSlice_bytes)) return;
+  if (std::exchange(settled_, true)) speeds_.at(slices_++ % speeds_.size()) = bytes_ / std::max(seconds_, kInstant_s);
+  bytes_ = 0;
+  seconds_ = 0;
+}
+
+double Pace::Way::bytes_per_s() const {
+  if (slices_ == 0) return 0;
+  auto sorted = speeds_;
+  const auto count = static_cast<std::ptrdiff_t>(std::min(slices_, sorted.size()));
+  const auto middle = sorted.begin() + count / 2;
+  std::nth_element(sorted.begin(), middle, sorted.begin() + count);
+  return *middle;
 }
 
 void Pace::enter(int step) {
   step_ = step;
   in_step_bytes_ = 0;
-  if (step_ <= kLooking) trials_.at(static_cast<std::size_t>(step_)) = {};
+  in_step_s_ = 0;
+  if (step_ <= kReferring) ways_.at(static_cast<std::size_t>(step_)).begin();
 }
 
 Effort Pace::effort() const {

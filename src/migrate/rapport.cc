@@ -1,8 +1,14 @@
 #include "migrate/rapport.h"
 
+#include "migrate/rapport_file.h"
+
 #include <algorithm>
 
 namespace godwit::migrate {
+
+InstanceTag tag_of(const std::string& instance) {
+  return instance.empty() ? kNoInstance : content::fingerprint_of(as_bytes(instance));
+}
 
 void Crossed::add(Numbered first, content::PageId id, std::uint64_t count) {
   if (count == 0) return;
@@ -68,6 +74,17 @@ void Crossed::forget_older(content::PageId id) {
   while (!by_id_.empty() && by_id_.begin()->first + by_id_.begin()->second.count <= id) forget_oldest_run();
 }
 
+void Crossed::note_instance(std::uint32_t connection, InstanceTag instance) {
+  if (instance == kNoInstance) return;
+  instances_[connection] = instance;
+  if (instances_.size() > kInstances) instances_.erase(instances_.begin());
+}
+
+InstanceTag Crossed::instance_of(std::uint32_t connection) const {
+  const auto found = instances_.find(connection);
+  return found == instances_.end() ? kNoInstance : found->second;
+}
+
 std::uint32_t Crossed::first_connection_from(content::PageId id) const {
   std::uint32_t first = 0;
   for (auto each = by_id_.begin(); each != by_id_.end() && each->first < id; ++each) {
@@ -127,6 +144,64 @@ std::shared_ptr<Rapport> Rapports::with(const std::string& tenant, const std::st
 bool Rapports::are_too_many() const {
   const bool crowded = memory_ != nullptr && memory_->rapports.spare_bytes() < memory_->limits.rapports_bytes / 4;
   return kept_.size() > (crowded ? 1 : kRapports);
+}
+
+// ---- what outlives the process
+
+Rapports::Rapports(content::Store& store, const std::shared_ptr<HostMemory>& memory, sys::PageFiles& files,
+                   std::string_view name)
+    : store_(store), memory_(memory.get()) {
+  auto path = store.beside(fmt::format("rapports-{}", name));
+  if (!path) return;
+  files_ = &files;
+  path_ = std::move(*path);
+  take_up(memory);
+}
+
+// Of each only what it says of pages that are held here. The other side may refer to others: they are asked for again.
+void Rapports::take_up(const std::shared_ptr<HostMemory>& memory) {
+  const auto file = files_->open(path_);
+  if (!file || (*file)->size() > kRapportFile_bytes) return;
+  ByteVector bytes((*file)->size());
+  if (!(*file)->read_at(0, bytes)) return;
+  const auto rapports = parse_rapports(bytes);
+  if (!rapports) return;
+  for (const auto& each : *rapports) {
+    auto& rapport = *each.rapport;
+    rapport.domain = store_.domain(each.tenant);
+    const auto held = [&](const Crossed::Run& run) {
+      auto count = run.id < store_.next() ? std::min(run.count, store_.next() - run.id) : 0;
+      while (count > 0 && store_.domain_of(run.id + count - 1) != rapport.domain) --count;
+      return count;
+    };
+    rapport.mine.keep_held(held);
+    rapport.theirs.keep_held(held);
+    rapport.settle(store_, memory);
+    kept_[{each.tenant, each.peer}] = {each.rapport, ++uses_};
+  }
+}
+
+// What can't be written is begun anew after a restart.
+void Rapports::write() const {
+  if (files_ == nullptr) return;
+  std::vector<NamedRapport> unused;
+  for (const auto& [names, kept] : kept_) {
+    if (kept.rapport->uses == 0 && kept.rapport->id != RapportId{}) {
+      unused.push_back({names.first, names.second, kept.rapport});
+    }
+  }
+  const auto file = files_->create(path_);
+  if (file) (void)(*file)->write_at(0, pack(unused));
+}
+
+Rapports::Use::Use(Rapports& rapports, std::shared_ptr<Rapport> rapport)
+    : rapports_(rapports.self_), rapport_(std::move(rapport)) {
+  if (++rapport_->uses == 1) rapports.write();
+}
+
+Rapports::Use::~Use() {
+  if (!rapport_ || --rapport_->uses > 0) return;
+  if (const auto rapports = rapports_.lock()) (*rapports)->write();
 }
 
 }  // namespace godwit::migrate

@@ -1,6 +1,8 @@
 #include "migrate/rapport.h"
 
+#include "migrate/rapport_file.h"
 #include "sim/page_files.h"
+#include "support/pages.h"
 
 #include <gtest/gtest.h>
 
@@ -122,6 +124,112 @@ TEST_F(Together, WhatCrossedBeforeIsForgottenOnceTheOtherSideHas) {
   EXPECT_TRUE(rapport.acknowledged.empty());
   EXPECT_EQ(rapport.last_connection, 2U);  // its numbers are never used again
   EXPECT_EQ(rapport.id, RapportId{std::byte{1}});
+}
+
+// Over restarts of the process, with what lies on its disk.
+class RapportsKept : public ::testing::Test {
+ protected:
+  RapportsKept() { restart(); }
+  void restart() {
+    rapports_.reset();
+    store_.reset();
+    store_ = std::make_unique<content::Store>(files_, "/store", content::StoreLimits{}, content::Store::Begin::kept);
+    rapports_ = std::make_unique<Rapports>(*store_, memory_, files_, "shrink");
+  }
+  // As two migrations leave it: pages 0 to 127, of which the store's groups are whole.
+  std::shared_ptr<Rapport> meet() {
+    auto rapport = rapports_->with("alice", "b1");
+    rapport->id = {std::byte{7}};
+    const Rapports::Use use(*rapports_, rapport);
+    rapport->last_connection = 2;
+    rapport->mine.note_instance(2, tag_of("inst-web"));
+    rapport->mine.add({2, 0}, keep(0), 1);
+    for (std::uint64_t number = 1; number < 100; ++number) rapport->mine.add({2, number}, keep(number), 1);
+    for (std::uint64_t number = 100; number < 128; ++number) rapport->theirs.add({1, number}, keep(number), 1);
+    rapport->acknowledged[2] = 100;
+    return rapport;
+  }
+  content::PageId keep(std::uint64_t number) {
+    const auto page = testing::page_of(number);
+    return store_->append(store_->domain("alice"), page, content::fingerprint_of(page)).value();
+  }
+
+  sim::PageFiles files_;
+  std::shared_ptr<HostMemory> memory_{std::make_shared<HostMemory>()};
+  std::unique_ptr<content::Store> store_;
+  std::unique_ptr<Rapports> rapports_;
+};
+
+TEST_F(RapportsKept, ANewProcessKnowsWhatCrossed) {
+  (void)meet();
+  restart();
+  const auto rapport = rapports_->with("alice", "b1");
+  EXPECT_EQ(rapport->id, RapportId{std::byte{7}});
+  EXPECT_EQ(rapport->last_connection, 2U);
+  EXPECT_EQ(rapport->mine.at({2, 99}), 100U);
+  EXPECT_EQ(rapport->theirs.at({1, 127}), 128U);
+  EXPECT_EQ(rapport->mine.instance_of(2), tag_of("inst-web"));
+  EXPECT_EQ(rapport->acknowledged.at(2), 100U);
+  EXPECT_EQ(rapport->domain, store_->domain("alice"));
+  EXPECT_EQ(rapports_->with("bob", "b1")->id, RapportId{});
+}
+
+TEST_F(RapportsKept, OneInUseWhenTheProcessEndedIsBegunAnew) {
+  const auto rapport = meet();
+  auto in_use = std::make_unique<Rapports::Use>(*rapports_, rapport);
+  restart();
+  EXPECT_EQ(rapports_->with("alice", "b1")->id, RapportId{});
+  in_use.reset();  // of a process that is gone
+  restart();
+  EXPECT_EQ(rapports_->with("alice", "b1")->id, RapportId{});
+}
+
+TEST_F(RapportsKept, PagesThatAreNotHeldAnyMoreAreNotReferredTo) {
+  auto rapport = meet();
+  {
+    const Rapports::Use use(*rapports_, rapport);
+    for (std::uint64_t number = 200; number < 210; ++number) rapport->mine.add({3, number}, keep(number), 1);
+  }
+  restart();  // the last ten were no whole group yet
+  rapport = rapports_->with("alice", "b1");
+  EXPECT_EQ(rapport->mine.at({3, 200}), 0U);
+  EXPECT_EQ(rapport->mine.at({2, 99}), 100U);
+}
+
+TEST_F(RapportsKept, ADiskThatForgotItsPagesForgetsThem) {
+  (void)meet();
+  ASSERT_TRUE(files_.remove("/store/head"));
+  restart();
+  EXPECT_EQ(rapports_->with("alice", "b1")->id, RapportId{});
+}
+
+TEST(RapportFile, GoldenBytes) {
+  NamedRapport named{"alice", "b1", std::make_shared<Rapport>()};
+  named.rapport->id = {std::byte{7}};
+  named.rapport->last_connection = 2;
+  named.rapport->mine.note_instance(2, 0x0102030405060708);
+  named.rapport->mine.add({2, 0}, 1, 300);
+  named.rapport->acknowledged[2] = 300;
+  const auto packed = pack({named});
+  EXPECT_EQ(to_hex(ByteView(packed).first(packed.size() - 8)),
+            "4757525000000001"
+            "05616c696365"
+            "026231"
+            "07000000000000000000000000000000"
+            "02"
+            "01020102030405060708"
+            "01020001ac02"
+            "0000"
+            "0102ac02");
+  const auto parsed = parse_rapports(packed);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->at(0).rapport->mine.at({2, 299}), 300U);
+  for (std::size_t at = 0; at < packed.size(); ++at) {
+    auto torn = packed;
+    torn[at] ^= std::byte{4};
+    EXPECT_FALSE(parse_rapports(torn)) << at;
+    EXPECT_FALSE(parse_rapports(ByteView(packed).first(at))) << at;
+  }
 }
 
 TEST(Crossed, KnowsFromWhichConnectionOnNothingIsOlder) {

@@ -47,12 +47,14 @@ class Service::Impl {
 
   Result<> restore();
   void start(std::unique_ptr<sys::PeerListener> listener);
+  void listen_too(std::unique_ptr<sys::PeerListener> listener);
   sys::Task<void> stop();
   void order(const Order& order);
   Standing standing(const std::string& instance) const;
   std::vector<Arrival> arrivals() const;
   std::vector<wire::MigrationReport> reports() const;
   std::vector<std::string> unsettled() const;
+  std::vector<wire::SwitchPoint> dialled() const;
   void forget(const std::string& migration);
   void set_self(Self self) { context_.self = std::move(self); }
 
@@ -71,7 +73,7 @@ class Service::Impl {
   [[nodiscard]] Result<> may_begin(const Order& order) const;
   void begin(const Order& order);
 
-  sys::Task<void> accept_all();
+  sys::Task<void> accept_all(std::shared_ptr<sys::PeerListener> listener);
   sys::Task<void> greet(std::unique_ptr<sys::PeerStream> stream);
   sys::Task<Result<>> take(std::unique_ptr<sys::PeerStream>& stream, Hello hello);
   sys::Task<Result<>> admit(std::unique_ptr<sys::PeerStream>& stream, Hello hello);
@@ -87,7 +89,8 @@ class Service::Impl {
   std::map<std::string, std::unique_ptr<Destination>> destinations_;
   std::set<std::string> admitting_;  // instances whose tickets are being redeemed
   std::set<std::string> forgotten_;
-  std::unique_ptr<sys::PeerListener> listener_;
+  std::shared_ptr<sys::PeerListener> listener_;  // each shared with the coroutine that accepts from it
+  std::shared_ptr<sys::PeerListener> other_listener_;
   std::size_t greetings_{0};
   sys::Gate gate_;
 };
@@ -112,12 +115,20 @@ void Service::Impl::start(std::unique_ptr<sys::PeerListener> listener) {
   listener_ = std::move(listener);
   for (const auto& [id, each] : sources_) each->restore();
   for (const auto& [id, each] : destinations_) each->restore();
-  gate_.spawn(accept_all());
+  gate_.spawn(accept_all(listener_));
+}
+
+void Service::Impl::listen_too(std::unique_ptr<sys::PeerListener> listener) {
+  if (other_listener_) other_listener_->close();
+  other_listener_ = std::move(listener);
+  gate_.spawn(accept_all(other_listener_));
 }
 
 sys::Task<void> Service::Impl::stop() {
   news_->service = nullptr;
-  if (listener_) listener_->close();
+  for (const auto& each : {listener_, other_listener_}) {
+    if (each) each->close();
+  }
   co_await gate_.close();
   for (const auto& [id, each] : sources_) co_await each->stop();
   for (const auto& [id, each] : destinations_) co_await each->stop();
@@ -222,6 +233,16 @@ std::vector<std::string> Service::Impl::unsettled() const {
   return ids;
 }
 
+std::vector<wire::SwitchPoint> Service::Impl::dialled() const {
+  std::vector<wire::SwitchPoint> out;
+  for (const auto& [id, each] : sources_) {
+    const auto& point = each->record().destination.by_overlay;
+    const bool known = std::ranges::find(out, point) != out.end();
+    if (!each->record().ballot.settled && !point.record.empty() && !known) out.push_back(point);
+  }
+  return out;
+}
+
 // ---- orders: this host as the source
 
 void Service::Impl::order(const Order& order) {
@@ -281,9 +302,9 @@ void Service::Impl::begin(const Order& order) {
 
 // ---- connections: this host as the destination
 
-sys::Task<void> Service::Impl::accept_all() {
+sys::Task<void> Service::Impl::accept_all(std::shared_ptr<sys::PeerListener> listener) {
   for (;;) {
-    auto stream = co_await listener_->accept();
+    auto stream = co_await listener->accept();
     if (!stream) co_return;
     if (greetings_ >= kGreetings) continue;  // dropped: its peer tries again
     gate_.spawn(greet(std::move(*stream)));
@@ -438,12 +459,14 @@ Service::Service(sys::Runtime runtime, Self self, std::string records_directory,
 Service::~Service() = default;
 Result<> Service::restore() { return impl_->restore(); }
 void Service::start(std::unique_ptr<sys::PeerListener> listener) { impl_->start(std::move(listener)); }
+void Service::listen_too(std::unique_ptr<sys::PeerListener> listener) { impl_->listen_too(std::move(listener)); }
 sys::Task<void> Service::stop() { return impl_->stop(); }
 void Service::order(const Order& order) { impl_->order(order); }
 Standing Service::standing(const std::string& instance) const { return impl_->standing(instance); }
 std::vector<Arrival> Service::arrivals() const { return impl_->arrivals(); }
 std::vector<wire::MigrationReport> Service::reports() const { return impl_->reports(); }
 std::vector<std::string> Service::unsettled() const { return impl_->unsettled(); }
+std::vector<wire::SwitchPoint> Service::dialled() const { return impl_->dialled(); }
 void Service::forget(const std::string& migration) { impl_->forget(migration); }
 void Service::set_self(Self self) { impl_->set_self(std::move(self)); }
 

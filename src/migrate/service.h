@@ -67,6 +67,8 @@ class Service final {
   // for it may belong to another.
   [[nodiscard]] Result<> restore();
   void start(std::unique_ptr<sys::PeerListener> listener);
+  // Accepts there too, instead of at what this was last called with.
+  void listen_too(std::unique_ptr<sys::PeerListener> listener);
   // Cancels everything; records and QEMUs stay as they are for the next start.
   [[nodiscard]] sys::Task<void> stop();
 
@@ -81,6 +83,8 @@ class Service final {
   [[nodiscard]] std::vector<wire::MigrationReport> reports() const;
   // Migrations whose other side may still come for our word, or we for its: the two hosts must believe each other.
   [[nodiscard]] std::vector<std::string> unsettled() const;
+  // The switches of the hosts that we dial now, or may have to dial again.
+  [[nodiscard]] std::vector<wire::SwitchPoint> dialled() const;
 
   // The cloud has recorded the final report of this migration, and the agent has taken over its arrival. Dropped as
   // soon as the other side doesn't need our answer any more. Nothing happens for one that is not final.

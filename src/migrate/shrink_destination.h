@@ -21,6 +21,8 @@ class ShrinkDestination final {
   [[nodiscard]] sys::Task<Result<>> back(sys::Stream& local, sys::Stream& wan);
 
  private:
+  [[nodiscard]] sys::Task<Result<>> take_next(sys::Stream& wan, sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> pass_on(std::size_t bytes, sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> take(ReceivedFrame frame, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> give(ReceivedFrame frame, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> rebuild(ByteVector payload, bool again, sys::Stream& local);
@@ -43,6 +45,7 @@ class ShrinkDestination final {
   bool lacks_{false};  // the next batch comes again; those behind it wait here
   std::deque<ReceivedFrame> held_;
   std::size_t held_bytes_{0};
+  ByteVector passing_;  // what goes on as it comes
   bool local_ended_{false};
   bool wan_ended_{false};
   bool over_{false};

@@ -14,11 +14,9 @@ constexpr std::uint64_t kBlocksAStep = 2048;  // 8 MiB to read and hash, before 
 
 // Reads on until every block of the image is in its index. What can't be read is never referred to.
 // So is what there is no memory for.
-sys::Task<Result<>> index_whole(sys::Executor executor, content::Library& images, std::size_t limit_bytes,
+sys::Task<Result<>> index_whole(sys::Executor executor, const content::Library& images,
                                 std::shared_ptr<content::Library::Volume> image) {
-  while (image && !image->whole && images.index_bytes() < limit_bytes) {
-    const auto more = image->index->advance(kBlocksAStep);
-    image->whole = !more || !*more;
+  while (image && images.index_more(*image, kBlocksAStep)) {
     co_await boost::asio::post(executor, boost::asio::use_awaitable);
   }
   co_return Result<>{};
@@ -40,13 +38,14 @@ content::PageId leased_from(const content::Store& store) {
 
 class Leaving final : public Transfer {
  public:
-  Leaving(sys::Runtime& runtime, content::Library& images, Departure departure)
-      : runtime_(runtime), images_(images), departure_(std::move(departure)) {}
+  Leaving(sys::Runtime& runtime, content::Library& images, Rapports& rapports, Departure departure)
+      : runtime_(runtime), images_(images), rapports_(rapports), departure_(std::move(departure)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
     auto room = SourceRoom::take(*departure_.memory);
     if (!room) co_return no_room();
+    const Rapports::Use use(rapports_, departure_.rapport);
     const auto connection = ++departure_.rapport->last_connection;
     auto& count = channel == Channel::disk ? wan_bytes_.disk : wan_bytes_.memory;
     ShrinkSource source(runtime_.executor, runtime_.clock, departure_, connection, channel, std::move(*room), count);
@@ -65,25 +64,28 @@ class Leaving final : public Transfer {
   wire::Savings savings() const override { return departure_.savings; }
 
  private:
-  sys::Task<Result<>> index_image() {
-    return index_whole(runtime_.executor, images_, departure_.memory->limits.images_bytes, departure_.image);
-  }
+  sys::Task<Result<>> index_image() { return index_whole(runtime_.executor, images_, departure_.image); }
 
   sys::Runtime& runtime_;
   content::Library& images_;
+  Rapports& rapports_;
   Departure departure_;
   wire::WanBytes wan_bytes_;
 };
 
 class Arriving final : public Transfer {
  public:
-  Arriving(sys::Runtime& runtime, Arrivals arrivals)
-      : runtime_(runtime), arrivals_(std::move(arrivals)), pin_(arrivals_.store.pin(arrivals_.leased_from)) {}
+  Arriving(sys::Runtime& runtime, Rapports& rapports, Arrivals arrivals)
+      : runtime_(runtime),
+        rapports_(rapports),
+        arrivals_(std::move(arrivals)),
+        pin_(arrivals_.store.pin(arrivals_.leased_from)) {}
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
     auto room = DestinationRoom::take(*arrivals_.memory);
     if (!room) co_return no_room();
+    const Rapports::Use use(rapports_, arrivals_.rapport);
     ShrinkDestination destination(runtime_.executor, arrivals_, channel, std::move(*room));
     auto forth = destination.forth(*wan, *local);
     auto back = destination.back(*local, *wan);
@@ -93,6 +95,7 @@ class Arriving final : public Transfer {
 
  private:
   sys::Runtime& runtime_;
+  Rapports& rapports_;
   Arrivals arrivals_;
   std::unique_ptr<content::Store::Pin> pin_;  // what arrives, or may be referred to, stays until then
 };
@@ -107,36 +110,38 @@ ShrinkEncoding::ShrinkEncoding(sys::Runtime& runtime, content::Store& store, con
       images_(images),
       siblings_(siblings),
       memory_(memory ? std::move(memory) : std::make_shared<HostMemory>()),
-      rapports_(store, memory_.get()),
+      rapports_(store, memory_, runtime.page_files, name),
       name_(name),
       effort_(effort) {}
 
 bool ShrinkEncoding::has_room() const { return memory_->connections.spare_bytes() >= kOneMigration_bytes; }
 
-std::shared_ptr<content::Library::Volume> ShrinkEncoding::image(const std::string& sha256) {
-  if (images_.index_bytes() >= memory_->limits.images_bytes) images_.drop_unused();
-  return images_.find(sha256);
-}
-
 std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   if (rapport->id == RapportId{}) runtime_.random.fill(rapport->id);
-  Departure departure{store_, std::move(rapport), image(spec.image_sha256), Places{}, wire::Savings{}, effort_,
+  Departure departure{store_,
+                      std::move(rapport),
+                      images_.find(spec.image_sha256),
+                      Places{},
+                      wire::Savings{},
+                      effort_,
+                      tag_of(spec.instance),
                       memory_};
-  return std::make_unique<Leaving>(runtime_, images_, std::move(departure));
+  return std::make_unique<Leaving>(runtime_, images_, rapports_, std::move(departure));
 }
 
 std::unique_ptr<Transfer> ShrinkEncoding::arrive(TransferSpec spec) {
   auto rapport = rapports_.with(spec.tenant, spec.peer);
   Arrivals arrivals{store_,
                     std::move(rapport),
-                    image(spec.image_sha256),
+                    images_.find(spec.image_sha256),
                     spec.flushes_cross,
                     spec.tenant,
                     leased_from(store_),
                     siblings_,
+                    tag_of(spec.instance),
                     memory_};
-  return std::make_unique<Arriving>(runtime_, std::move(arrivals));
+  return std::make_unique<Arriving>(runtime_, rapports_, std::move(arrivals));
 }
 
 }  // namespace godwit::migrate

@@ -32,8 +32,6 @@ class ShrinkEncoding final : public Encoding {
   [[nodiscard]] std::unique_ptr<Transfer> arrive(TransferSpec spec) override;
 
  private:
-  [[nodiscard]] std::shared_ptr<content::Library::Volume> image(const std::string& sha256);
-
   sys::Runtime& runtime_;
   content::Store& store_;
   content::Library& images_;

@@ -34,11 +34,32 @@ struct HostContent {
   TransferSpec spec;
 };
 
+// One whose agent can be started again, on the same disk.
+struct KeptHost {
+  KeptHost(sys::Runtime& on, sim::PageFiles& disk, const std::string& peer)
+      : runtime{on.executor, on.clock, on.random, on.files, disk,  on.processes,
+                on.local,    on.peers, on.http,   on.taps,  on.log},
+        store(disk, "/store", {}, content::Store::Begin::kept),
+        encoding(runtime, store, library) {
+    while (store.verify(1000)) {
+    }
+    spec.tenant = "alice";
+    spec.peer = peer;
+    spec.instance = "inst-web";
+  }
+  sys::Runtime runtime;
+  content::Store store;
+  content::Library library{no_image};
+  ShrinkEncoding encoding;
+  TransferSpec spec;
+};
+
 class Idle final : public sim::Program {};
 
 class Shrink : public ::testing::Test {
  protected:
-  void cross_all(HostContent& from, HostContent& to, const std::vector<Crossing>& crossings) {
+  template <class Host>
+  void cross_all(Host& from, Host& to, const std::vector<Crossing>& crossings) {
     leaving_ = from.encoding.leave(from.spec);
     arriving_ = to.encoding.arrive(to.spec);
     begin(*leaving_, *arriving_, crossings);
@@ -105,6 +126,32 @@ TEST_F(Shrink, ASecondMigrationAndTheWayBackCostLittle) {
   EXPECT_LT(leaving_->wan_bytes().disk, first / 3);
   cross_all(here_, there_, {{Channel::disk, stream, noise(3, 1000), 3}});
   EXPECT_LT(leaving_->wan_bytes().disk, first / 3);
+}
+
+TEST_F(Shrink, TheWayBackCostsAFractionThoughAgentsWereRestartedMeanwhile) {
+  const auto stream = disk_stream(1, 600);
+  for (const bool there_too : {false, true}) {
+    sim::PageFiles here_disk;
+    sim::PageFiles there_disk;
+    auto here = std::make_unique<KeptHost>(runtime_, here_disk, "there");
+    auto there = std::make_unique<KeptHost>(runtime_, there_disk, "here");
+    cross_all(*here, *there, {{Channel::disk, stream, noise(1, 1000), 1}});
+    const auto first = leaving_->wan_bytes().disk;
+    leaving_.reset();
+    arriving_.reset();
+    here.reset();
+    here = std::make_unique<KeptHost>(runtime_, here_disk, "there");
+    if (there_too) {
+      there.reset();
+      there = std::make_unique<KeptHost>(runtime_, there_disk, "here");
+    }
+    cross_all(*there, *here, {{Channel::disk, stream, noise(2, 1000), 2}});
+    EXPECT_LT(leaving_->wan_bytes().disk, first / 5) << "of " << first;
+    EXPECT_GT(leaving_->savings().earlier, stream.size() / 2);
+    EXPECT_EQ(leaving_->savings().sibling, 0U);
+    leaving_.reset();
+    arriving_.reset();
+  }
 }
 
 TEST_F(Shrink, ADestinationThatLostAllIsGivenAll) {

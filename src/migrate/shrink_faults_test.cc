@@ -85,9 +85,14 @@ enum class Fate : std::uint8_t {
   broken_image_there,
   no_image_there,
   unreadable_store_there,  // from some time on
-  forgetful_destination,   // restarts between migrations
+  forgetful_destination,   // restarts between migrations, and has lost its disk
   forgetful_source,
-  stranger,  // another source of the same name takes the rapport over while migrations go on
+  restarted_destination,  // takes up what is on its disk, and has compared some of it
+  restarted_source,
+  restarted_both,
+  restarted_in_the_past,  // its disk is that of an earlier day: the other side knows what it doesn't
+  torn_disks,             // what lay on the disk has become something else meanwhile
+  stranger,               // another source of the same name takes the rapport over while migrations go on
   siblings,
   bit_flips,  // the channel alters what it carries
   cuts,
@@ -96,8 +101,8 @@ enum class Fate : std::uint8_t {
 };
 
 // Five connections find room, and hardly more.
-constexpr MemoryLimits kLittle{
-    .connections_bytes = 25 * kMiB, .places_bytes = 10'000, .rapports_bytes = 3'000, .images_bytes = 1'000};
+constexpr MemoryLimits kLittle{.connections_bytes = 25 * kMiB, .places_bytes = 10'000, .rapports_bytes = 3'000};
+constexpr std::size_t kLittleForImages_bytes = 1'000;
 
 // A host's agent, as far as content goes.
 struct HostContent {
@@ -107,20 +112,35 @@ struct HostContent {
     bool image_broken{false};
     bool image{true};
     MemoryLimits memory{};
+    std::size_t images_bytes{content::kImageIndexes_bytes};
+    std::shared_ptr<sim::PageFiles> disk{std::make_shared<sim::PageFiles>()};  // of an agent that was there before
+    content::Store::Begin begin{content::Store::Begin::empty};
   };
-  HostContent(sys::Runtime& runtime, std::uint64_t base, const std::string& peer, Has has)
-      : store(files, "/store", {.disk_bytes = has.disk_pages * kPage_bytes, .index_bytes = 16ULL << 20U}),
-        library([base, has](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
-          if (!has.image) return fail(Errc::not_found, "no image");
-          return std::make_unique<ImageBlocks>(base, has.image_odd, has.image_broken);
-        }),
+  // A host's own files.
+  static sys::Runtime with_disk(sys::Runtime runtime, sim::PageFiles& disk) {
+    return {runtime.executor, runtime.clock, runtime.random, runtime.files, disk,       runtime.processes,
+            runtime.local,    runtime.peers, runtime.http,   runtime.taps,  runtime.log};
+  }
+  HostContent(sys::Runtime& on, std::uint64_t base, const std::string& peer, Has has)
+      : disk(has.disk),
+        files(*disk),
+        runtime(with_disk(on, files)),
+        store(files, "/store", {.disk_bytes = has.disk_pages * kPage_bytes, .index_bytes = 16ULL << 20U}, has.begin),
+        library(
+            [base, has](const std::string&) -> Result<std::unique_ptr<content::Blocks>> {
+              if (!has.image) return fail(Errc::not_found, "no image");
+              return std::make_unique<ImageBlocks>(base, has.image_odd, has.image_broken);
+            },
+            has.images_bytes),
         siblings(runtime.clock, store, base, base),
         memory(std::make_shared<HostMemory>(has.memory)),
         encoding(runtime, store, library, nullptr, "shrink", std::nullopt, memory),
         asking(runtime, store, library, &siblings, "shrink", std::nullopt, memory) {
     spec = {.tenant = "alice", .image_sha256 = "image", .peer = peer, .flushes_cross = true};
   }
-  sim::PageFiles files;
+  std::shared_ptr<sim::PageFiles> disk;
+  sim::PageFiles& files;
+  sys::Runtime runtime;
   content::Store store;
   content::Library library;
   SomeSiblings siblings;
@@ -130,14 +150,20 @@ struct HostContent {
   TransferSpec spec;
 };
 
+void use_little(HostContent::Has& has) {
+  has.memory = kLittle;
+  has.images_bytes = kLittleForImages_bytes;
+}
+
 class Idle final : public sim::Program {};
 
 class World {
  public:
   World(std::uint64_t seed, Fate fate) : random_(seed), base_(seed * 10'000), fate_(fate), world_(seed) {
     HostContent::Has has;
+    if (keeps()) has.begin = content::Store::Begin::kept;
     if (fate == Fate::small_store_here) has.disk_pages = 256;
-    if (fate == Fate::little_memory) has.memory = kLittle;
+    if (fate == Fate::little_memory) use_little(has);
     here_ = make_host("there", has);
     there_ = make_there();
   }
@@ -147,6 +173,7 @@ class World {
       SCOPED_TRACE(i);
       if (i > 0 && fate_ == Fate::forgetful_destination) there_ = make_there();
       if (i > 0 && fate_ == Fate::forgetful_source) here_ = make_host("there", {});
+      if (i > 0) restart_some();
       migrate_once(i == 2);
     }
   }
@@ -161,13 +188,36 @@ class World {
   std::unique_ptr<HostContent> make_host(const std::string& peer, HostContent::Has has) {
     return std::make_unique<HostContent>(runtime_, base_, peer, has);
   }
+  [[nodiscard]] bool keeps() const { return fate_ >= Fate::restarted_destination && fate_ <= Fate::torn_disks; }
+  void restart_some() {
+    if (!keeps()) return;
+    const bool in_the_past = fate_ == Fate::restarted_in_the_past;
+    if (in_the_past && !past_) {
+      past_ = there_->disk->copy();
+      return;
+    }
+    if (fate_ != Fate::restarted_source) restart(there_, "here");
+    if (fate_ != Fate::restarted_destination && !in_the_past) restart(here_, "there");
+  }
+  // As an agent that is started again: with what it finds on its disk.
+  void restart(std::unique_ptr<HostContent>& host, const std::string& peer) {
+    HostContent::Has has;
+    has.begin = content::Store::Begin::kept;
+    has.disk = past_ ? past_ : host->disk;
+    host.reset();
+    if (fate_ == Fate::torn_disks) has.disk->tear(random_);
+    host = make_host(peer, has);
+    for (auto left = random_() % 8; left > 0 && host->store.verify(64); --left) {
+    }
+  }
   std::unique_ptr<HostContent> make_there() {
     HostContent::Has has;
+    if (keeps()) has.begin = content::Store::Begin::kept;
     if (fate_ == Fate::small_store_there) has.disk_pages = 256;
     if (fate_ == Fate::other_image_there || fate_ == Fate::broken_image_there) has.image_odd = 2 + random_() % 30;
     has.image_broken = fate_ == Fate::broken_image_there;
     has.image = fate_ != Fate::no_image_there;
-    if (fate_ == Fate::little_memory) has.memory = kLittle;
+    if (fate_ == Fate::little_memory) use_little(has);
     return make_host("here", has);
   }
 
@@ -255,6 +305,7 @@ class World {
   sys::Runtime& runtime_{process_.runtime()};
   std::unique_ptr<HostContent> here_;
   std::unique_ptr<HostContent> there_;
+  std::shared_ptr<sim::PageFiles> past_;
   std::vector<Migration> migrations_;
   std::vector<Crossing> sent_;
   std::list<testing::Crossed> came_;
@@ -282,21 +333,11 @@ TEST_P(ShrinkFaults, BytesComeAsTheyWereOrBothEndsFail) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<int>& info) {
-  constexpr std::array<std::string_view, static_cast<std::size_t>(Fate::count)> kNames{"None",
-                                                                                       "SmallStoreThere",
-                                                                                       "SmallStoreHere",
-                                                                                       "FullDisks",
-                                                                                       "OtherImageThere",
-                                                                                       "BrokenImage",
-                                                                                       "NoImageThere",
-                                                                                       "UnreadableStoreThere",
-                                                                                       "RestartedThere",
-                                                                                       "RestartedHere",
-                                                                                       "Stranger",
-                                                                                       "Siblings",
-                                                                                       "BitFlips",
-                                                                                       "Cuts",
-                                                                                       "LittleMemory"};
+  constexpr std::array<std::string_view, static_cast<std::size_t>(Fate::count)> kNames{
+      "None",          "SmallStoreThere",      "SmallStoreHere", "FullDisks",     "OtherImageThere", "BrokenImage",
+      "NoImageThere",  "UnreadableStoreThere", "ForgetfulThere", "ForgetfulHere", "RestartedThere",  "RestartedHere",
+      "RestartedBoth", "RestartedInThePast",   "TornDisks",      "Stranger",      "Siblings",        "BitFlips",
+      "Cuts",          "LittleMemory"};
   return std::string(kNames.at(static_cast<std::size_t>(info.param)));
 }
 

@@ -11,19 +11,37 @@ std::unexpected<Error> bad(std::string_view what) { return fail(Errc::protocol, 
 
 }  // namespace
 
-sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream) {
-  std::array<std::byte, kFrameHeader_bytes> header{};
-  const auto first = co_await stream.read_some(std::span(header).first(1));
+std::unexpected<Error> ended_within_frame(const Error& error) {
+  return fail(Errc::protocol, "the stream ended within a frame: {}", error.message);
+}
+
+sys::Task<Result<ReceivedHeader>> read_header(sys::Stream& stream) {
+  FrameHeader header{};
+  const auto first = co_await stream.read_some(header);
   if (!first) co_return pass(first);
-  const auto rest = co_await sys::read_exactly(stream, std::span(header).subspan(1));
-  if (!rest) co_return fail(Errc::protocol, "the stream ended within a frame: {}", rest.error().message);
-  const auto size = load_be32(std::span(header).subspan(1));
-  if (size > kShrinkFrameLimit_bytes) co_return bad("its size");
+  const auto rest = co_await sys::read_exactly(stream, std::span(header).subspan(*first));
+  if (!rest) co_return ended_within_frame(rest.error());
+  ReceivedHeader received;
+  received.type = static_cast<ShrinkFrame>(header.front());
+  received.size_bytes = load_be32(std::span(header).subspan(1));
+  if (received.size_bytes > kShrinkFrameLimit_bytes) co_return bad("its size");
+  co_return received;
+}
+
+sys::Task<Result<>> read_payload(sys::Stream& stream, ByteSpan into) {
+  const auto payload = co_await sys::read_exactly(stream, into);
+  if (!payload) co_return ended_within_frame(payload.error());
+  co_return payload;
+}
+
+sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream) {
+  const auto header = co_await read_header(stream);
+  if (!header) co_return pass(header);
   ReceivedFrame frame;
-  frame.type = static_cast<ShrinkFrame>(header.front());
-  frame.payload.resize(size);
-  const auto payload = co_await sys::read_exactly(stream, frame.payload);
-  if (!payload) co_return fail(Errc::protocol, "the stream ended within a frame: {}", payload.error().message);
+  frame.type = header->type;
+  frame.payload.resize(header->size_bytes);
+  const auto payload = co_await read_payload(stream, frame.payload);
+  if (!payload) co_return pass(payload);
   co_return frame;
 }
 

@@ -32,8 +32,17 @@ struct ReceivedFrame {
   ShrinkFrame type{};
   ByteVector payload;
 };
+struct ReceivedHeader {
+  ShrinkFrame type{};
+  std::size_t size_bytes{0};  // of the payload, at most kShrinkFrameLimit_bytes
+};
 // Errors: closed where the stream ends before a frame, protocol, those of the stream.
 [[nodiscard]] sys::Task<Result<ReceivedFrame>> read_frame(sys::Stream& stream);
+// The same in two steps.
+[[nodiscard]] sys::Task<Result<ReceivedHeader>> read_header(sys::Stream& stream);
+[[nodiscard]] sys::Task<Result<>> read_payload(sys::Stream& stream, ByteSpan into);
+// What to say where the stream does not go on.
+[[nodiscard]] std::unexpected<Error> ended_within_frame(const Error& error);
 using FrameHeader = std::array<std::byte, kFrameHeader_bytes>;
 [[nodiscard]] FrameHeader make_header(ShrinkFrame type, std::size_t payload_bytes);
 [[nodiscard]] ByteVector make_frame(ShrinkFrame type, ByteView payload);

@@ -12,7 +12,11 @@ namespace {
 // What waits to be encoded: the more of it the better it compresses, but the longer QEMU's last bytes wait behind it.
 constexpr std::size_t kWaitingOnWire_bytes = 64UL * 1024;
 constexpr std::size_t kWaitingLeast_bytes = 128UL * 1024;
-constexpr double kAhead_s = 0.1;  // of the stream: a round trip, and what the answer takes
+// What is read and goes on at once, frame and all: whole records of TLS, and not more than stays in the processor's
+// cache.
+constexpr std::size_t kPassedBy_bytes = 64UL * 1024 - kFrameHeader_bytes;
+constexpr std::size_t kStarves_bytes = 32UL * 1024;  // fewer at once: QEMU is slower than we are
+constexpr double kAhead_s = 0.1;                     // of the stream: a round trip, and what the answer takes
 constexpr double kForget = 0.7;
 
 std::unique_ptr<wire::StretchReader> reader_of(Channel channel) {
@@ -33,26 +37,27 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
       inquiry_(departure, encoder_, channel),
       reader_(reader_of(channel)),
       changed_(executor),
-      pace_(departure.effort) {}
+      pace_(departure.effort),
+      noted_(clock.now()) {}
 
 sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = read_local(local) && write_wan(wan, local);
+  auto both = read_local(local, wan) && write_wan(wan, local);
   const auto [read, written] = co_await std::move(both);
   co_return written ? read : written;
 }
 
 // ---- QEMU's bytes, as they come
 
-sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
-  ByteVector buffer(room_.read_at_once());
-  std::vector<wire::Stretch> stretches;
+sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local, sys::Stream& wan) {
+  ByteVector buffer(kFrameHeader_bytes + room_.read_at_once());  // a frame's header, where it goes on at once
   while (!over_) {
     if (!may_read()) {
       co_await changed_.wait();
       continue;
     }
-    const auto size = co_await local.read_some(buffer);
+    const auto most = pace_.passes() ? std::min(kPassedBy_bytes, room_.read_at_once()) : room_.read_at_once();
+    const auto size = co_await read_some(local, std::span(buffer).subspan(kFrameHeader_bytes, most));
     if (!size) {
       local_ended_ = size.error().code == Errc::closed;
       if (!local_ended_) end();
@@ -60,20 +65,37 @@ sys::Task<Result<>> ShrinkSource::read_local(sys::Stream& local) {
       if (local_ended_) co_return Result<>{};
       co_return pass(size);
     }
-    const auto bytes = ByteView(buffer).first(*size);
-    // A page that was cut by the last read goes on in this one.
-    stretches.clear();
-    if (!stretches_.empty()) {
-      stretches.push_back(stretches_.back());
-      stretches_.pop_back();
+    if (may_pass_by()) {
+      const auto sent = co_await pass_by(wan, std::span(buffer).first(kFrameHeader_bytes + *size));
+      if (sent) continue;
+      end();
+      co_return sent;
     }
-    reader_->feed(bytes, stretches);
-    stretches_.insert(stretches_.end(), stretches.begin(), stretches.end());
-    keep(buffer, *size);
-    ask();
+    take_in(buffer, *size);
     changed_.notify();
   }
   co_return Result<>{};
+}
+
+sys::Task<Result<std::size_t>> ShrinkSource::read_some(sys::Stream& local, ByteSpan into) {
+  const bool idle = waiting_bytes() == 0 && !writing_;
+  const auto began = clock_.now();
+  const auto size = co_await local.read_some(into);
+  if (idle && size && *size < kStarves_bytes) starved_ += clock_.now() - began;
+  co_return size;
+}
+
+void ShrinkSource::take_in(ByteVector& buffer, std::size_t size) {
+  std::vector<wire::Stretch> stretches;
+  // A page that was cut by the last read goes on in this one.
+  if (!stretches_.empty()) {
+    stretches.push_back(stretches_.back());
+    stretches_.pop_back();
+  }
+  reader_->feed(ByteView(buffer).subspan(kFrameHeader_bytes, size), stretches);
+  stretches_.insert(stretches_.end(), stretches.begin(), stretches.end());
+  keep(buffer, size);
+  ask();
 }
 
 bool ShrinkSource::may_read() const {
@@ -83,6 +105,12 @@ bool ShrinkSource::may_read() const {
   const auto in_time = std::max(kWaitingLeast_bytes, static_cast<std::size_t>(speed_.bytes_per_s() * kAhead_s));
   return stretches_.size() < room_.stretches_most() &&
          waiting_bytes() < limit + std::min(inquiry_.ahead_bytes(), in_time) && inquiry_.open() < kOpenQuestions;
+}
+
+// Nothing waits, or is on its way, that it would overtake.
+bool ShrinkSource::may_pass_by() const {
+  return pace_.passes() && !writing_ && waiting_bytes() == 0 && encoder_.kept_bytes() == 0 && to_ask_.empty() &&
+         lacking_.empty();
 }
 
 Backlog ShrinkSource::backlog() const {
@@ -101,7 +129,9 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
   auto sent = co_await send(wan, ShrinkFrame::hello, std::move(hello));
   while (sent && !over_) {
     const bool all_said = local_ended_ && waiting_bytes() == 0;
-    if (!to_ask_.empty()) {
+    if (passing_) {
+      co_await wait();
+    } else if (!to_ask_.empty()) {
       auto digests = std::move(to_ask_.front());
       to_ask_.pop_front();
       sent = co_await send(wan, ShrinkFrame::ask, std::move(digests));
@@ -113,7 +143,7 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
     } else if (all_said && encoder_.kept_bytes() == 0) {
       break;
     } else if (inquiry_.ready(backlog()).bytes == 0 || !may_write()) {
-      co_await changed_.wait();
+      co_await wait();
     } else if (pace_.passes()) {
       sent = co_await pass_next(wan);
     } else {
@@ -130,6 +160,12 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
     co_return sent;
   }
   co_return co_await wan.shutdown_write();
+}
+
+sys::Task<void> ShrinkSource::wait() {
+  writing_ = false;
+  co_await changed_.wait();
+  writing_ = true;
 }
 
 bool ShrinkSource::may_write() {
@@ -154,7 +190,7 @@ sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   const auto pressed = clock_.now();
   const auto left_bytes = encoded->frame.size();
   const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
-  pace_.note(pressed - began, clock_.now() - pressed, encoded->taken_bytes, left_bytes);
+  note(pressed - began, clock_.now() - pressed, encoded->taken_bytes, left_bytes);
   co_return sent;
 }
 
@@ -182,15 +218,42 @@ sys::Task<Result<>> ShrinkSource::pass_next(sys::Stream& wan) {
     take(bytes, stretches);
   }
   shrunk_to_ = 1;
-  departure_.savings.literal += bytes;
   changed_.notify();
   const auto began = clock_.now();
   const auto header = make_header(ShrinkFrame::raw, bytes);
   auto sent = co_await wan.write(header);
   if (sent) sent = co_await wan.write(ByteView(passing).subspan(at, bytes));
-  if (sent) wan_bytes_ += header.size() + bytes;
-  pace_.note(Nanos{}, clock_.now() - began, bytes, bytes);
+  passed(bytes);
+  note(Nanos{}, clock_.now() - began, bytes, bytes);
   co_return sent;
+}
+
+// Read right behind the place for a frame's header; nothing waits before it. It is read for the way back to batches.
+sys::Task<Result<>> ShrinkSource::pass_by(sys::Stream& wan, ByteSpan framed) {
+  const auto bytes = framed.size() - kFrameHeader_bytes;
+  stretches_passed_.clear();
+  reader_->feed(framed.subspan(kFrameHeader_bytes), stretches_passed_);
+  taken_bytes_ += bytes;
+  taken_stretches_ += stretches_passed_.size();
+  std::ranges::copy(make_header(ShrinkFrame::raw, bytes), framed.begin());
+  passing_ = true;
+  const auto began = clock_.now();
+  const auto sent = co_await wan.write(framed);
+  passing_ = false;
+  passed(bytes);
+  note(Nanos{}, clock_.now() - began, bytes, bytes);
+  co_return sent;
+}
+
+void ShrinkSource::passed(std::size_t bytes) {
+  wan_bytes_ += kFrameHeader_bytes + bytes;
+  departure_.savings.literal += bytes;
+}
+
+void ShrinkSource::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes) {
+  const auto now = clock_.now();
+  const auto rest = now - std::exchange(noted_, now) - std::exchange(starved_, Nanos{}) - encoding - writing;
+  pace_.note(encoding, writing, bytes, left_bytes, std::max(rest, Nanos{}));
 }
 
 // Of what waits, so much has become a frame. No stretch: a part of the first one.
@@ -204,16 +267,16 @@ void ShrinkSource::take(std::size_t bytes, std::size_t stretches) {
   drop_taken();
 }
 
-// The first `size` bytes of `buffer`, which may be exchanged for another.
+// `size` bytes of `buffer`, behind the place for a header; it may be exchanged for another.
 void ShrinkSource::keep(ByteVector& buffer, std::size_t size) {
   if (waiting_bytes() > 0) {
-    append(waiting_, ByteView(buffer).first(size));
+    append(waiting_, ByteView(buffer).subspan(kFrameHeader_bytes, size));
     return;
   }
-  buffer.resize(size);
+  buffer.resize(kFrameHeader_bytes + size);
   std::swap(waiting_, buffer);
-  taken_ = 0;
-  buffer.resize(room_.read_at_once());
+  taken_ = kFrameHeader_bytes;
+  buffer.resize(kFrameHeader_bytes + room_.read_at_once());
 }
 
 void ShrinkSource::drop_taken() {

@@ -24,19 +24,26 @@ class ShrinkSource final {
   [[nodiscard]] sys::Task<Result<>> back(sys::Stream& wan, sys::Stream& local);
 
  private:
-  [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
+  [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local, sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<std::size_t>> read_some(sys::Stream& local, ByteSpan into);
   [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_next(sys::Stream& wan);
   [[nodiscard]] sys::Task<Result<>> pass_next(sys::Stream& wan);
+  [[nodiscard]] sys::Task<Result<>> pass_by(sys::Stream& wan, ByteSpan framed);
+  void note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes);
+  void passed(std::size_t bytes);
   [[nodiscard]] sys::Task<Result<>> send(sys::Stream& wan, ShrinkFrame type, ByteVector payload);
   [[nodiscard]] Result<> hear(const ReceivedFrame& frame);
   void welcomed(const ShrinkWelcome& welcome);
   void end();
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
   [[nodiscard]] bool may_read() const;
+  [[nodiscard]] bool may_pass_by() const;
   [[nodiscard]] bool may_write();
+  [[nodiscard]] sys::Task<void> wait();
   [[nodiscard]] Backlog backlog() const;
   void take(std::size_t bytes, std::size_t stretches);
+  void take_in(ByteVector& buffer, std::size_t size);
   void keep(ByteVector& buffer, std::size_t size);
   void drop_taken();
   void ask();
@@ -55,12 +62,17 @@ class ShrinkSource final {
   ByteVector waiting_;
   std::size_t taken_{0};
   std::deque<wire::Stretch> stretches_;
-  std::uint64_t taken_bytes_{0};  // since the begin
+  std::vector<wire::Stretch> stretches_passed_;  // of what went on at once, for their number
+  std::uint64_t taken_bytes_{0};                 // since the begin
   std::uint64_t taken_stretches_{0};
   Speed speed_;  // of what is taken
   std::deque<ByteVector> to_ask_;
   std::deque<std::uint64_t> lacking_;
   Pace pace_;
+  TimePoint noted_;      // when pace_ was told last
+  Nanos starved_{};      // since then: waited for QEMU with nothing to do
+  bool writing_{true};   // write_wan() is at it
+  bool passing_{false};  // what is read goes on at once, and write_wan() waits
   double shrunk_to_{1};  // of the last bytes, what stood on the wire
   bool local_ended_{false};
   bool end_said_{false};

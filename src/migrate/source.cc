@@ -1,5 +1,7 @@
 #include "migrate/source.h"
 
+#include "crypto/host_record.h"
+
 #include <algorithm>
 
 namespace godwit::migrate {
@@ -240,7 +242,7 @@ sys::Task<Result<>> Source::reconnect() {
 
 sys::Task<Result<std::unique_ptr<sys::PeerStream>>> Source::dial() {
   const auto& to = record_.destination;
-  const sys::PeerAddress address{to.ip, to.port, to.certificate_name};
+  const sys::PeerAddress address{to.ip, to.port, to.certificate_name, crypto::host_address_of(to.by_overlay.record)};
   auto dialling = context_.runtime.peers.dial(address);
   return sys::within(clock_, kDialLimit, "dial " + to.certificate_name, std::move(dialling));
 }

@@ -114,9 +114,11 @@ class TcpPeerListener final : public sys::PeerListener {
   std::shared_ptr<Listening> at_;
 };
 
-sys::Task<Result<Stream>> dial_peer(std::shared_ptr<Tls> tls, sys::Clock& clock, sys::PeerAddress address) {
-  const auto what = fmt::format("dial {} at {} port {}", address.name, address.host, address.port);
-  auto socket = co_await sys::within(clock, kHandshakeLimit, what, dial_tcp(address.host, address.port));
+// One address: TCP, then TLS.
+sys::Task<Result<Stream>> dial_one(std::shared_ptr<Tls> tls, sys::Clock& clock, std::string host,
+                                   sys::PeerAddress address) {
+  const auto what = fmt::format("dial {} at {} port {}", address.name, host, address.port);
+  auto socket = co_await sys::within(clock, kHandshakeLimit, what, dial_tcp(host, address.port));
   if (!socket) co_return pass(socket);
   auto handshake = tls->connect(std::move(*socket), address.name);
   auto stream = co_await sys::within(clock, kHandshakeLimit, what, std::move(handshake));
@@ -124,6 +126,60 @@ sys::Task<Result<Stream>> dial_peer(std::shared_ptr<Tls> tls, sys::Clock& clock,
   const bool cut = stream.error().code == Errc::io || stream.error().code == Errc::closed;
   if (cut) co_return fail(Errc::unavailable, "{}", stream.error().message);
   co_return pass(stream);
+}
+
+// Both ways at once. Shared by whoever waits and by the attempts, of which the loser ends soon after.
+struct Race {
+  Race(const sys::Executor& executor, std::shared_ptr<Tls> contexts, sys::Clock& time, sys::PeerAddress to)
+      : tls(std::move(contexts)), clock(time), address(std::move(to)), changed(executor), gate(executor) {}
+
+  std::shared_ptr<Tls> tls;
+  sys::Clock& clock;
+  sys::PeerAddress address;
+  Result<Stream> direct = fail(Errc::internal, "under way");
+  Result<Stream> by_overlay = fail(Errc::internal, "under way");
+  std::size_t ended{0};
+  sys::Signal changed;
+  sys::Gate gate;
+};
+
+sys::Task<void> run_direct(std::shared_ptr<Race> race) {
+  race->direct = co_await dial_one(race->tls, race->clock, race->address.host, race->address);
+  ++race->ended;
+  race->changed.notify();
+}
+
+sys::Task<void> run_by_overlay(std::shared_ptr<Race> race) {
+  if (race->ended == 0) co_await race->changed.wait_until(race->clock, race->clock.now() + kOverlayDelay);
+  race->by_overlay = co_await dial_one(race->tls, race->clock, race->address.by_overlay, race->address);
+  ++race->ended;
+  race->changed.notify();
+}
+
+// Whoever stops waiting ends what is under way.
+struct Entrant {
+  explicit Entrant(std::shared_ptr<Race> in) : race(std::move(in)) {
+    race->gate.spawn(run_direct(race));
+    race->gate.spawn(run_by_overlay(race));
+  }
+  ~Entrant() { race->gate.cancel(); }
+  Entrant(const Entrant&) = delete;
+  Entrant& operator=(const Entrant&) = delete;
+  std::shared_ptr<Race> race;
+};
+
+sys::Task<Result<Stream>> dial_peer(std::shared_ptr<Tls> tls, sys::Clock& clock, sys::PeerAddress address) {
+  if (address.by_overlay.empty()) co_return co_await dial_one(tls, clock, address.host, address);
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const Entrant entrant(std::make_shared<Race>(executor, tls, clock, std::move(address)));
+  auto& race = *entrant.race;
+  while (!race.direct && !race.by_overlay && race.ended < 2) co_await race.changed.wait();
+  if (race.direct) co_return std::move(race.direct);
+  if (race.by_overlay) co_return std::move(race.by_overlay);
+  // What is wrong with a certificate says more than what did not answer.
+  const bool directly = race.direct.error().code == Errc::not_authentic;
+  const auto& cause = directly ? race.direct.error() : race.by_overlay.error();
+  co_return fail(cause.code, "{}; {}", race.direct.error().message, race.by_overlay.error().message);
 }
 
 }  // namespace

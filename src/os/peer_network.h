@@ -1,4 +1,4 @@
-// Streams between hosts: mutually authenticated TLS 1.3 over TCP.
+// Streams between hosts: mutually authenticated TLS 1.3 over TCP, by the first of a host's addresses that leads to it.
 #pragma once
 
 #include "base/log.h"
@@ -11,6 +11,7 @@
 namespace godwit::os {
 
 inline constexpr Seconds kHandshakeLimit{5};   // TCP's and TLS's, each
+inline constexpr Millis kOverlayDelay{250};  // the direct way's head start, RFC 8305's between two attempts
 inline constexpr std::size_t kHalfOpen = 256;  // handshakes at a time on one listener, with those not yet accepted
 
 class TcpPeerNetwork final : public sys::PeerNetwork {

@@ -151,6 +151,82 @@ TEST_F(PeerNetwork, WhatAReaderDoesNotTakeTheWriterKeeps) {
   world.run(story(world));
 }
 
+// The host "a1" listens at 127.0.0.2; 127.0.0.1 is where it seems to be.
+class TwoWays : public PeerNetwork {
+ public:
+  static sys::PeerAddress both(std::uint16_t port) { return {"127.0.0.1", port, "a1.cloud-a.godwit", "127.0.0.2"}; }
+
+  static sys::Task<void> arrives(sys::PeerNetwork& host, sys::PeerListener& listener) {
+    auto stream = co_await host.dial(both(listener.port()));
+    GODWIT_CO_ASSERT_OK(stream);
+    auto far = co_await listener.accept();
+    GODWIT_CO_ASSERT_OK(far);
+    const auto written = co_await (*stream)->write(as_bytes("page"));
+    GODWIT_CO_ASSERT_OK(written);
+    ByteVector buffer(4);
+    const auto read = co_await sys::read_exactly(**far, buffer);
+    GODWIT_CO_ASSERT_OK(read);
+    EXPECT_EQ(as_text(buffer), "page");
+  }
+};
+
+TEST_F(TwoWays, WhereNobodyListensTheOverlayLeads) {
+  auto story = [](sys::PeerNetwork& host) -> sys::Task<void> {
+    auto listener = host.listen("127.0.0.2", 0);
+    GODWIT_CO_ASSERT_OK(listener);
+    co_await arrives(host, **listener);
+  };
+  world.run(story(network));
+}
+
+TEST_F(TwoWays, WhoIsSilentHoldsNobodyUp) {
+  auto story = [](TcpHarness& harness, sys::PeerNetwork& host) -> sys::Task<void> {
+    auto listener = host.listen("127.0.0.2", 0);
+    GODWIT_CO_ASSERT_OK(listener);
+    const auto silent = listen_tcp({.host = "127.0.0.1", .port = (*listener)->port(), .network_namespace = {}, .device = {}});
+    GODWIT_CO_ASSERT_OK(silent);
+    const auto began = harness.time.now();
+    co_await arrives(host, **listener);
+    EXPECT_LT(harness.time.now() - began, kHandshakeLimit);
+  };
+  world.run(story(world, network));
+}
+
+TEST_F(TwoWays, AnotherHostAtThatAddressIsNotTakenForIt) {
+  auto story = [](TcpHarness& harness, sys::PeerNetwork& host) -> sys::Task<void> {
+    auto listener = host.listen("127.0.0.2", 0);
+    GODWIT_CO_ASSERT_OK(listener);
+    auto& other = harness.host({"a2.cloud-a.godwit", "cloud-a", false, {"cloud-a"}});
+    const auto somebody = other.listen("127.0.0.1", (*listener)->port());
+    GODWIT_CO_ASSERT_OK(somebody);
+    co_await arrives(host, **listener);
+  };
+  world.run(story(world, network));
+}
+
+TEST_F(TwoWays, TheDirectWayIsPreferred) {
+  auto story = [](sys::PeerNetwork& host) -> sys::Task<void> {
+    auto direct = host.listen("127.0.0.1", 0);
+    GODWIT_CO_ASSERT_OK(direct);
+    const auto by_overlay = host.listen("127.0.0.2", (*direct)->port());
+    GODWIT_CO_ASSERT_OK(by_overlay);
+    co_await arrives(host, **direct);
+  };
+  world.run(story(network));
+}
+
+TEST_F(TwoWays, WhereNeitherLeadsBothAreNamed) {
+  auto story = [](sys::PeerNetwork& host) -> sys::Task<void> {
+    auto listener = host.listen("127.0.0.3", 0);
+    GODWIT_CO_ASSERT_OK(listener);
+    const auto stream = co_await host.dial(both((*listener)->port()));
+    GODWIT_CO_ASSERT(!stream);
+    EXPECT_NE(stream.error().message.find("127.0.0.1"), std::string::npos) << stream.error().message;
+    EXPECT_NE(stream.error().message.find("127.0.0.2"), std::string::npos) << stream.error().message;
+  };
+  world.run(story(network));
+}
+
 }  // namespace
 }  // namespace godwit::os
 

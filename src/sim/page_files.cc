@@ -97,6 +97,23 @@ void PageFiles::put(const std::string& path, ByteView content) {
 
 void PageFiles::fill_disk(bool full) { disk_->full = full; }
 void PageFiles::fail_reads(bool failing) { disk_->fails_reads = failing; }
+std::shared_ptr<PageFiles> PageFiles::copy() const {
+  auto other = std::make_shared<PageFiles>();
+  other->directories_ = directories_;
+  for (const auto& [path, content] : files_) other->files_[path] = std::make_shared<ByteVector>(*content);
+  return other;
+}
+
+void PageFiles::tear(std::mt19937_64& random) {
+  for (const auto& [path, content] : files_) {
+    if (content->empty()) continue;
+    if (random() % 8 == 0) content->resize(random() % content->size());
+    for (auto left = random() % 4; left > 0 && !content->empty(); --left) {
+      (*content)[random() % content->size()] ^= std::byte{0x10};
+    }
+  }
+}
+
 std::uint64_t PageFiles::reads() const { return disk_->reads; }
 
 }  // namespace godwit::sim

@@ -4,6 +4,7 @@
 #include "sys/page_file.h"
 
 #include <map>
+#include <random>
 #include <set>
 
 namespace godwit::sim {
@@ -26,6 +27,10 @@ class PageFiles final : public sys::PageFiles {
   void fill_disk(bool full);
   // From now on every read fails: io.
   void fail_reads(bool failing);
+  // Another disk with the same content.
+  [[nodiscard]] std::shared_ptr<PageFiles> copy() const;
+  // Some bytes of some files become others, some files end early, as after a loss of power.
+  void tear(std::mt19937_64& random);
   // Of what all files were asked since the beginning.
   [[nodiscard]] std::uint64_t reads() const;
 

@@ -60,6 +60,9 @@ struct PeerAddress {
   std::string host;  // numeric IPv4 or IPv6
   std::uint16_t port{0};
   std::string name;  // what the certificate must say
+  // The same host's address inside the overlay, numeric: where NATs and firewalls let nothing through to `host`, the
+  // switches' sessions may have found a way. Empty: none.
+  std::string by_overlay{};
 };
 
 // A CA that is trusted for the hosts of one cloud.
@@ -85,7 +88,8 @@ class PeerListener {
   virtual void close() = 0;
 };
 
-// The one seam through which migrations, disks and images pass between hosts. Direct TCP now; NAT and relay later.
+// The one seam through which migrations, disks and images pass between hosts: by TCP to the host's own address, or
+// through the overlay where that leads nowhere.
 class PeerNetwork {
  public:
   virtual ~PeerNetwork() = default;

@@ -37,13 +37,14 @@ std::string account(const Carrying& carrying) {
   const auto saved = carrying.savings();
   auto text =
       fmt::format("{:.1f} MiB of memory and {:.1f} MiB of disk crossed", mib(crossed.memory), mib(crossed.disk));
-  const auto whole = saved.zero + saved.image + saved.sibling + saved.similar + saved.literal + saved.other;
+  const auto whole = saved.sum();
   if (whole == 0) return text;
-  return text + fmt::format(
-                    " for {:.1f} MiB: {:.1f} of zeros, {:.1f} in images, {:.1f} had crossed, {:.1f} like what had, "
-                    "{:.1f} new",
-                    mib(whole), mib(saved.zero), mib(saved.image), mib(saved.sibling), mib(saved.similar),
-                    mib(saved.literal + saved.other));
+  return text +
+         fmt::format(
+             " for {:.1f} MiB: {:.1f} of zeros, {:.1f} in images, {:.1f} had crossed of it and {:.1f} of others, "
+             "{:.1f} like what had, {:.1f} compressed away, {:.1f} new",
+             mib(whole), mib(saved.zero), mib(saved.image), mib(saved.earlier), mib(saved.sibling), mib(saved.similar),
+             mib(saved.compressed), mib(saved.literal + saved.other));
 }
 
 }  // namespace

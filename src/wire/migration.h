@@ -2,6 +2,7 @@
 // who owns the instance is in migrate/handover.h; docs/protocols/migration.md has the whole.
 #pragma once
 
+#include "wire/network.h"
 #include "wire/instance.h"
 
 namespace godwit::wire {
@@ -46,16 +47,34 @@ struct WanBytes {
 };
 BOOST_DESCRIBE_STRUCT(WanBytes, (), (memory, disk))
 
-// What became of the bytes that QEMU put out at the source: how many of them crossed as what.
+// What became of the bytes that QEMU put out at the source: how many of them crossed as what, and of what is new, what
+// compression took off. They add up to what was put out.
 struct Savings {
-  std::uint64_t zero{0};     // pages of zeros, and their records
-  std::uint64_t image{0};    // blocks of an image that the destination has
-  std::uint64_t sibling{0};  // pages that crossed before, for this instance or another
-  std::uint64_t similar{0};  // as the difference from a page that the destination has, or from its own earlier version
-  std::uint64_t literal{0};  // compressed
-  std::uint64_t other{0};    // what is no page
+  std::uint64_t zero{0};        // pages of zeros, and their records
+  std::uint64_t image{0};       // blocks of an image that the destination has
+  std::uint64_t sibling{0};     // pages that crossed for another instance, or that a host of the destination's cloud has
+  std::uint64_t earlier{0};     // pages that crossed for this instance, now or when it moved before
+  std::uint64_t similar{0};     // as the difference from a page that the destination has, or from its own last version
+  std::uint64_t compressed{0};  // of new pages, what compression spared the wire: at least so much
+  std::uint64_t literal{0};     // of new pages, what is on the wire
+  std::uint64_t other{0};       // what is no page
+
+  [[nodiscard]] constexpr std::uint64_t sum() const {
+    return zero + image + sibling + earlier + similar + compressed + literal + other;
+  }
+  constexpr Savings& operator+=(const Savings& more) {
+    zero += more.zero;
+    image += more.image;
+    sibling += more.sibling;
+    earlier += more.earlier;
+    similar += more.similar;
+    compressed += more.compressed;
+    literal += more.literal;
+    other += more.other;
+    return *this;
+  }
 };
-BOOST_DESCRIBE_STRUCT(Savings, (), (zero, image, sibling, similar, literal, other))
+BOOST_DESCRIBE_STRUCT(Savings, (), (zero, image, sibling, earlier, similar, compressed, literal, other))
 
 struct MigrationCost {
   double total_s{0};
@@ -74,8 +93,9 @@ struct PeerPoint {
   std::string ip;
   std::uint16_t port{0};
   std::string certificate_name;  // "b1.cloud-b.godwit"
+  SwitchPoint by_overlay{};      // its switch: the other way to the same host, and the same port
 };
-BOOST_DESCRIBE_STRUCT(PeerPoint, (), (cloud, host, ip, port, certificate_name))
+BOOST_DESCRIBE_STRUCT(PeerPoint, (), (cloud, host, ip, port, certificate_name, by_overlay))
 
 // What a destination cloud signs. Binds everything that it checked at admission; redeemed once, within 120 s of its own
 // clock.

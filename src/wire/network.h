@@ -24,6 +24,16 @@ struct Location {
 };
 BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, record))
 
+// A host's switch, for whoever has something to say to that host by way of the overlay.
+struct SwitchPoint {
+  std::string ip;  // of its UDP socket; empty: not known
+  std::uint16_t port{0};
+  std::string record;  // as in Location
+
+  bool operator==(const SwitchPoint&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(SwitchPoint, (), (ip, port, record))
+
 struct Member {
   std::string instance;
   std::string name;  // its DNS label on the network

@@ -36,8 +36,9 @@ struct SwitchConfig {
   std::vector<SwitchNetwork> networks;
   std::string record{};                // of this host, as in Location::record: what it shows to others
   std::vector<CloudCa> authorities{};  // whose records of hosts are believed, each of its own cloud's
+  std::vector<SwitchPoint> peers{};    // hosts that this host itself dials through the overlay
 };
-BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks, record, authorities))
+BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks, record, authorities, peers))
 
 // Says that `instance` is on this host from now on, with `version`; answered when every peer host has acknowledged, or
 // when min(1 RTT + 10 ms, 100 ms) has passed, whichever is first.
@@ -87,6 +88,7 @@ struct SwitchReply {
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
   std::string overlay_key;        // its public key (X25519) in hex; the private one is the switch's alone
+  std::string host_address;       // this host's own inside the overlay (IPv6); empty: it has none
   double waited_ms{0};            // announce: until the last acknowledgement, or the limit
   std::uint32_t acknowledged{0};  // announce: by so many
   std::uint32_t peers{0};         //   of so many
@@ -95,7 +97,7 @@ struct SwitchReply {
   std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
-                      (id, error, overlay_ip, overlay_port, overlay_key, waited_ms, acknowledged, peers, networks,
+                      (id, error, overlay_ip, overlay_port, overlay_key, host_address, waited_ms, acknowledged, peers, networks,
                        pairs, drops))
 
 }  // namespace godwit::wire
