@@ -1,8 +1,16 @@
 #include "overlay/assembler.h"
 
+#include "overlay/headers.h"
+#include "overlay/salvage.h"
+
 #include <algorithm>
 
 namespace godwit::overlay {
+namespace {
+
+constexpr std::uint64_t kMostSlicesOfARecord = 64;  // of 1 KiB and more
+
+}  // namespace
 
 ByteVector JoinBuffers::take() {
   ByteVector out;
@@ -26,7 +34,8 @@ void JoinBuffers::end_batch() {
   lent_.clear();
 }
 
-bool Assembler::on_slice(std::uint32_t session, std::uint64_t counter, ByteSpan slice, std::vector<Record>& out) {
+bool Assembler::on_slice(TimePoint now, std::uint32_t session, std::uint64_t counter, ByteSpan slice,
+                         std::vector<Record>& out) {
   if (slice.size() < kSliceHeader) return false;
   const std::size_t continued = load_be16(slice);
   const auto bytes = slice.subspan(kSliceHeader);
@@ -35,12 +44,87 @@ bool Assembler::on_slice(std::uint32_t session, std::uint64_t counter, ByteSpan 
     forget_all();
     session_ = session;
     highest_ = counter;
+    whole_slice_ = 0;
   }
+  heard_at_ = now;
+  gave_out_ = false;
   highest_ = std::max(highest_, counter);
-  if (!open_.empty() || !early_.empty()) forget_old();
   bool good = true;
   if (continued > 0) good = go_on(counter, bytes.first(continued), continued == bytes.size(), out);
-  return read_records(counter, bytes.subspan(continued), out) && good;
+  good = read_records(counter, bytes.subspan(continued), out) && good;
+  if (open_.empty() && early_.empty()) return good;
+  const auto lost_before = highest_ > kReorderedSlices ? highest_ - kReorderedSlices : 0;
+  give_up_all(lost_before, out);
+  forget_early();
+  return good;
+}
+
+std::optional<TimePoint> Assembler::deadline() const {
+  std::optional<TimePoint> out;
+  for (const auto& each : open_) {
+    const bool overtaken = highest_ >= each.next;
+    const bool kept_back = !gave_out_ && each.header.kind == RecordKind::super_frame;
+    if (!overtaken && !kept_back) continue;
+    const auto at = heard_at_ + Nanos(overtaken ? kReorderedTime : kSlowTime);
+    out = out ? std::min(*out, at) : at;
+  }
+  return out;
+}
+
+void Assembler::poll(TimePoint now, std::vector<Record>& out) {
+  if (now < heard_at_ + Nanos(kReorderedTime)) return;
+  give_up_all(highest_ + 1, out);
+  if (now < heard_at_ + Nanos(kSlowTime)) return;
+  for (auto& each : open_) give_out(each, out);
+  gave_out_ = true;
+}
+
+void Assembler::give_up_all(std::uint64_t lost_before, std::vector<Record>& out) {
+  for (std::size_t i = 0; i < open_.size();) {
+    const auto before = open_.size();
+    give_up(open_.begin() + static_cast<std::ptrdiff_t>(i), lost_before, out);
+    if (open_.size() == before) ++i;
+  }
+}
+
+void Assembler::give_up(Opens::iterator open, std::uint64_t lost_before, std::vector<Record>& out) {
+  if (open->next >= lost_before) return;
+  // The nearest slice behind the loss that can be of this record.
+  auto after = early_.end();
+  for (auto each = early_.begin(); each != early_.end(); ++each) {
+    if (each->counter > open->next && (after == early_.end() || each->counter < after->counter)) after = each;
+  }
+  const auto have_until = open->from + open->bytes.size();
+  give_out(*open, out);
+  open->bytes.clear();
+  const auto lost = after == early_.end() ? 0 : (after->counter - open->next) * whole_slice_;
+  const bool hopeless = open->headers.empty() || lost == 0 || have_until + lost >= open->header.size;
+  if (hopeless) return drop_open(open);
+  open->from = have_until + lost;
+  open->next = after->counter;
+  [[maybe_unused]] const auto fits = go_on_with_early(after->counter, out);
+}
+
+void Assembler::give_out(Open& open, std::vector<Record>& out) {
+  if (open.bytes.empty()) return;
+  if (open.headers.empty()) {
+    if (open.header.kind != RecordKind::super_frame) return;
+    open.headers.assign(open.bytes.begin(),
+                        open.bytes.begin() + static_cast<std::ptrdiff_t>(std::min(open.bytes.size(), kMostHeaders)));
+  }
+  auto buffer = buffers_->take();
+  buffer.assign(open.headers.begin(), open.headers.end());
+  const auto part = salvage(open.header, buffer, open.from, open.bytes.size());
+  if (!part) return buffers_->give(std::move(buffer));
+  buffer.resize(find_headers(open.header.offload, open.headers)->end);
+  append(buffer, ByteView(open.bytes).subspan(part->from - open.from, part->size));
+  auto header = open.header;
+  header.offload = part->offload;
+  header.size = buffer.size();
+  out.push_back({header, buffers_->give_later(std::move(buffer))});
+  const auto given_until = part->from + part->size;
+  open.bytes.erase(open.bytes.begin(), open.bytes.begin() + static_cast<std::ptrdiff_t>(given_until - open.from));
+  open.from = given_until;
 }
 
 void Assembler::forget_all() {
@@ -54,16 +138,9 @@ void Assembler::sweep() {
   swept_at_ = highest_;
 }
 
-void Assembler::forget_old() {
-  const auto oldest = highest_ > kReorderedSlices ? highest_ - kReorderedSlices : 0;
-  for (auto each = open_.begin(); each != open_.end();) {
-    if (each->next >= oldest) {
-      ++each;
-      continue;
-    }
-    drop_open(each);
-    each = open_.begin();
-  }
+// Whatever they go on with began in a slice that is lost.
+void Assembler::forget_early() {
+  const auto oldest = highest_ > kMostSlicesOfARecord ? highest_ - kMostSlicesOfARecord : 0;
   std::erase_if(early_, [&](const Early& each) {
     if (each.counter >= oldest) return false;
     early_bytes_ -= each.bytes.size();
@@ -71,18 +148,19 @@ void Assembler::forget_old() {
   });
 }
 
-void Assembler::drop_open(std::vector<Open>::iterator at) {
+void Assembler::drop_open(Opens::iterator at) {
   buffers_->give(std::move(at->bytes));
   open_.erase(at);
 }
 
 bool Assembler::go_on(std::uint64_t counter, ByteView bytes, bool to_the_end, std::vector<Record>& out) {
+  if (to_the_end) whole_slice_ = std::max(whole_slice_, bytes.size());
   const auto open = std::find_if(open_.begin(), open_.end(), [&](const Open& each) { return each.next == counter; });
   if (open == open_.end()) {
     keep_early(counter, bytes, to_the_end);
     return true;
   }
-  const auto missing = open->header.size - open->bytes.size();
+  const auto missing = open->header.size - open->from - open->bytes.size();
   const bool ends = bytes.size() == missing;
   if (bytes.size() > missing || (!ends && !to_the_end)) {
     drop_open(open);
@@ -90,18 +168,30 @@ bool Assembler::go_on(std::uint64_t counter, ByteView bytes, bool to_the_end, st
   }
   append(open->bytes, bytes);
   if (ends) {
-    auto whole = std::move(*open);
-    open_.erase(open);
-    out.push_back({whole.header, buffers_->give_later(std::move(whole.bytes))});
+    end(open, out);
     return true;
   }
   open->next = counter + 1;
-  const auto early = std::find_if(early_.begin(), early_.end(), [&](const Early& e) { return e.counter == counter + 1; });
+  return go_on_with_early(counter + 1, out);
+}
+
+bool Assembler::go_on_with_early(std::uint64_t counter, std::vector<Record>& out) {
+  const auto early = std::find_if(early_.begin(), early_.end(), [&](const Early& e) { return e.counter == counter; });
   if (early == early_.end()) return true;
   const auto next = std::move(*early);
   early_.erase(early);
   early_bytes_ -= next.bytes.size();
   return go_on(next.counter, next.bytes, next.to_the_end, out);
+}
+
+void Assembler::end(Opens::iterator open, std::vector<Record>& out) {
+  if (open->headers.empty()) {
+    out.push_back({open->header, buffers_->give_later(std::move(open->bytes))});
+    open_.erase(open);
+    return;
+  }
+  give_out(*open, out);
+  drop_open(open);
 }
 
 void Assembler::keep_early(std::uint64_t counter, ByteView bytes, bool to_the_end) {
@@ -132,13 +222,8 @@ bool Assembler::begin(std::uint64_t counter, const RecordHeader& header, ByteVie
   auto buffer = buffers_->take();
   buffer.reserve(header.size);
   append(buffer, bytes);
-  open_.push_back({header, counter + 1, std::move(buffer)});
-  const auto early = std::find_if(early_.begin(), early_.end(), [&](const Early& e) { return e.counter == counter + 1; });
-  if (early == early_.end()) return true;
-  const auto next = std::move(*early);
-  early_.erase(early);
-  early_bytes_ -= next.bytes.size();
-  return go_on(next.counter, next.bytes, next.to_the_end, out);
+  open_.push_back({header, counter + 1, 0, std::move(buffer), {}});
+  return go_on_with_early(counter + 1, out);
 }
 
 std::size_t Assembler::kept_bytes() const {

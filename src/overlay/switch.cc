@@ -190,8 +190,11 @@ void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan d
   if (opened.what != Heard::data) return;
   const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
   records_.clear();
-  if (!assembler->second.on_slice(opened.session, opened.counter, opened.payload, records_)) {
+  if (!assembler->second.on_slice(now, opened.session, opened.counter, opened.payload, records_)) {
     counters_.drop(Drop::malformed);
+  }
+  if (assembler->second.deadline() && std::ranges::find(joining_, opened.peer) == joining_.end()) {
+    joining_.push_back(opened.peer);
   }
   for (const auto& record : records_) on_record(now, opened.peer, record, out);
 }
@@ -248,6 +251,22 @@ void Switch::seal(TimePoint now, Outbox& out) {
   send_of_sessions(out);
 }
 
+// What of their records is lost, and what can be had without.
+void Switch::join(TimePoint now, Outbox& out) {
+  for (std::size_t i = 0; i < joining_.size();) {
+    const auto peer = joining_[i];
+    const auto found = assemblers_.find(peer);
+    records_.clear();
+    if (found != assemblers_.end()) found->second.poll(now, records_);
+    for (const auto& record : records_) on_record(now, peer, record, out);
+    if (found != assemblers_.end() && found->second.deadline()) {
+      ++i;
+    } else {
+      joining_.erase(joining_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+}
+
 // Handshakes and the like, which are sealed already.
 void Switch::send_of_sessions(Outbox& out) {
   for (const auto& each : seal_.take_out()) {
@@ -258,6 +277,7 @@ void Switch::send_of_sessions(Outbox& out) {
 
 void Switch::poll(TimePoint now, Outbox& out) {
   let_go(now, out);
+  join(now, out);
   announcer_.poll(now, segments_, out);
   peers_.poll(now, segments_, out);
   seal_.poll(now);
@@ -272,6 +292,11 @@ std::optional<TimePoint> Switch::next_deadline() const {
   std::optional<TimePoint> next;
   for (const auto& each : {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline(), seal_.next_deadline()}) {
     if (each) next = std::min(next.value_or(*each), *each);
+  }
+  for (const auto peer : joining_) {
+    const auto found = assemblers_.find(peer);
+    const auto at = found == assemblers_.end() ? std::nullopt : found->second.deadline();
+    if (at) next = std::min(next.value_or(*at), *at);
   }
   return next;
 }

@@ -76,6 +76,7 @@ class Switch {
   // Of all hosts that a network names, and no others.
   void refresh_hosts(TimePoint now);
   void send_of_sessions(Outbox& out);
+  void join(TimePoint now, Outbox& out);
 
   Self self_;
   WallClock wall_clock_;
@@ -87,6 +88,7 @@ class Switch {
   JoinBuffers buffers_;
   std::unordered_map<PeerId, Assembler> assemblers_;
   std::vector<Record> records_;  // of one slice
+  std::vector<PeerId> joining_;  // peers of whose records something is missing
   TimePoint next_sweep_{};
   Segments segments_;
   Peers peers_;

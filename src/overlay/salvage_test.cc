@@ -1,0 +1,300 @@
+#include "overlay/salvage.h"
+
+#include "overlay/assembler.h"
+#include "overlay/headers.h"
+#include "overlay/offload.h"
+#include "overlay/slicer.h"
+#include "overlay/test_host.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace godwit::overlay::testing {
+namespace {
+
+constexpr std::size_t kDatagram = 1452;
+constexpr std::size_t kSegment = 1428;
+constexpr std::uint32_t kSequence = 0xfffff000;  // wraps within the frame
+
+std::uint16_t checksum_of(ByteView bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += load_be16(bytes.subspan(i));
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+struct Super {
+  RecordHeader header;
+  ByteVector frame;
+  std::size_t headers{0};
+};
+
+void set_addresses(ByteSpan ip, bool ipv4) {
+  for (std::size_t i = ipv4 ? 12 : 8; i < (ipv4 ? 20U : 40U); ++i) ip[i] = static_cast<std::byte>(i);
+}
+
+// What stands in a checksum that a device is still to fill in.
+std::uint16_t pseudo_sum(ByteView ip, bool ipv4, bool tcp, std::size_t length) {
+  const auto addresses = ipv4 ? ip.subspan(12, 8) : ip.subspan(8, 32);
+  const auto sum = checksum_of(addresses) + std::size_t{tcp ? kTcp : kUdp} + length;
+  return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
+}
+
+// As a guest makes them: IP's length and checksum are right, TCP's or UDP's checksum is to be filled in.
+Super super_frame(bool ipv4, bool tcp, std::size_t payload) {
+  const std::size_t ip = ipv4 ? 20 : 40;
+  const std::size_t transport = tcp ? 32 : 8;  // TCP with timestamps
+  Super out;
+  out.headers = 14 + ip + transport;
+  out.frame.resize(out.headers + payload);
+  ByteSpan at(out.frame);
+  store_be16(at.subspan(12), ipv4 ? 0x0800 : 0x86dd);
+  const auto ip_at = at.subspan(14);
+  set_addresses(ip_at, ipv4);
+  ip_at[0] = std::byte{static_cast<unsigned char>(ipv4 ? 0x45 : 0x60)};
+  ip_at[ipv4 ? 9 : 6] = std::byte{static_cast<unsigned char>(tcp ? kTcp : kUdp)};
+  const auto total = ip + transport + payload;
+  if (ipv4) {
+    store_be16(ip_at.subspan(2), static_cast<std::uint16_t>(total));
+    store_be16(ip_at.subspan(4), 7);
+    store_be16(ip_at.subspan(10), static_cast<std::uint16_t>(~checksum_of(ip_at.first(20))));
+  } else {
+    store_be16(ip_at.subspan(4), static_cast<std::uint16_t>(total - 40));
+  }
+  const auto transport_at = ip_at.subspan(ip);
+  if (tcp) {
+    store_be32(transport_at.subspan(4), kSequence);
+    transport_at[12] = std::byte{0x80};
+    transport_at[13] = std::byte{0x99};  // CWR, ACK, PSH, FIN
+  } else {
+    store_be16(transport_at.subspan(4), static_cast<std::uint16_t>(transport + payload));
+  }
+  store_be16(transport_at.subspan(tcp ? kTcpChecksumAt : kUdpChecksumAt),
+             pseudo_sum(ip_at, ipv4, tcp, transport + payload));
+  for (std::size_t i = 0; i < payload; ++i) out.frame[out.headers + i] = static_cast<std::byte>(i * 7 + i / 256);
+  auto& offload = out.header.offload;
+  offload.needs_checksum = true;
+  offload.gso = static_cast<std::uint8_t>(!tcp ? sys::Gso::udp : ipv4 ? sys::Gso::tcp4 : sys::Gso::tcp6);
+  offload.header_bytes = static_cast<std::uint16_t>(out.headers);
+  offload.segment_bytes = kSegment;
+  offload.checksum_start = static_cast<std::uint16_t>(14 + ip);
+  offload.checksum_offset = tcp ? kTcpChecksumAt : kUdpChecksumAt;
+  out.header.kind = RecordKind::super_frame;
+  out.header.vni = 7;
+  out.header.size = out.frame.size();
+  return out;
+}
+
+// Which bytes of `whole`'s payload a part carries, by what its headers say; they, and the payload, are checked.
+std::pair<std::size_t, std::size_t> range_of(const Super& whole, bool ipv4, bool tcp, const Record& part) {
+  auto offload = part.header.offload;
+  EXPECT_FALSE(check(offload, part.payload, 1514).has_value());
+  const ByteView ip = ByteView(part.payload).subspan(14);
+  const std::size_t ip_header = ipv4 ? 20 : 40;
+  const auto transport = ip.subspan(ip_header);
+  if (ipv4) {
+    EXPECT_EQ(load_be16(ip.subspan(2)), ip.size());
+    EXPECT_EQ(checksum_of(ip.first(20)), 0xffff);
+  } else {
+    EXPECT_EQ(load_be16(ip.subspan(4)), ip.size() - 40);
+  }
+  EXPECT_EQ(load_be16(transport.subspan(tcp ? kTcpChecksumAt : kUdpChecksumAt)),
+            pseudo_sum(ip, ipv4, tcp, transport.size()));
+  const auto payload = ByteView(part.payload).subspan(whole.headers);
+  std::size_t from = 0;
+  if (tcp) {
+    from = load_be32(transport.subspan(4)) - kSequence;
+    const auto flags = std::to_integer<unsigned>(transport[13]);
+    const bool last = from + payload.size() == whole.frame.size() - whole.headers;
+    EXPECT_EQ(flags, 0x10U | (from == 0 ? 0x80U : 0U) | (last ? 0x09U : 0U));
+  } else {
+    EXPECT_EQ(load_be16(transport.subspan(4)), transport.size());
+    // UDP has no sequence: the payload tells, which repeats after 65536 bytes.
+    while (from + payload.size() <= whole.frame.size() - whole.headers &&
+           !std::ranges::equal(payload, ByteView(whole.frame).subspan(whole.headers + from, payload.size()))) {
+      from += kSegment;
+    }
+  }
+  EXPECT_LE(from + payload.size(), whole.frame.size() - whole.headers);
+  EXPECT_TRUE(std::ranges::equal(payload, ByteView(whole.frame).subspan(whole.headers + from, payload.size())));
+  if (ipv4) {
+    EXPECT_EQ(load_be16(ip.subspan(4)), 7 + from / kSegment);
+  }
+  return {from, from + payload.size()};
+}
+
+// Slices of one super-frame after another, of which some are lost; what comes out.
+class Lossy {
+ public:
+  std::vector<ByteVector> slices_of(const Super& super) {
+    EXPECT_TRUE(slicer_.append(super.header, super.frame));
+    slicer_.finish();
+    std::vector<ByteVector> out;
+    for (const auto& run : slicer_.runs()) {
+      for (auto rest = run.bytes(); !rest.empty();) {
+        const auto datagram = rest.first(std::min(kDatagram, rest.size()));
+        const auto slice = datagram.subspan(kSealHeader, datagram.size() - kSealHeader - kSealTag);
+        out.emplace_back(slice.begin(), slice.end());
+        rest = rest.subspan(datagram.size());
+      }
+    }
+    slicer_.clear();
+    memory_.clear();
+    return out;
+  }
+  void deliver(std::uint64_t counter, ByteVector slice) {
+    std::vector<Record> records;
+    EXPECT_TRUE(assembler.on_slice(now, 1, counter, slice, records));
+    take(records);
+  }
+  void wait(Nanos time) {
+    now += time;
+    std::vector<Record> records;
+    assembler.poll(now, records);
+    take(records);
+  }
+  std::vector<std::pair<RecordHeader, ByteVector>> take_all() { return std::exchange(got_, {}); }
+
+  TimePoint now{Seconds(1)};
+
+ private:
+  void take(const std::vector<Record>& records) {
+    for (const auto& each : records)
+      got_.emplace_back(each.header, ByteVector(each.payload.begin(), each.payload.end()));
+    buffers_.end_batch();
+  }
+  BatchMemory memory_{4U << 20U};
+  Slicer slicer_{memory_, kDatagram};
+  JoinBuffers buffers_;
+  std::vector<std::pair<RecordHeader, ByteVector>> got_;
+
+ public:
+  Assembler assembler{buffers_};
+};
+
+// Which bytes of the payload each slice carries: of slice i those from edges[i] to edges[i + 1].
+std::vector<std::size_t> edges_of(const Super& super, const std::vector<ByteVector>& slices) {
+  std::vector<std::size_t> out{0};
+  std::size_t at = slices[0].size() - kSliceHeader - kLongestRecordHeader;
+  for (std::size_t i = 1; i < slices.size(); ++i) {
+    out.push_back(at - super.headers);
+    at += load_be16(slices[i]);
+  }
+  out.push_back(super.frame.size() - super.headers);
+  return out;
+}
+
+class Salvage : public ::testing::TestWithParam<std::tuple<bool, bool>> {};
+
+TEST_P(Salvage, ALostDatagramCostsWhatItCarried) {
+  const auto [ipv4, tcp] = GetParam();
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    SeededRandom random(seed);
+    Lossy lossy;
+    std::uint64_t counter = seed % 3;
+    // The session has seen a whole frame before, so that it knows how long slices are.
+    for (auto& slice : lossy.slices_of(super_frame(ipv4, tcp, 20'000))) lossy.deliver(counter++, std::move(slice));
+    ASSERT_EQ(lossy.take_all().size(), 1U);
+
+    const auto super = super_frame(ipv4, tcp, 4'000 + random.below(60'000));
+    auto slices = lossy.slices_of(super);
+    const auto edges = edges_of(super, slices);
+    std::vector<bool> lost(slices.size());
+    for (std::size_t i = 1; i < lost.size(); ++i) lost[i] = random.below(6) == 0;  // without the first nothing is left
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+      if (!lost[i]) lossy.deliver(counter + i, slices[i]);
+    }
+    for (int i = 0; i < 40; ++i) lossy.wait(kReorderedTime);
+
+    std::vector<int> seen(edges.back());
+    for (const auto& [header, payload] : lossy.take_all()) {
+      auto bytes = payload;
+      const auto [from, until] = range_of(super, ipv4, tcp, {header, bytes});
+      for (auto i = from; i < until && i < seen.size(); ++i) ++seen[i];
+    }
+    EXPECT_LE(*std::ranges::max_element(seen), 1) << "twice";
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+      const auto has = std::count(seen.begin() + static_cast<std::ptrdiff_t>(edges[i]),
+                                  seen.begin() + static_cast<std::ptrdiff_t>(edges[i + 1]), 1);
+      if (lost[i]) {
+        EXPECT_EQ(has, 0) << "slice " << i;
+      } else if (tcp) {
+        EXPECT_EQ(has, edges[i + 1] - edges[i]) << "slice " << i;
+      }
+    }
+    // Datagrams are whole or gone: at each loss at most one at either side of it.
+    const auto missing = std::ranges::count(seen, 0);
+    const auto losses = std::ranges::count(lost, true);
+    EXPECT_LE(missing, losses * static_cast<std::ptrdiff_t>(tcp ? kDatagram : kDatagram + 2 * kSegment));
+  }
+}
+
+TEST_P(Salvage, WhatIsOnlyLateIsNotCut) {
+  const auto [ipv4, tcp] = GetParam();
+  Lossy lossy;
+  const auto super = super_frame(ipv4, tcp, 60'000);
+  auto slices = lossy.slices_of(super);
+  std::swap(slices[3], slices[12]);
+  for (std::size_t i = 0; i < slices.size(); ++i) lossy.deliver(i == 3 ? 12 : i == 12 ? 3 : i, slices[i]);
+  const auto got = lossy.take_all();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].second, super.frame);
+  EXPECT_EQ(got[0].first, super.header);
+  EXPECT_FALSE(lossy.assembler.deadline().has_value());
+}
+
+TEST_P(Salvage, OnASlowLinkThatStallsNothingIsKeptBackOrLost) {
+  const auto [ipv4, tcp] = GetParam();
+  Lossy lossy;
+  const auto super = super_frame(ipv4, tcp, 60'000);
+  const auto slices = lossy.slices_of(super);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    lossy.deliver(i, slices[i]);
+    lossy.wait(kSlowTime);
+    for (const auto& [header, payload] : lossy.take_all()) {
+      auto part = payload;
+      const auto [from, until] = range_of(super, ipv4, tcp, {header, part});
+      EXPECT_EQ(from, bytes);
+      bytes = until;
+    }
+    if (i + 1 == slices.size() / 2) {
+      EXPECT_GT(bytes, 20'000U);
+    }
+  }
+  EXPECT_EQ(bytes, super.frame.size() - super.headers);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Salvage, ::testing::Combine(::testing::Bool(), ::testing::Bool()),
+                         [](const auto& kind) {
+                           return std::string(std::get<1>(kind.param) ? "Tcp" : "Udp") +
+                                  (std::get<0>(kind.param) ? "4" : "6");
+                         });
+
+TEST(SalvageOf, AnyBytesStaysInsideThem) {
+  SeededRandom random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    auto super = super_frame(random.below(2) == 0, random.below(2) == 0, 3000);
+    ByteVector headers(super.frame.begin(),
+                       super.frame.begin() + static_cast<std::ptrdiff_t>(random.below(kMostHeaders + 1)));
+    for (auto& each : headers) {
+      if (random.below(20) == 0) each = static_cast<std::byte>(random.below(256));
+    }
+    super.header.size = random.below(70'000);
+    super.header.offload.gso = static_cast<std::uint8_t>(random.below(256));
+    super.header.offload.segment_bytes = static_cast<std::uint16_t>(random.below(3) == 0 ? 0 : random.below(65'536));
+    const auto from = random.below(70'000);
+    const auto size = random.below(70'000);
+    const auto part = salvage(super.header, headers, from, size);
+    if (!part) continue;
+    EXPECT_GE(part->from, from);
+    EXPECT_LE(part->from + part->size, std::min<std::size_t>(from + size, super.header.size));
+  }
+}
+
+}  // namespace
+}  // namespace godwit::overlay::testing
