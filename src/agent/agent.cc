@@ -283,6 +283,7 @@ void Agent::apply_networks() {
   config.record = desired_.host_record;
   config.authorities = desired_.trusted;
   config.peers = migrations_.dialled();
+  config.host_ports = {config_.migration_port};
   for (const auto& network : desired_.networks) {
     wire::SwitchNetwork part;
     part.network = network;

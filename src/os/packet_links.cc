@@ -23,8 +23,8 @@ namespace {
 constexpr std::uint32_t kQueueFrames = 1000;  // between the kernel and us, a device
 constexpr const char* kGatewayDevice = "gw0";
 
-// What the kernel need not do to frames before we read them: they cross the overlay as they are, and whoever gets them in
-// the end, a guest or a card, does it. linux/if_tun.h; USO came with Linux 6.2.
+// What the kernel need not do to frames before we read them: they cross the overlay as they are, and whoever gets them
+// in the end, a guest or a card, does it. linux/if_tun.h; USO came with Linux 6.2.
 constexpr unsigned kSegmentation = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 constexpr unsigned kUdpSegmentation = 0x20U | 0x40U;  // TUN_F_USO4, TUN_F_USO6
 
@@ -60,12 +60,13 @@ Result<Descriptor> attach_tap(const std::string& name) {
   return failure;
 }
 
-// The host's own IPv6 must not speak on a device that belongs to a guest. Best effort: /proc/sys may be read-only.
-void silence_ipv6(const std::string& device) {
+// The host's own IPv6 must not speak on a device that belongs to a guest, and must where the address is IPv6. Best
+// effort: /proc/sys may be read-only.
+void set_ipv6(const std::string& device, bool on) {
   const auto path = fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", device);
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (file) [[maybe_unused]]
-    const auto written = ::write(file.get(), "1", 1);
+    const auto written = ::write(file.get(), on ? "0" : "1", 1);
 }
 
 // A socket that becomes readable when a link comes, goes or changes.
@@ -88,7 +89,7 @@ Result<int> make_gateway(const sys::GatewaySpec& spec) {
   if (!loopback) return pass(loopback);
   auto tap = attach_tap(kGatewayDevice);
   if (!tap) return pass(tap);
-  silence_ipv6(kGatewayDevice);
+  set_ipv6(kGatewayDevice, false);
   const int index = link_index(kGatewayDevice);
   const auto set = netlink->set_link(index, {spec.mtu, kQueueFrames, spec.mac, true});
   if (!set) return pass(set);
@@ -129,7 +130,7 @@ Result<std::unique_ptr<SystemSwitchLinks>> SystemSwitchLinks::open(const sys::Ex
 Result<int> SystemSwitchLinks::open_tap(const std::string& name, std::uint32_t mtu) {
   auto tap = attach_tap(name);
   if (!tap) return pass(tap);
-  silence_ipv6(name);
+  set_ipv6(name, false);
   const auto set = impl_->netlink.set_link(link_index(name), {mtu, kQueueFrames, 0, false});
   if (!set) return fail(set, name);
   return tap->release();
@@ -150,7 +151,7 @@ Result<bool> SystemSwitchLinks::join(const std::string& tap, const std::string& 
     return false;
   }
   if (impl_->joined[tap] == wanted) return true;
-  silence_ipv6(guest);
+  set_ipv6(guest, false);
   const auto quiet = impl_->netlink.set_link(wanted.guest, {0, 0, 0, false});
   const auto out = quiet ? impl_->netlink.redirect(wanted.guest, wanted.tap) : quiet;
   const auto in = out ? impl_->netlink.redirect(wanted.tap, wanted.guest) : out;
@@ -172,6 +173,17 @@ Result<int> SystemSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
   auto made = in_network_namespace(spec.network_namespace, [&] { return make_gateway(spec); });
   if (!made) return fail(made, "gateway " + spec.network_namespace);
   return made;
+}
+
+Result<int> SystemSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
+  auto tap = attach_tap(spec.name);
+  if (!tap) return pass(tap);
+  set_ipv6(spec.name, true);
+  const int index = link_index(spec.name);
+  const auto set = impl_->netlink.set_link(index, {spec.mtu, kQueueFrames, spec.mac, false});
+  const auto given = set ? impl_->netlink.set_address(index, spec.address) : set;
+  if (!given) return fail(given, spec.name);
+  return tap->release();
 }
 
 Result<> SystemSwitchLinks::remove_gateway(const std::string& network_namespace) {

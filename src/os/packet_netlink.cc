@@ -192,22 +192,27 @@ Result<> Netlink::remove_link(int index) {
 
 Result<> Netlink::set_address(int index, const std::string& address_and_prefix) {
   const auto slash = address_and_prefix.find('/');
-  const auto length_text = slash == std::string::npos ? "32" : address_and_prefix.substr(slash + 1);
+  const bool v6 = address_and_prefix.find(':') != std::string::npos;
+  const unsigned most = v6 ? 128 : 32;
+  const auto length_text = slash == std::string::npos ? std::to_string(most) : address_and_prefix.substr(slash + 1);
   unsigned length = 0;
   const auto parsed = std::from_chars(length_text.data(), length_text.data() + length_text.size(), length);
-  in_addr address{};
-  if (::inet_pton(AF_INET, address_and_prefix.substr(0, slash).c_str(), &address) != 1 || parsed.ec != std::errc{} ||
-      length > 32) {
-    return fail(Errc::invalid_argument, "address \"{}\": must be like 10.77.0.1/24", address_and_prefix);
+  std::array<char, 16> address{};
+  const auto text = address_and_prefix.substr(0, slash);
+  if (::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), address.data()) != 1 || parsed.ec != std::errc{} ||
+      length > most) {
+    return fail(Errc::invalid_argument, "address \"{}\": must be like 10.77.0.1/24 or fd00::1/48", address_and_prefix);
   }
   Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   ifaddrmsg fixed{};
-  fixed.ifa_family = AF_INET;
+  fixed.ifa_family = v6 ? AF_INET6 : AF_INET;
   fixed.ifa_prefixlen = static_cast<std::uint8_t>(length);
+  fixed.ifa_flags = v6 ? IFA_F_NODAD : 0;  // usable at once
   fixed.ifa_index = static_cast<std::uint32_t>(index);
   request.put(fixed);
-  request.attribute_of(IFA_LOCAL, address);
-  request.attribute_of(IFA_ADDRESS, address);
+  const std::string_view bytes(address.data(), v6 ? 16 : 4);
+  request.attribute(IFA_LOCAL, bytes);
+  request.attribute(IFA_ADDRESS, bytes);
   return outcome(ask(request.finish()), fmt::format("give {} to network device {}", address_and_prefix, index));
 }
 

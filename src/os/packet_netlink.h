@@ -26,7 +26,7 @@ class Netlink {
   [[nodiscard]] Result<> set_link(int index, const LinkSettings& settings);  // and up
   [[nodiscard]] Result<> bring_up(int index);
   [[nodiscard]] Result<> remove_link(int index);
-  [[nodiscard]] Result<> set_address(int index, const std::string& address_and_prefix);  // IPv4
+  [[nodiscard]] Result<> set_address(int index, const std::string& address_and_prefix);
   // All that comes in at `from` goes out at `to`, instead of whatever it did before. Calling it again changes nothing.
   [[nodiscard]] Result<> redirect(int from, int to);
   // Ends that; not an error when there is none.

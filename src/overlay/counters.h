@@ -32,6 +32,7 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   stray,                // for an instance that left, too late or too often forwarded
   held_too_many,        // for an instance that stands still, more than is kept
   late,                 // an answer that nobody waits for
+  not_open,             // from another host to a port of this one that is not for others
   crowded)              // more output than a batch holds
 // clang-format on
 constexpr std::size_t kDropReasons = static_cast<std::size_t>(Drop::crowded) + 1;

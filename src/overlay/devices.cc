@@ -3,6 +3,8 @@
 namespace godwit::overlay {
 namespace {
 
+constexpr const char* kHostDevice = "gwhosts";
+
 sys::GatewaySpec gateway_spec(const Segment& segment) {
   sys::GatewaySpec spec;
   spec.network_namespace = segment.gateway_namespace();
@@ -23,6 +25,10 @@ std::string tap_name(const PortName& port) {
 
 Devices::Wanted Devices::wanted() const {
   Wanted out;
+  if (core_.uses_host_network()) {
+    const auto address = core_.host_network().address() + "/48";
+    out[PortName{}].own = {kHostDevice, HostNetwork::kMac, HostNetwork::kMtu, address};
+  }
   for (const auto& [id, segment] : core_.segments().all()) {
     for (const auto& [instance, port] : segment->ports()) {
       Device device;
@@ -60,6 +66,10 @@ bool Devices::reconcile() {
 
 bool Devices::remove(const PortName& name, Device& device) {
   close(name, device);
+  if (name.network.empty()) {
+    const auto removed = links_.remove_tap(device.own.name);
+    return removed || complain(name, device, removed.error());
+  }
   if (name.instance.empty()) {
     const auto removed = links_.remove_gateway(device.spec.network_namespace);
     return removed || complain(name, device, removed.error());
@@ -70,6 +80,7 @@ bool Devices::remove(const PortName& name, Device& device) {
 }
 
 bool Devices::make(const PortName& name, Device& device) {
+  if (name.network.empty()) return make_own(name, device);
   return name.instance.empty() ? make_gateway(name, device) : make_port(name, device);
 }
 
@@ -100,6 +111,17 @@ bool Devices::make_gateway(const PortName& name, Device& device) {
   return true;
 }
 
+bool Devices::make_own(const PortName& name, Device& device) {
+  if (device.handle == 0) {
+    const auto opened = links_.open_host_device(device.own);
+    if (!opened) return complain(name, device, opened.error());
+    device.handle = io_.attach(*opened);
+  }
+  core_.attach(name, device.handle);
+  device.complaint.clear();
+  return true;
+}
+
 void Devices::close(const PortName& name, Device& device) {
   if (device.handle == 0) return;
   core_.attach(name, 0);
@@ -109,7 +131,10 @@ void Devices::close(const PortName& name, Device& device) {
 
 bool Devices::complain(const PortName& name, Device& device, const Error& error) {
   if (device.complaint != error.message) {
-    log_.warn("network {}: {}: {}", name.network, name.instance.empty() ? "gateway" : name.instance, error.message);
+    const auto what = name.network.empty()    ? "this host's end of the hosts' network"
+                      : name.instance.empty() ? fmt::format("network {}: gateway", name.network)
+                                              : fmt::format("network {}: {}", name.network, name.instance);
+    log_.warn("{}: {}", what, error.message);
   }
   device.complaint = error.message;
   return false;

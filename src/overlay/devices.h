@@ -24,9 +24,10 @@ class Devices {
 
  private:
   struct Device {
-    std::string tap;        // a port's
-    std::string guest;      // a port's
-    sys::GatewaySpec spec;  // a gateway's
+    std::string tap;          // a port's
+    std::string guest;        // a port's
+    sys::GatewaySpec spec;    // a gateway's
+    sys::HostDeviceSpec own;  // this host's
     std::uint32_t mtu{0};
     sys::PortHandle handle{0};
     std::string complaint;  // logged last, so that it is not logged again and again
@@ -38,6 +39,7 @@ class Devices {
   bool make(const PortName& name, Device& device);
   bool make_port(const PortName& name, Device& device);
   bool make_gateway(const PortName& name, Device& device);
+  bool make_own(const PortName& name, Device& device);
   void close(const PortName& name, Device& device);
   bool complain(const PortName& name, Device& device, const Error& error);
 

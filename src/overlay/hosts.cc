@@ -2,6 +2,15 @@
 
 namespace godwit::overlay {
 
+Hosts::Host& Hosts::add(PeerId peer, const crypto::PublicKey& key) {
+  const auto [at, added] = hosts_.try_emplace(peer);
+  if (added) {
+    at->second.address = crypto::host_address(key);
+    by_address_[at->second.address] = peer;
+  }
+  return at->second;
+}
+
 PeerId Hosts::find_or_add(const wire::Location& location) {
   if (location.host.empty() || location.underlay_port == 0) return kNobody;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
@@ -9,17 +18,25 @@ PeerId Hosts::find_or_add(const wire::Location& location) {
   if (!endpoint || !record || record->profile != crypto::SessionProfile::native) return kNobody;
   const auto peer = seal_.add({record->key, {}, Profile::native});
   if (peer == kNobody) return kNobody;
-  auto& host = hosts_[peer];
+  auto& host = add(peer, record->key);
   if (host.configured != *endpoint) host.at = *endpoint;
   host.configured = *endpoint;
   return peer;
+}
+
+Result<PeerId> Hosts::dial(const wire::SwitchPoint& point) {
+  const auto bytes = crypto::statement_from_text(point.record);
+  if (!bytes) return pass(bytes);
+  const auto record = roster_.admit(wall_(), *bytes);
+  if (!record) return pass(record);
+  return find_or_add({record->cloud, record->host, point.ip, point.port, 0, {}});
 }
 
 PeerId Hosts::introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
   const auto host = roster_.admit(wall_(), record);
   if (!host || host->key != key || host->profile != crypto::SessionProfile::native) return kNobody;
   const auto peer = seal_.add({key, {}, Profile::native});
-  if (peer != kNobody) hosts_[peer].introduced_until = now + kIntroducedFor;
+  if (peer != kNobody) add(peer, key).introduced_until = now + kIntroducedFor;
   return peer;
 }
 
@@ -33,6 +50,16 @@ sys::UdpEndpoint Hosts::endpoint(PeerId peer) const {
   return found == hosts_.end() ? sys::UdpEndpoint{} : found->second.at;
 }
 
+PeerId Hosts::find(const HostAddress& address) const {
+  const auto found = by_address_.find(address);
+  return found == by_address_.end() ? kNobody : found->second;
+}
+
+const HostAddress* Hosts::address(PeerId peer) const {
+  const auto found = hosts_.find(peer);
+  return found == hosts_.end() ? nullptr : &found->second.address;
+}
+
 void Hosts::retain(TimePoint now, const std::unordered_set<PeerId>& wanted) {
   for (auto each = hosts_.begin(); each != hosts_.end();) {
     if (wanted.contains(each->first) || now < each->second.introduced_until) {
@@ -40,6 +67,7 @@ void Hosts::retain(TimePoint now, const std::unordered_set<PeerId>& wanted) {
       continue;
     }
     seal_.remove(each->first);
+    by_address_.erase(each->second.address);
     each = hosts_.erase(each);
   }
 }

@@ -5,7 +5,9 @@
 #include "overlay/seal.h"
 #include "wire/network.h"
 
+#include <array>
 #include <functional>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -18,6 +20,8 @@ using WallClock = std::function<WallTime()>;
 // moved to it a moment ago.
 constexpr Seconds kIntroducedFor{180};
 
+using HostAddress = std::array<std::byte, 16>;
+
 class Hosts {
  public:
   // All are borrowed.
@@ -25,12 +29,17 @@ class Hosts {
 
   // The host at a location whose record the roster has checked; nobody when its key is not known, or it is ourselves.
   [[nodiscard]] PeerId find_or_add(const wire::Location& location);
+  // One that this host itself will dial. Errors: those of Roster::admit(); invalid_argument.
+  [[nodiscard]] Result<PeerId> dial(const wire::SwitchPoint& point);
   // Somebody with this key showed this record of itself. Nobody when it doesn't hold.
   [[nodiscard]] PeerId introduce(TimePoint now, const crypto::PublicKey& key, ByteView record);
   // An authentic datagram came from there, newer than all before.
   void heard(PeerId peer, const sys::UdpEndpoint& from);
   // None when it is not known.
   [[nodiscard]] sys::UdpEndpoint endpoint(PeerId peer) const;
+  // By the address that its key gives (crypto::host_address); nobody when none of these hosts has it.
+  [[nodiscard]] PeerId find(const HostAddress& address) const;
+  [[nodiscard]] const HostAddress* address(PeerId peer) const;
   // Forgets all others, but who was introduced lately.
   void retain(TimePoint now, const std::unordered_set<PeerId>& wanted);
   [[nodiscard]] bool knows(PeerId peer) const { return hosts_.contains(peer); }
@@ -40,12 +49,15 @@ class Hosts {
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;
     TimePoint introduced_until{};
+    HostAddress address{};
   };
+  [[nodiscard]] Host& add(PeerId peer, const crypto::PublicKey& key);
 
   Seal& seal_;
   Roster& roster_;
   const WallClock& wall_;
   std::unordered_map<PeerId, Host> hosts_;
+  std::map<HostAddress, PeerId> by_address_;
 };
 
 }  // namespace godwit::overlay

@@ -46,6 +46,11 @@ class FakeLinks final : public sys::SwitchLinks {
     addresses = spec.addresses;
     return 200;
   }
+  Result<int> open_host_device(const sys::HostDeviceSpec& spec) override {
+    taps.insert(spec.name);
+    host_address = spec.address;
+    return 300;
+  }
   Result<> remove_gateway(const std::string& network_namespace) override {
     gateways.erase(network_namespace);
     return {};
@@ -65,6 +70,7 @@ class FakeLinks final : public sys::SwitchLinks {
   std::set<std::string> gateways;
   std::map<std::string, std::string> joined;
   std::vector<std::string> addresses;
+  std::string host_address;
   bool broken{false};
 
  private:
@@ -223,6 +229,21 @@ TEST_F(ServiceTest, AConfigurationMakesDevicesAndAnEmptyOneRemovesThem) {
     reply = co_await client.ask(config_request(none));
     EXPECT_EQ(reply.error, "");
     EXPECT_TRUE(links.taps.empty() && links.gateways.empty() && links.joined.empty() && packets.attached.empty());
+  });
+}
+
+TEST_F(ServiceTest, AHostThatOthersMayDialHasADeviceForThatAndSaysItsAddress) {
+  run([&](Client& client) -> sys::Task<void> {
+    wire::SwitchConfig wanted;
+    wanted.cloud = "cloud";
+    wanted.host = "h1";
+    auto reply = co_await client.ask(config_request(wanted));
+    EXPECT_EQ(reply.host_address, "");
+    wanted.host_ports = {7402};
+    reply = co_await client.ask(config_request(wanted));
+    EXPECT_EQ(reply.error, "");
+    EXPECT_TRUE(reply.host_address.starts_with("fd67:6f64:7769:")) << reply.host_address;
+    EXPECT_EQ(links.host_address, reply.host_address + "/48");
   });
 }
 

@@ -18,6 +18,7 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
       wall_clock_(std::move(wall_clock)),
       seal_(seal),
       hosts_(seal, roster_, wall_clock_),
+      host_network_(seal.key(), hosts_, counters_),
       peers_(random),
       announcer_(random),
       forwarder_(segments_, holder_, counters_) {
@@ -33,6 +34,10 @@ Result<> Switch::check(const wire::SwitchConfig& config) const {
   }
   if (config.networks.size() > kMostNetworks) {
     return fail(Errc::invalid_argument, "switch config: at most {} networks", kMostNetworks);
+  }
+  if (config.peers.size() > kMostDialled || config.host_ports.size() > HostNetwork::kMostPorts) {
+    return fail(Errc::invalid_argument, "switch config: at most {} peers and {} ports of this host", kMostDialled,
+                HostNetwork::kMostPorts);
   }
   std::set<std::string> ids;
   std::set<std::uint32_t> vnis;
@@ -74,6 +79,9 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
     if (!segment) segment = &segments_.add(std::make_unique<Segment>(self_, hosts_, each));
     configure(now, *segment, each);
   }
+  dialled_ = config.peers;
+  host_ports_ = config.host_ports;
+  host_network_.open(host_ports_);
   segments_.index();
   refresh_hosts(now);
   return {};
@@ -152,6 +160,7 @@ void Switch::announce_again(TimePoint now) {
 }
 
 void Switch::attach(const PortName& name, sys::PortHandle handle) {
+  if (name.network.empty()) return host_network_.attach(handle);
   auto* segment = segments_.find(name.network);
   if (!segment) return;
   if (name.instance.empty()) {
@@ -167,11 +176,16 @@ void Switch::refresh_hosts(TimePoint now) {
   std::unordered_set<PeerId> wanted;
   for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
   announcer_.add_hosts(wanted);
+  for (const auto& each : dialled_) {
+    const auto peer = hosts_.dial(each);
+    if (peer && *peer != kNobody) wanted.insert(*peer);
+  }
   hosts_.retain(now, wanted);
   std::erase_if(assemblers_, [&](const auto& each) { return !hosts_.knows(each.first); });
 }
 
 void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
+  if (packet.port != 0 && packet.port == host_network_.handle()) return host_network_.on_frame(packet, out);
   if (packet.port != 0) return forwarder_.on_frame(packet, out);
   const auto one = packet.segment == 0 ? packet.bytes.size() : packet.segment;
   for (auto rest = packet.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
@@ -202,7 +216,11 @@ void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan d
 void Switch::on_record(TimePoint now, PeerId from, const Record& record, Outbox& out) {
   switch (record.header.kind) {
     case RecordKind::frame:
-    case RecordKind::super_frame: return forwarder_.on_record(now, from, record.header, record.payload, out);
+    case RecordKind::super_frame:
+      if (record.header.vni == HostNetwork::kVni) {
+        return host_network_.on_record(from, record.header, record.payload, out);
+      }
+      return forwarder_.on_record(now, from, record.header, record.payload, out);
     case RecordKind::control: return on_control(now, from, record, out);
     default: return counters_.drop(Drop::unsupported);
   }
@@ -290,7 +308,8 @@ void Switch::poll(TimePoint now, Outbox& out) {
 
 std::optional<TimePoint> Switch::next_deadline() const {
   std::optional<TimePoint> next;
-  for (const auto& each : {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline(), seal_.next_deadline()}) {
+  for (const auto& each :
+       {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline(), seal_.next_deadline()}) {
     if (each) next = std::min(next.value_or(*each), *each);
   }
   for (const auto peer : joining_) {
@@ -307,6 +326,8 @@ wire::SwitchConfig Switch::state() const {
   out.host = self_.host;
   out.record = self_.record;
   out.authorities = authorities_;
+  out.peers = dialled_;
+  out.host_ports = host_ports_;
   for (const auto& [id, segment] : segments_.all()) out.networks.push_back(segment->describe(true));
   return out;
 }

@@ -5,13 +5,15 @@
 #include "overlay/announcer.h"
 #include "overlay/assembler.h"
 #include "overlay/forwarder.h"
+#include "overlay/host_network.h"
 #include "overlay/roster.h"
 
 #include <functional>
 
 namespace godwit::overlay {
 
-// What a handle is wanted for: an instance's port, or with an empty instance the gateway of the network.
+// What a handle is wanted for: an instance's port, with an empty instance the gateway of the network, with an empty
+// network this host's own end of the hosts' network.
 struct PortName {
   std::string network;
   std::string instance;
@@ -23,6 +25,7 @@ struct PortName {
 class Switch {
  public:
   static constexpr std::size_t kMostNetworks = 256;
+  static constexpr std::size_t kMostDialled = 1024;  // hosts that this host itself dials
 
   Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallClock wall_clock);
 
@@ -61,6 +64,9 @@ class Switch {
   [[nodiscard]] std::string network_of(std::uint32_t vni) const;  // its id, or empty
   [[nodiscard]] const Segments& segments() const { return segments_; }
   [[nodiscard]] Roster& roster() { return roster_; }
+  [[nodiscard]] const HostNetwork& host_network() const { return host_network_; }
+  // This host dials others by it, or is dialled.
+  [[nodiscard]] bool uses_host_network() const { return !dialled_.empty() || !host_ports_.empty(); }
 
  private:
   [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
@@ -85,6 +91,9 @@ class Switch {
   Roster roster_;
   std::vector<wire::CloudCa> authorities_;
   Hosts hosts_;
+  std::vector<wire::SwitchPoint> dialled_;
+  std::vector<std::uint16_t> host_ports_;
+  HostNetwork host_network_;
   JoinBuffers buffers_;
   std::unordered_map<PeerId, Assembler> assemblers_;
   std::vector<Record> records_;  // of one slice

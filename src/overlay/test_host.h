@@ -62,9 +62,7 @@ inline constexpr std::chrono::hours kTestLife{100'000};
 struct TestCloudCa {
   SeededRandom random{7};
   crypto::Key key{crypto::Key::generate().value()};
-  std::string pem{crypto::make_authority(
-                      key, "cloud", {kWallNow - kTestLife, kWallNow + kTestLife}, random)
-                      .value()};
+  std::string pem{crypto::make_authority(key, "cloud", {kWallNow - kTestLife, kWallNow + kTestLife}, random).value()};
 };
 inline const TestCloudCa& test_cloud() {
   static const TestCloudCa cloud;
@@ -149,8 +147,8 @@ class TestHost {
         switch_(host_address(number), random_, seal_, [] { return kWallNow; }) {}
 
   wire::SwitchConfig config(const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) const {
-    wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}, host_record(number_),
-                           {{"cloud", test_cloud().pem}}};
+    wire::SwitchConfig out{
+        "cloud", host_name(number_), {{network, {}, "ns"}}, host_record(number_), {{"cloud", test_cloud().pem}}};
     for (const auto& [guest, version] : ports) {
       out.networks[0].ports.push_back({instance_id(guest), to_string(guest_mac(guest)), to_string(guest_ip(guest)),
                                        fmt::format("tap{}", guest), version});
@@ -171,6 +169,9 @@ class TestHost {
 
   void from_guest(TimePoint now, unsigned guest, ByteView frame, const sys::Offload& offload = {}) {
     feed(now, guest + 1, {}, frame, offload);
+  }
+  void from_device(TimePoint now, sys::PortHandle handle, ByteView frame, const sys::Offload& offload = {}) {
+    feed(now, handle, {}, frame, offload);
   }
   void from_gateway(TimePoint now, ByteView frame) { feed(now, kGateway, {}, frame); }
   void from_underlay(TimePoint now, const sys::UdpEndpoint& from, ByteView bytes) { feed(now, 0, from, bytes); }
@@ -199,7 +200,7 @@ class TestHost {
   std::vector<Delivered> delivered;
 
  private:
-  static constexpr sys::PortHandle kGateway = 1000;
+  static constexpr sys::PortHandle kGateway = 1000;  // guests' are below, anybody else's above
 
   void feed(TimePoint now, sys::PortHandle port, const sys::UdpEndpoint& from, ByteView bytes,
             const sys::Offload& offload = {}) {

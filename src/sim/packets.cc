@@ -94,6 +94,11 @@ Result<int> SimSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
   return kDescriptor;
 }
 
+Result<int> SimSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
+  host_.switch_taps_.insert(spec.name);
+  return kDescriptor;
+}
+
 Result<> SimSwitchLinks::remove_gateway(const std::string& network_namespace) {
   host_.gateways_.erase(network_namespace);
   return {};

@@ -48,6 +48,7 @@ class SimSwitchLinks final : public sys::SwitchLinks {
   [[nodiscard]] Result<bool> join(const std::string& tap, const std::string& guest) override;
   [[nodiscard]] Result<> part(const std::string& guest) override;
   [[nodiscard]] Result<int> open_gateway(const sys::GatewaySpec& spec) override;
+  [[nodiscard]] Result<int> open_host_device(const sys::HostDeviceSpec& spec) override;
   [[nodiscard]] Result<> remove_gateway(const std::string& network_namespace) override;
   [[nodiscard]] sys::Task<Result<>> wait_changed() override;
 

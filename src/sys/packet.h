@@ -44,8 +44,8 @@ using PortHandle = std::uint32_t;
 // The longest frame that a device gives or takes: a super-frame of 64 KiB of IP behind its Ethernet header.
 constexpr std::size_t kFrameLimit = 65'535 + 18;
 
-// What is still to be done to a frame of a device, as its virtio_net_hdr says (virtio 1.2, section 5.1.6): a checksum to
-// be filled in, and, with `gso`, segments to be cut of it. All zero: it is a frame as it stands on a wire.
+// What is still to be done to a frame of a device, as its virtio_net_hdr says (virtio 1.2, section 5.1.6): a checksum
+// to be filled in, and, with `gso`, segments to be cut of it. All zero: it is a frame as it stands on a wire.
 struct Offload {
   bool needs_checksum{false};
   std::uint8_t gso{0};  // a Gso, with kGsoEcn
@@ -59,8 +59,8 @@ struct Offload {
 enum class Gso : std::uint8_t { none = 0, tcp4 = 1, tcp6 = 4, udp = 5 };
 constexpr std::uint8_t kGsoEcn = 0x80;
 
-// What was received, in a buffer of the PacketIo: one frame of a device, or datagrams of one sender. `bytes` is writable:
-// whoever handles them may open them in place.
+// What was received, in a buffer of the PacketIo: one frame of a device, or datagrams of one sender. `bytes` is
+// writable: whoever handles them may open them in place.
 struct Packet {
   PortHandle port{0};  // the device it was read from; 0: by UDP, from `peer`
   UdpEndpoint peer;
@@ -114,6 +114,16 @@ struct GatewaySpec {
   bool operator==(const GatewaySpec&) const = default;
 };
 
+// This host's own end of the network that all hosts share: IPv6, by addresses that their keys give.
+struct HostDeviceSpec {
+  std::string name;
+  std::uint64_t mac{0};  // the last 48 bits; every host's is the same, and nobody asks for it
+  std::uint32_t mtu{1500};
+  std::string address;  // "fd67:…:1/48"; the prefix gives the route
+
+  bool operator==(const HostDeviceSpec&) const = default;
+};
+
 // The switch's devices. Blocking and short. They outlive the process: opening one that is there takes it over.
 class SwitchLinks {
  public:
@@ -130,6 +140,8 @@ class SwitchLinks {
   [[nodiscard]] virtual Result<> part(const std::string& guest) = 0;
   // A TAP "gw0" inside the namespace, with these addresses; the descriptor is the caller's.
   [[nodiscard]] virtual Result<int> open_gateway(const GatewaySpec& spec) = 0;
+  // A TAP in the switch's own namespace, with this address; the descriptor is the caller's. remove_tap() removes it.
+  [[nodiscard]] virtual Result<int> open_host_device(const HostDeviceSpec& spec) = 0;
   // Device and namespace. Not an error when they are not there.
   [[nodiscard]] virtual Result<> remove_gateway(const std::string& network_namespace) = 0;
   // Returns when devices may have come, gone or changed since the last call. Errors: io.

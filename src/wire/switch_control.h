@@ -34,11 +34,12 @@ struct SwitchConfig {
   std::string cloud;
   std::string host;
   std::vector<SwitchNetwork> networks;
-  std::string record{};                // of this host, as in Location::record: what it shows to others
-  std::vector<CloudCa> authorities{};  // whose records of hosts are believed, each of its own cloud's
-  std::vector<SwitchPoint> peers{};    // hosts that this host itself dials through the overlay
+  std::string record{};                     // of this host, as in Location::record: what it shows to others
+  std::vector<CloudCa> authorities{};       // whose records of hosts are believed, each of its own cloud's
+  std::vector<SwitchPoint> peers{};         // hosts that this host itself dials through the overlay
+  std::vector<std::uint16_t> host_ports{};  // TCP ports of this host that others may dial through the overlay
 };
-BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks, record, authorities, peers))
+BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks, record, authorities, peers, host_ports))
 
 // Says that `instance` is on this host from now on, with `version`; answered when every peer host has acknowledged, or
 // when min(1 RTT + 10 ms, 100 ms) has passed, whichever is first.
@@ -97,7 +98,7 @@ struct SwitchReply {
   std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
-                      (id, error, overlay_ip, overlay_port, overlay_key, host_address, waited_ms, acknowledged, peers, networks,
-                       pairs, drops))
+                      (id, error, overlay_ip, overlay_port, overlay_key, host_address, waited_ms, acknowledged, peers,
+                       networks, pairs, drops))
 
 }  // namespace godwit::wire
