@@ -23,11 +23,10 @@ constexpr double kIncompressible = 0.95;  // so much is left: effort is for noth
 constexpr double kMuchLess = 0.85;        // two steps at once
 constexpr double kWaited = 0.2;           // of the time spent writing: above it the link is seen
 constexpr double kEnough = 3;             // times the link's speed
-constexpr double kSlowLink_bytes_per_s = 100e6;
+constexpr double kSlowLink_bytes_per_s = 50e6;
 constexpr double kFastLink_bytes_per_s = 300e6;  // no compressor keeps up with it
 // Pauses of a machine that is busy look like a link that is waited for, now and then.
-constexpr int kLooksToBelieve = 2;
-constexpr int kLooksHeld = 4;  // to forget how fast bytes passed
+constexpr int kLooksToBelieve = 4;
 constexpr int kLooksToForget = 64;  // the link, in which it was never waited for
 constexpr double kSlower = 0.98;    // of two ways: below, the difference is one
 constexpr double kStayMost_s = 2;
@@ -75,16 +74,17 @@ void Pace::look() {
 
 void Pace::see_link(double busy) {
   const auto achieved = left_bytes_ / (encoding_ms_ + writing_ms_) * kMs_a_s;
-  const bool waited = 1 - busy > kWaited && left_bytes_ / writing_ms_ * kMs_a_s < kSlowLink_bytes_per_s;
+  const auto writing = left_bytes_ / std::max(writing_ms_, kInstant_s) * kMs_a_s;
+  const bool waited = 1 - busy > kWaited && writing < kSlowLink_bytes_per_s;
   looks_waited_ = waited ? looks_waited_ + 1 : 0;
   looks_not_waited_ = waited ? 0 : looks_not_waited_ + 1;
-  looks_held_ = busy < kMore && achieved < kFastLink_bytes_per_s ? looks_held_ + 1 : 0;
+  looks_held_ = busy < kMore && writing < kFastLink_bytes_per_s ? looks_held_ + 1 : 0;
   if (looks_waited_ >= kLooksToBelieve) {
     link_bytes_per_s_ = achieved;
   } else if (link_bytes_per_s_ > 0) {
     link_bytes_per_s_ = looks_not_waited_ < kLooksToForget ? std::max(link_bytes_per_s_, achieved) : 0;
   }
-  if (looks_held_ >= kLooksHeld) passed_bytes_per_s_ = 0;
+  if (looks_held_ >= kLooksToBelieve) passed_bytes_per_s_ = 0;
 }
 
 bool Pace::outruns_a_slow_link() const {
