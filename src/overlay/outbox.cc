@@ -21,8 +21,7 @@ bool Outbox::add(const sys::OutPacket& packet) {
 
 bool Outbox::to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload) {
   const bool to_the_same = !packets_.empty() && packets_.back().port == port;
-  static const bool off = getenv("NOTRAIN") != nullptr;
-  if (!off && to_the_same && udp_train_.add(packets_.back(), bytes, offload, memory_)) return true;
+  if (to_the_same && udp_train_.add(packets_.back(), bytes, offload, memory_)) return true;
   return add({port, {}, bytes, offload, 0});
 }
 
