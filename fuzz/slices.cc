@@ -12,6 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   JoinBuffers buffers;
   Assembler assembler(buffers);
   std::vector<Record> records;
+  TimePoint now{};
   while (!input.empty()) {
     const auto session = static_cast<std::uint32_t>(input.byte() & 1U);
     const std::uint64_t counter = input.byte();
@@ -19,13 +20,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto taken = input.take(length);
     ByteVector slice(taken.begin(), taken.end());
     records.clear();
-    static_cast<void>(assembler.on_slice(session, counter, slice, records));
+    static_cast<void>(assembler.on_slice(now, session, counter, slice, records));
     for (const auto& each : records) {
       GODWIT_ASSERT(each.payload.size() == each.header.size && each.header.size <= kRecordLimit);
     }
     buffers.end_batch();
     GODWIT_ASSERT(assembler.kept_bytes() <= kMostOpenRecords * kRecordLimit + kMostEarlyBytes + length);
     if (counter == 0) assembler.sweep();
+    if (counter == 1) {
+      records.clear();
+      now += kSlowTime;
+      assembler.poll(now, records);
+      buffers.end_batch();
+    }
   }
   return 0;
 }

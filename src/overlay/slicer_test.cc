@@ -180,21 +180,16 @@ TEST(Records, ThatComeInAnyOrderWithinTheWindowAllArrive) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     SCOPED_TRACE(seed);
     Pipe pipe(seed);
-    std::deque<Slice> waiting;
-    int overtaken = 0;  // the first of them, by so many
+    std::vector<std::pair<std::uint64_t, Slice>> slices;
     for (int batch = 0; batch < 20; ++batch) {
       for (int i = 0; i < 8; ++i) pipe.put(drawn_bytes(pipe.random, 100 + pipe.random.below(3'000)));
-      for (auto& slice : pipe.end_batch()) waiting.push_back(std::move(slice));
-      while (waiting.size() > 4) {
-        // None is overtaken by more than the window.
-        const bool must = overtaken + 1 >= static_cast<int>(kReorderedSlices);
-        const auto at = waiting.begin() + static_cast<std::ptrdiff_t>(must ? 0 : pipe.random.below(4));
-        overtaken = at == waiting.begin() ? 0 : overtaken + 1;
-        pipe.deliver(*at);
-        waiting.erase(at);
+      for (auto& slice : pipe.end_batch()) {
+        const auto at = slice.counter + pipe.random.below(kReorderedSlices);  // overtaken by fewer than the window
+        slices.emplace_back(at, std::move(slice));
       }
     }
-    for (const auto& slice : waiting) pipe.deliver(slice);
+    std::ranges::stable_sort(slices, {}, [](const auto& each) { return each.first; });
+    for (const auto& [at, slice] : slices) pipe.deliver(slice);
     std::sort(pipe.got.begin(), pipe.got.end());
     std::sort(pipe.sent.begin(), pipe.sent.end());
     EXPECT_EQ(pipe.got, pipe.sent);
