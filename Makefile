@@ -51,11 +51,11 @@ preflight: tools-run
 	@tools/preflight
 
 # All of them, also where one fails: then it fails at the end, and says which.
-bench: preflight build images
+bench: preflight tools-bench build images
 	@trap 'exit 130' INT TERM; failed=; for each in $(patsubst bench/bench_%,%,$(wildcard bench/bench_*)); do \
 	  echo "==== bench-$$each"; bench/bench_$$each || failed="$$failed bench-$$each"; done; \
 	  [ -z "$$failed" ] || { echo "make bench: missed or failed:$$failed"; exit 1; }
-bench-%: preflight build images
+bench-%: preflight tools-bench build images
 	@bench/bench_$*
 
 clean:

@@ -55,7 +55,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
                },
                [this] { changed(); }},
       instances_(context_, config_.uid_base),
-      switch_(runtime_, config_.switch_socket),
+      switch_(runtime_, config_.switch_socket, [this] { changed(); }),
       cloud_(runtime_,
              sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit").value_or(sys::HttpEndpoint{})),
       content_(runtime_.page_files, config_.state_directory + "/content",
@@ -187,6 +187,7 @@ wire::HostReport Agent::report() const {
   report.content_of = directory_.tenants_held();
   report.overlay_ip = switch_.overlay_ip();
   report.overlay_port = switch_.overlay_port();
+  report.overlay_key = switch_.overlay_key();
   for (const auto& image : desired_.images) {
     if (runtime_.files.exists(image.path + "/manifest.json")) report.images.push_back({image.name, image.sha256});
   }
@@ -261,6 +262,8 @@ void Agent::apply_networks() {
   wire::SwitchConfig config;
   config.cloud = config_.cloud;
   config.host = config_.host;
+  config.record = desired_.host_record;
+  config.authorities = desired_.trusted;
   for (const auto& network : desired_.networks) {
     wire::SwitchNetwork part;
     part.network = network;

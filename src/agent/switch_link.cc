@@ -2,6 +2,8 @@
 
 #include "sys/lines.h"
 
+#include <tuple>
+
 namespace godwit::agent {
 namespace {
 
@@ -20,9 +22,10 @@ struct SwitchLink::Waiting {
   bool lost{false};
 };
 
-SwitchLink::SwitchLink(sys::Runtime& runtime, std::string socket_path)
+SwitchLink::SwitchLink(sys::Runtime& runtime, std::string socket_path, std::function<void()> moved)
     : runtime_(runtime),
       socket_path_(std::move(socket_path)),
+      moved_(std::move(moved)),
       gate_(runtime.executor),
       changed_(runtime.executor),
       written_(runtime.executor) {}
@@ -79,8 +82,12 @@ sys::Task<Result<>> SwitchLink::read_replies(sys::Stream& stream) {
 
 void SwitchLink::take(wire::SwitchReply reply) {
   if (!reply.overlay_ip.empty()) {
+    const bool moved = std::tie(overlay_ip_, overlay_port_, overlay_key_) !=
+                       std::tie(reply.overlay_ip, reply.overlay_port, reply.overlay_key);
     overlay_ip_ = reply.overlay_ip;
     overlay_port_ = reply.overlay_port;
+    overlay_key_ = reply.overlay_key;
+    if (moved) moved_();
   }
   const auto found = waiting_.find(reply.id);
   if (found == waiting_.end()) return;

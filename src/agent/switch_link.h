@@ -5,6 +5,7 @@
 #include "sys/runtime.h"
 #include "wire/switch_control.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,7 +17,8 @@ namespace godwit::agent {
 // configuration again. One strand.
 class SwitchLink {
  public:
-  SwitchLink(sys::Runtime& runtime, std::string socket_path);
+  // `moved` is called when address or key of the switch have become others.
+  SwitchLink(sys::Runtime& runtime, std::string socket_path, std::function<void()> moved);
   ~SwitchLink();
 
   void start();
@@ -36,6 +38,8 @@ class SwitchLink {
   // Where the switch's UDP socket is; empty until it has answered once.
   [[nodiscard]] const std::string& overlay_ip() const { return overlay_ip_; }
   [[nodiscard]] std::uint16_t overlay_port() const { return overlay_port_; }
+  // With which key it speaks; empty likewise, or where it has none.
+  [[nodiscard]] const std::string& overlay_key() const { return overlay_key_; }
 
  private:
   struct Waiting;
@@ -47,6 +51,7 @@ class SwitchLink {
 
   sys::Runtime& runtime_;
   std::string socket_path_;
+  std::function<void()> moved_;
   sys::Gate gate_;
   sys::Signal changed_;
   std::unique_ptr<sys::Stream> stream_;  // while connected
@@ -59,6 +64,7 @@ class SwitchLink {
   std::uint64_t next_id_{1};
   std::string overlay_ip_;
   std::uint16_t overlay_port_{0};
+  std::string overlay_key_;
 };
 
 }  // namespace godwit::agent

@@ -1,4 +1,5 @@
 // Sky and the clouds' real API and state together: that each means what the other says.
+#include "crypto/host_record.h"
 #include "sky/sky.h"
 #include "support/fake_http.h"
 #include "support/memory_files.h"
@@ -6,6 +7,8 @@
 #include "support/two_clouds.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace godwit::api {
 namespace {
@@ -165,6 +168,23 @@ TEST_F(SkyOverClouds, AClusterIsBornOnBothCloudsAndLeavesNothing) {
   EXPECT_EQ(a1.desired.trusted.size(), 2U);
   for (const auto& member : a1.desired.networks[0].members) EXPECT_EQ(member.location.version, 1U) << member.name;
   EXPECT_EQ(a1.desired.networks[0].key, b1.desired.networks[0].key);
+
+  // And with which key each of their hosts speaks, also when that becomes another one.
+  for (const auto& key : {std::string(63, '0'), std::string(63, '1')}) {
+    int number = 1;
+    for (auto* host : hosts) host->report.overlay_key = key + std::to_string(number++);
+    ASSERT_TRUE(until([&] {
+      const auto& a_members = a1.desired.networks.at(0).members;
+      return std::ranges::all_of(a_members, [&](const wire::Member& member) {
+        const auto of = std::ranges::find_if(
+            hosts, [&](const ObedientHost* host) { return host->report.host == member.location.host; });
+        return of != hosts.end() && !member.location.record.empty() &&
+               member.location.record == (*of)->desired.host_record &&
+               to_hex(crypto::read_host_record(*crypto::statement_from_text(member.location.record))->key) ==
+                   (*of)->report.overlay_key;
+      });
+    })) << key;
+  }
 
   ASSERT_TRUE(sky->delete_cluster("demo"));
   ASSERT_TRUE(until([&] { return state() == ClusterState::deleted; })) << describe();

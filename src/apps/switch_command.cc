@@ -5,7 +5,7 @@
 #include "os/log.h"
 #include "os/packet_io.h"
 #include "os/packet_links.h"
-#include "overlay/clear_seal.h"
+#include "overlay/own_sessions.h"
 #include "overlay/service.h"
 
 #include <CLI/CLI.hpp>
@@ -96,15 +96,16 @@ Result<> run(const SwitchOptions& options) {
   if (!made) return made;
   const auto saved = overlay::load_state(files, options.state);
   if (!saved) return pass(saved);
+  auto key = overlay::load_or_make_key(files, random, options.state);
+  if (!key) return pass(key);
   auto packets = open_packets(executor, *underlay, *saved, log);
   if (!packets) return pass(packets);
   auto links = os::SystemSwitchLinks::open(executor);
   if (!links) return pass(links);
 
-  overlay::PublicKey key{};
-  random.fill(key);
-  overlay::testing::ClearSeal seal(key);
-  overlay::Service service({executor, clock, random, files, local, **packets, **links, seal, log}, options.state);
+  overlay::OwnSessions sessions(std::move(*key), random, clock);
+  overlay::Service service({executor, clock, random, files, local, **packets, **links, sessions.seal(), log},
+                           options.state);
   const auto started = service.start(options.control, *saved);
   if (!started) return started;
   log.info("UDP {}, control {}", sys::to_string((*packets)->local()), options.control);

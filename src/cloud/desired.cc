@@ -1,6 +1,7 @@
 #include "cloud/desired.h"
 
 #include "cloud/content.h"
+#include "cloud/host_records.h"
 #include "crypto/digest.h"
 
 #include <algorithm>
@@ -14,10 +15,11 @@ constexpr std::string_view kArriving =
 constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', 'moved') ORDER BY id";
 
 // A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
-void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& cloud) {
+void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& record,
+           const std::string& cloud) {
   if (row.location_version == 0 || row.location_version < member.location.version) return;
   if (host.report.overlay_port == 0) return;  // its agent has not heard from the switch yet
-  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version};
+  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version, record};
 }
 
 std::vector<wire::DesiredInstance> desired_instances(Sql& sql, const HostRow& host, std::set<std::string>& networks) {
@@ -79,15 +81,22 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     auto id = row.id;
     rows.emplace(std::move(id), std::move(row));
   }
-  std::map<std::string, std::optional<HostRow>> hosts;
+  struct KnownHost {
+    std::optional<HostRow> row;
+    std::string record;
+  };
+  std::map<std::string, KnownHost> hosts;
   for (auto& member : network.members) {
     const auto row = rows.find(member.instance);
     if (row == rows.end()) continue;
     auto host = hosts.find(row->second.host);
     if (host == hosts.end()) {
-      host = hosts.emplace(row->second.host, select_one<HostRow>(sql, "name = $1", row->second.host)).first;
+      const auto& name = row->second.host;
+      host =
+          hosts.emplace(name, KnownHost{select_one<HostRow>(sql, "name = $1", name), host_record_of(sql, name)}).first;
     }
-    if (host->second) claim(member, row->second, *host->second, core.name());
+    const auto& known = host->second;
+    if (known.row) claim(member, row->second, *known.row, known.record, core.name());
   }
   return network;
 }
@@ -108,6 +117,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   if (!host) return desired;
   desired.cloud = core.name();
   desired.api_url = core.settings().api_url;
+  desired.host_record = host_record_of(sql, host_name);
 
   std::set<std::string> networks;
   desired.instances = desired_instances(sql, *host, networks);

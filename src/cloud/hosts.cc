@@ -2,7 +2,9 @@
 
 #include "base/id.h"
 #include "cloud/desired.h"
+#include "cloud/host_records.h"
 #include "cloud/reports.h"
+#include "crypto/host_record.h"
 
 #include <algorithm>
 
@@ -24,6 +26,9 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
     return bad("has more images, machine types or CPU models than a host can have");
   }
   if (report.content_of.size() > kInstancesPerReport) return bad("holds content of more than 4096 tenants");
+  if (!report.overlay_key.empty() && !crypto::host_key_from_hex(report.overlay_key)) {
+    return bad("overlay_key must be 64 hex digits");
+  }
   for (const auto& each : report.instances) {
     if (!is_id("i", each.id)) return bad("instances: an id must be i- and 17 hex digits");
   }
@@ -111,7 +116,8 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     row->last_seen_ms = core_.now_ms();
     row->report = std::move(lasting);
     put(sql, *row);
-    if (weighty) changed = apply_report(sql, core_, *row);
+    changed = renew_host_record(sql, core_, *row);
+    if (weighty) changed |= apply_report(sql, core_, *row);
     return {};
   });
   if (!written) {

@@ -60,6 +60,10 @@ const std::vector<std::vector<std::string>>& steps() {
           " PRIMARY KEY (tenant, host))",
           "CREATE INDEX content_grants_by_host ON content_grants (host)",
       },
+      {
+          "CREATE TABLE host_records (host TEXT PRIMARY KEY, overlay_key TEXT NOT NULL UNIQUE, authority TEXT NOT NULL,"
+          " record TEXT NOT NULL, renew_ms BIGINT NOT NULL)",
+      },
   };
   return all;
 }

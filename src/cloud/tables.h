@@ -56,6 +56,18 @@ struct HostRow {
 };
 BOOST_DESCRIBE_STRUCT(HostRow, (), (name, key_sha256, report, last_seen_ms, generation, desired_sha256))
 
+// The signed record of a host's overlay key.
+struct HostRecordRow {
+  static constexpr std::string_view kTable = "host_records";
+  static constexpr std::string_view kKey = "host";
+  std::string host;
+  std::string overlay_key;   // in hex; of one host alone
+  std::string authority;     // the SHA-256 of the CA's key that signed it
+  std::string record;        // as base64url
+  std::int64_t renew_ms{0};  // from then on another one is made
+};
+BOOST_DESCRIBE_STRUCT(HostRecordRow, (), (host, overlay_key, authority, record, renew_ms))
+
 struct ImageRow {
   static constexpr std::string_view kTable = "images";
   static constexpr std::string_view kKey = "name";

@@ -14,18 +14,7 @@
 
 namespace godwit::crypto {
 
-struct Key::Impl {
-  PkeyPtr pair;
-};
-
 namespace {
-
-bool is_p256(EVP_PKEY* key) {
-  std::array<char, 32> group{};
-  return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-         EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1 &&
-         std::string_view(group.data()) == "prime256v1";
-}
 
 std::string spki_sha256(EVP_PKEY* key) {
   unsigned char* der = nullptr;
@@ -39,15 +28,6 @@ std::string spki_sha256(EVP_PKEY* key) {
 Result<> check_size(std::string_view pem, std::string_view what) {
   if (pem.size() > kPemBytes) return fail(Errc::invalid_argument, "{}: larger than {} bytes", what, kPemBytes);
   return {};
-}
-
-Result<X509Ptr> parse_certificate(std::string_view pem) {
-  const auto sized = check_size(pem, "certificate");
-  if (!sized) return pass(sized);
-  const auto reader = reader_of(pem);
-  X509Ptr certificate(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
-  if (!certificate) return fail_openssl(Errc::invalid_argument, "read certificate");
-  return certificate;
 }
 
 Result<RequestPtr> parse_request(std::string_view pem) {
@@ -145,6 +125,22 @@ std::string to_pem(X509* certificate) {
 }
 
 }  // namespace
+
+bool is_p256(EVP_PKEY* key) {
+  std::array<char, 32> group{};
+  return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+         EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1 &&
+         std::string_view(group.data()) == "prime256v1";
+}
+
+Result<X509Ptr> parse_certificate(std::string_view pem) {
+  const auto sized = check_size(pem, "certificate");
+  if (!sized) return pass(sized);
+  const auto reader = reader_of(pem);
+  X509Ptr certificate(PEM_read_bio_X509(reader.get(), nullptr, no_password, nullptr));
+  if (!certificate) return fail_openssl(Errc::invalid_argument, "read certificate");
+  return certificate;
+}
 
 Key::Key(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Key::~Key() = default;

@@ -1,7 +1,7 @@
 // Owners of OpenSSL's objects and its error queue as text. For this module's sources only.
 #pragma once
 
-#include "base/result.h"
+#include "crypto/identity.h"
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -35,5 +35,13 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
 
 // Never asks a person for a password, as OpenSSL does by default.
 int no_password(char* buffer, int size, int writing, void* context);
+
+// Errors: invalid_argument (crypto/identity.cc).
+[[nodiscard]] Result<X509Ptr> parse_certificate(std::string_view pem);
+[[nodiscard]] bool is_p256(EVP_PKEY* key);
+
+struct Key::Impl {
+  PkeyPtr pair;
+};
 
 }  // namespace godwit::crypto

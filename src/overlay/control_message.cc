@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/id.h"
+#include "crypto/statement.h"
 #include "sys/packet.h"
 
 #include <algorithm>
@@ -9,9 +10,8 @@
 namespace godwit::overlay {
 namespace {
 
-enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4 };
+enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4, announce_with_record = 5 };
 
-constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kInstanceBytes = 19;  // "i-" and 17 hex digits
 
 void append_text(ByteVector& out, std::string_view text) { append(out, as_bytes(text)); }
@@ -27,11 +27,15 @@ void append_instance(ByteVector& out, const std::string& instance) {
   append_text(out, instance);
 }
 
-void append_key(ByteVector& out, const std::string& hex) {
-  const auto key = from_hex(hex);
-  GODWIT_ASSERT(key && (key->empty() || key->size() == kKeyBytes));
-  append(out, *key);
-  out.resize(out.size() + kKeyBytes - key->size());  // all zero: not known
+// Of a location's host; empty where it has none, or what it has can't be one.
+ByteVector record_of(const Announce& announce) {
+  return crypto::statement_from_text(announce.location.record).value_or(ByteVector{});
+}
+
+Kind kind_of(const Control& control) {
+  const auto* announce = std::get_if<Announce>(&control.body);
+  if (announce && !record_of(*announce).empty()) return Kind::announce_with_record;
+  return static_cast<Kind>(control.body.index() + 1);  // the kinds, in the variant's order
 }
 
 void append_body(ByteVector& out, const Announce& announce) {
@@ -42,9 +46,12 @@ void append_body(ByteVector& out, const Announce& announce) {
   append_be64(out, location.version);
   append(out, endpoint->ip);
   append_be16(out, location.underlay_port);
-  append_key(out, location.key);
   append_label(out, location.cloud);
   append_label(out, location.host);
+  const auto record = record_of(announce);
+  if (record.empty()) return;
+  append_be16(out, static_cast<std::uint16_t>(record.size()));
+  append(out, record);
 }
 void append_body(ByteVector& out, const Ack& ack) {
   append_instance(out, ack.instance);
@@ -97,11 +104,14 @@ Announce read_announce(Reader& from) {
   std::copy(ip.begin(), ip.end(), endpoint.ip.begin());
   out.location.underlay_ip = sys::ip_to_string(endpoint);
   out.location.underlay_port = from.be16();
-  const auto key = from.take(kKeyBytes);
-  const bool known = std::any_of(key.begin(), key.end(), [](std::byte each) { return each != std::byte{0}; });
-  if (known) out.location.key = to_hex(key);
   out.location.cloud = from.label();
   out.location.host = from.label();
+  return out;
+}
+
+Announce read_announce_with_record(Reader& from) {
+  auto out = read_announce(from);
+  out.location.record = to_base64url(from.take(from.be16()));
   return out;
 }
 
@@ -121,6 +131,12 @@ std::expected<Control, Drop> read_control(ByteView body) {
   if (sensible) {
     switch (static_cast<Kind>(kind[0])) {
       case Kind::announce: sensible = makes_sense(std::get<Announce>(out.body = read_announce(from))); break;
+      case Kind::announce_with_record: {
+        auto announce = read_announce_with_record(from);
+        sensible = makes_sense(announce) && !announce.location.record.empty();
+        out.body = std::move(announce);
+        break;
+      }
       case Kind::ack: {
         auto ack = Ack{from.instance(), from.be64()};
         sensible = makes_sense(ack);
@@ -149,7 +165,7 @@ ByteVector covered_by_mac(std::uint32_t vni, ByteView message) {
 
 ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::MacKey& key) {
   ByteVector out;
-  out.push_back(static_cast<std::byte>(control.body.index() + 1));  // the kinds, in the variant's order
+  out.push_back(static_cast<std::byte>(kind_of(control)));
   append_be64(out, control.nonce);
   std::visit([&](const auto& body) { append_body(out, body); }, control.body);
   append(out, key.compute(covered_by_mac(vni, out)));

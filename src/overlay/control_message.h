@@ -14,7 +14,8 @@ namespace godwit::overlay {
 
 constexpr std::size_t kControlMacBytes = std::tuple_size_v<crypto::Mac>;
 
-// "instance is at location from now on"; also sent to a host that is seen to believe something older.
+// "instance is at location from now on"; also sent to a host that is seen to believe something older. The record of the
+// location's host goes along where it has one.
 struct Announce {
   std::string instance;
   wire::Location location;

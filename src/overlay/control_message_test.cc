@@ -22,12 +22,17 @@ TEST(ControlMessage, ControlDatagramsAreTheseBytes) {
             "0000000000000007"                        // version
             "00000000000000000000ffff0a010002"
             "12b6"  // 10.1.0.2:4790
-            "0000000000000000000000000000000000000000000000000000000000000000"  // its key: not known
             "07"
             "636c6f75642d61"
             "02"
             "6131"  // cloud-a, a1
-            "98073b02b6eb49fc98dc8536841d2c28");
+            "e5d24577ff5013f967c11cc4df9a400a");
+  auto known = location;
+  known.record = to_base64url(ByteVector(3, std::byte{0xab}));
+  const auto with_record = to_hex(encode_control(7, {0x1122334455667788, Announce{id, known}}, key));
+  const auto plain = to_hex(announce);
+  EXPECT_EQ(with_record.substr(0, with_record.size() - 32),
+            "05" + plain.substr(2, plain.size() - 2 - 32) + "0003ababab");
   EXPECT_EQ(to_hex(encode_control(7, {1, Ack{id, 7}}, key)),
             "02"
             "0000000000000001"
@@ -47,8 +52,12 @@ TEST(ControlMessage, ControlDatagramsAreTheseBytes) {
 TEST(ControlMessage, WhatIsEncodedIsRead) {
   auto key = test_key();
   const auto id = testing::instance_id(3);
-  for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}}, Control{9, Ack{id, 4}},
-                              Control{9, Probe{}}, Control{9, Pong{}}}) {
+  const std::string longest(63, 'x');
+  const auto record = to_base64url(ByteVector(243, std::byte{7}));
+  for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}},
+                              Control{9, Announce{id, {"c", "h", "::1", 1, 1, "AAAA"}}},
+                              Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, record}}},
+                              Control{9, Ack{id, 4}}, Control{9, Probe{}}, Control{9, Pong{}}}) {
     const auto read = decode_control(7, encode_control(7, control, key), key);
     ASSERT_TRUE(read);
     EXPECT_EQ(*read, control);
@@ -69,7 +78,8 @@ TEST(ControlMessage, AnotherKeyOrAFlippedBitIsNotAuthentic) {
 
 TEST(ControlMessage, EveryTruncationOfAnAuthenticBodyIsMalformed) {
   auto key = test_key();
-  const auto good = encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9}}}, key);
+  const auto good =
+      encode_control(7, {1, Announce{testing::instance_id(1), {"cloud", "host", "10.0.0.1", 5, 9, "AAAA"}}}, key);
   const auto message = ByteView(good).first(good.size() - kControlMacBytes);
   for (std::size_t size = 0; size < message.size(); ++size) {
     ByteVector cut(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size));

@@ -1,31 +1,25 @@
 #include "overlay/hosts.h"
 
-#include <algorithm>
-
 namespace godwit::overlay {
-namespace {
-
-std::optional<PublicKey> key_of(const wire::Location& location) {
-  const auto bytes = from_hex(location.key);
-  PublicKey out{};
-  if (!bytes || bytes->size() != out.size()) return std::nullopt;
-  std::copy(bytes->begin(), bytes->end(), out.begin());
-  return out;
-}
-
-}  // namespace
 
 PeerId Hosts::find_or_add(const wire::Location& location) {
-  if (location.host.empty() || location.underlay_port == 0) return 0;
+  if (location.host.empty() || location.underlay_port == 0) return kNobody;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
-  const auto key = key_of(location);
-  if (!endpoint || !key || *key == seal_.key()) return 0;
-  const auto peer = seal_.add(*key);
-  if (peer == 0) return 0;
+  const auto* record = roster_.find(wall_(), location.cloud, location.host);
+  if (!endpoint || !record || record->profile != crypto::SessionProfile::native) return kNobody;
+  const auto peer = seal_.add({record->key, {}, Profile::native});
+  if (peer == kNobody) return kNobody;
   auto& host = hosts_[peer];
-  host.key = *key;
   if (host.configured != *endpoint) host.at = *endpoint;
   host.configured = *endpoint;
+  return peer;
+}
+
+PeerId Hosts::introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
+  const auto host = roster_.admit(wall_(), record);
+  if (!host || host->key != key || host->profile != crypto::SessionProfile::native) return kNobody;
+  const auto peer = seal_.add({key, {}, Profile::native});
+  if (peer != kNobody) hosts_[peer].introduced_until = now + kIntroducedFor;
   return peer;
 }
 
@@ -39,9 +33,9 @@ sys::UdpEndpoint Hosts::endpoint(PeerId peer) const {
   return found == hosts_.end() ? sys::UdpEndpoint{} : found->second.at;
 }
 
-void Hosts::retain(const std::unordered_set<PeerId>& wanted) {
+void Hosts::retain(TimePoint now, const std::unordered_set<PeerId>& wanted) {
   for (auto each = hosts_.begin(); each != hosts_.end();) {
-    if (wanted.contains(each->first)) {
+    if (wanted.contains(each->first) || now < each->second.introduced_until) {
       ++each;
       continue;
     }

@@ -20,6 +20,8 @@ bool Outbox::add(const sys::OutPacket& packet) {
 }
 
 bool Outbox::to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload) {
+  const bool to_the_same = !packets_.empty() && packets_.back().port == port;
+  if (to_the_same && udp_train_.add(packets_.back(), bytes, offload, memory_)) return true;
   return add({port, {}, bytes, offload, 0});
 }
 
@@ -72,6 +74,7 @@ void Outbox::clear() {
   for (auto& train : std::span(trains_).first(trains_used_)) train.slicer.clear();
   trains_used_ = 0;
   packets_.clear();
+  udp_train_.clear();
   memory_.clear();
   ++batch_;
   if (places_.size() > kMostPlaces) places_.clear();

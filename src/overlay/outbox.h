@@ -4,6 +4,7 @@
 #include "overlay/counters.h"
 #include "overlay/hosts.h"
 #include "overlay/slicer.h"
+#include "overlay/udp_train.h"
 
 namespace godwit::overlay {
 
@@ -19,8 +20,10 @@ class Outbox {
   static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8;
 
   explicit Outbox(std::size_t datagram_bytes = kDatagramBytes);
+  Outbox(const Outbox&) = delete;  // its trains hold its memory
+  Outbox& operator=(const Outbox&) = delete;
 
-  // False when it is full. `bytes` must live until clear().
+  // False when it is full. `bytes` must live until clear(). UDP frames of one flow may become one super-frame.
   bool to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload = {});
   bool to_peer(PeerId peer, const RecordHeader& header, ByteView payload);
   // As it is: a handshake's. Copied.
@@ -52,6 +55,7 @@ class Outbox {
   std::size_t datagram_bytes_;
   BatchMemory memory_;
   std::vector<sys::OutPacket> packets_;
+  UdpTrain udp_train_;  // at the end of packets_
   std::vector<Train> trains_;
   std::size_t trains_used_{0};
   std::size_t last_train_{0};

@@ -12,11 +12,11 @@
 namespace godwit::overlay {
 
 enum class RecordKind : std::uint8_t {
-  padding = 0,    // nothing more in this slice
-  frame = 1,      // of a network, as it stands on a wire
+  padding = 0,      // nothing more in this slice
+  frame = 1,        // of a network, as it stands on a wire
   super_frame = 2,  // of a network, with an Offload
-  control = 3,    // docs/protocols/overlay.md, Control
-  packet = 4,     // reserved: IP of the hosts themselves
+  control = 3,      // docs/protocols/overlay.md, Control
+  packet = 4,       // reserved: IP of the hosts themselves
 };
 
 constexpr std::uint8_t kMostHops = 3;  // a frame that chases an instance gives up after as many hosts

@@ -1,61 +1,51 @@
-// The seam where slices become unreadable to others: what the packet path needs of the sessions of this host. Pure.
+// The seam where slices become unreadable to others: what the packet path needs of this host's sessions, which
+// SessionSeal gives it. Tests have one that hides nothing. Pure.
 #pragma once
 
-#include "sys/clock.h"
-#include "sys/packet.h"
-
-#include <array>
-#include <cstdint>
-#include <optional>
-#include <vector>
+#include "overlay/session.h"
 
 namespace godwit::overlay {
 
-// A host whose switch we may talk to; stable while it is configured. 0: nobody.
-using PeerId = std::uint32_t;
-using PublicKey = std::array<std::byte, 32>;
-
-// A datagram of a session is [kSealHeader][payload][kSealTag].
-constexpr std::size_t kSealHeader = 16;
-constexpr std::size_t kSealTag = 16;
-
-// A received datagram, opened in place.
-struct Opened {
-  enum class What : std::uint8_t {
-    data,       // `payload` is the peer's
-    handshake,  // dealt with; take_out() may have the answer
-    dropped,    // not authentic, a replay, or nothing of ours
-  };
-  What what{What::dropped};
-  PeerId peer{0};
-  std::uint32_t session{0};   // which of the peer's sessions it came by: counters are that one's
-  std::uint64_t counter{0};   // how many datagrams its sender had sealed before
-  ByteSpan payload;
-};
-
-// Wants to go out: to a peer, or with peer 0 to where it answers.
-struct Outgoing {
-  PeerId peer{0};
-  sys::UdpEndpoint to;
-  ByteVector bytes;
-};
-
+// Each function is that of Sessions.
 class Seal {
  public:
   virtual ~Seal() = default;
-  // Our own key, as peers name us.
-  [[nodiscard]] virtual PublicKey key() const = 0;
-  // May be talked to from now on. The same key gives the same id.
-  [[nodiscard]] virtual PeerId add(const PublicKey& key) = 0;
+  [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
+  [[nodiscard]] virtual PeerId add(const PeerSpec& spec) = 0;
   virtual void remove(PeerId peer) = 0;
-  // Writes header and tag around the payload of a datagram and seals it. False: there is no session (yet). Allocates
-  // nothing.
+  virtual void set_introduction(Introduction introduction) = 0;
+  [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
   [[nodiscard]] virtual bool seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
-  [[nodiscard]] virtual Opened open(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
-  // What is due, and what wants to go out since the last call.
+  [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   [[nodiscard]] virtual std::vector<Outgoing> take_out() = 0;
+};
+
+class SessionSeal final : public Seal {
+ public:
+  // `sessions` outlives it.
+  explicit SessionSeal(Sessions& sessions) : sessions_(sessions) {}
+
+  [[nodiscard]] const crypto::PublicKey& key() const override { return sessions_.public_key(); }
+  [[nodiscard]] PeerId add(const PeerSpec& spec) override { return sessions_.add(spec); }
+  void remove(PeerId peer) override { sessions_.remove(peer); }
+  void set_introduction(Introduction introduction) override { sessions_.set_introduction(std::move(introduction)); }
+  [[nodiscard]] Result<> set_record(ByteView record) override { return sessions_.set_record(record); }
+  [[nodiscard]] bool seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
+    return sessions_.seal(now, peer, datagram);
+  }
+  [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
+    return sessions_.on_datagram(now, from, datagram);
+  }
+  void poll(TimePoint now) override { sessions_.poll(now); }
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return sessions_.next_deadline(); }
+  [[nodiscard]] std::vector<Outgoing> take_out() override {
+    return sessions_.has_out() ? sessions_.take_out() : std::vector<Outgoing>{};
+  }
+
+ private:
+  Sessions& sessions_;
 };
 
 }  // namespace godwit::overlay

@@ -181,7 +181,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   if (member.here) {
     member.location.underlay_ip = sys::ip_to_string(self_.address);
     member.location.underlay_port = self_.address.port;
-    member.location.key = self_.key;
+    member.location.record = self_.record;
   } else {
     member.at = all_hosts_.find_or_add(location);
   }
@@ -220,7 +220,8 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
                 member->location.version, member->location.host, member->location.cloud);
   }
   port->claimed = std::max(port->claimed, version);
-  place(now, *member, {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.key});
+  place(now, *member,
+        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record});
   refresh_hosts();
   return {};
 }

@@ -25,7 +25,7 @@ struct Self {
   std::string cloud;
   std::string host;
   sys::UdpEndpoint address;
-  std::string key;  // in hex, as in a Location
+  std::string record{};  // signed by its cloud, as in wire::Location; empty while it has none
 };
 
 struct Member;

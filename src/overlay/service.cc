@@ -37,7 +37,7 @@ Result<std::optional<SavedState>> load_state(sys::Files& files, const std::strin
 Service::Service(ServiceParts parts, std::string state_directory)
     : parts_(std::move(parts)),
       state_path_(path_in(state_directory)),
-      core_(parts_.packets.local(), parts_.random, parts_.seal),
+      core_(parts_.packets.local(), parts_.random, parts_.seal, [this] { return parts_.clock.wall_now(); }),
       devices_(core_, parts_.packets, parts_.links, parts_.log),
       earlier_(parts_.executor),
       devices_changed_(parts_.executor),

@@ -13,13 +13,18 @@ constexpr Seconds kSweepEvery{1};  // at the earliest: what will never be whole 
 
 }  // namespace
 
-Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal)
-    : self_{"", "", address, to_hex(seal.key())},
+Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallClock wall_clock)
+    : self_{"", "", address},
+      wall_clock_(std::move(wall_clock)),
       seal_(seal),
-      hosts_(seal),
+      hosts_(seal, roster_, wall_clock_),
       peers_(random),
       announcer_(random),
-      forwarder_(segments_, holder_, counters_) {}
+      forwarder_(segments_, holder_, counters_) {
+  seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
+    return known != kNobody ? known : hosts_.introduce(now, key, record);
+  });
+}
 
 Result<> Switch::check(const wire::SwitchConfig& config) const {
   const bool nobody = config.networks.empty() && config.cloud.empty() && config.host.empty();
@@ -47,9 +52,15 @@ Result<> Switch::check(const wire::SwitchConfig& config) const {
 Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   const auto valid = check(config);
   if (!valid) return valid;
+  const auto trusted = roster_.trust(config.authorities);
+  if (!trusted) return fail(trusted, "switch config");
   ++generation_;
+  authorities_ = config.authorities;
   self_.cloud = config.cloud;
   self_.host = config.host;
+  self_.record = config.record;
+  const auto shown = seal_.set_record(crypto::statement_from_text(config.record).value_or(ByteVector{}));
+  if (!shown) return fail(shown, "switch config: record");
   std::set<std::string> wanted;
   for (const auto& each : config.networks) wanted.insert(each.network.id);
   std::vector<std::string> gone;
@@ -68,7 +79,16 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   return {};
 }
 
-void Switch::configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config) {
+bool Switch::believes(const wire::Location& location) {
+  if (roster_.check(wall_clock_(), location)) return true;
+  counters_.drop(Drop::not_authentic);
+  return false;
+}
+
+void Switch::configure(TimePoint now, Segment& segment, wire::SwitchNetwork config) {
+  for (auto& member : config.network.members) {
+    if (!believes(member.location)) member.location = {};
+  }
   const auto before = segment.hosts();  // the host that a claimed instance comes from may be on none of the new ones
   const auto claims = segment.configure(now, self_, config);
   std::vector<PeerId> told;
@@ -147,8 +167,8 @@ void Switch::refresh_hosts(TimePoint now) {
   std::unordered_set<PeerId> wanted;
   for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
   announcer_.add_hosts(wanted);
-  hosts_.retain(wanted);
-  std::erase_if(assemblers_, [&](const auto& each) { return !wanted.contains(each.first); });
+  hosts_.retain(now, wanted);
+  std::erase_if(assemblers_, [&](const auto& each) { return !hosts_.knows(each.first); });
 }
 
 void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
@@ -160,10 +180,14 @@ void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
 }
 
 void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
-  const auto opened = seal_.open(now, from, datagram);
-  if (opened.what == Opened::What::dropped) return counters_.drop(Drop::not_authentic);
-  if (opened.peer != 0) hosts_.heard(opened.peer, from);
-  if (opened.what != Opened::What::data) return send_of_sessions(out);
+  const auto opened = seal_.on_datagram(now, from, datagram);
+  if (opened.peer != kNobody && opened.newest) hosts_.heard(opened.peer, from);
+  if (opened.what == Heard::handshake) return send_of_sessions(out);
+  if (opened.what == Heard::dropped) {
+    counters_.drop(Drop::not_authentic);
+    return send_of_sessions(out);  // a cookie, perhaps
+  }
+  if (opened.what != Heard::data) return;
   const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
   records_.clear();
   if (!assembler->second.on_slice(opened.session, opened.counter, opened.payload, records_)) {
@@ -202,6 +226,7 @@ void Switch::on_control(TimePoint now, PeerId from, const Record& record, Outbox
 
 void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint64_t nonce, const Announce& announce,
                          Outbox& out) {
+  if (!believes(announce.location)) return;
   const auto learned = segment.learn(now, announce.instance, announce.location);
   if (learned == Learned::newer) {
     ++generation_;
@@ -255,6 +280,8 @@ wire::SwitchConfig Switch::state() const {
   wire::SwitchConfig out;
   out.cloud = self_.cloud;
   out.host = self_.host;
+  out.record = self_.record;
+  out.authorities = authorities_;
   for (const auto& [id, segment] : segments_.all()) out.networks.push_back(segment->describe(true));
   return out;
 }

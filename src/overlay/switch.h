@@ -5,6 +5,9 @@
 #include "overlay/announcer.h"
 #include "overlay/assembler.h"
 #include "overlay/forwarder.h"
+#include "overlay/roster.h"
+
+#include <functional>
 
 namespace godwit::overlay {
 
@@ -16,14 +19,15 @@ struct PortName {
   auto operator<=>(const PortName&) const = default;
 };
 
-// One strand. `random`, `seal` and what they borrow outlive it.
+// One strand. `random`, `seal`, `wall_clock` and what they borrow outlive it.
 class Switch {
  public:
   static constexpr std::size_t kMostNetworks = 256;
 
-  Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal);
+  Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallClock wall_clock);
 
-  // The whole of what the switch shall be. After an error nothing has changed. Errors: invalid_argument.
+  // The whole of what the switch shall be. After an error nothing has changed. A location with a record that does not
+  // hold is passed over and counted: what was believed of the member stays. Errors: invalid_argument.
   [[nodiscard]] Result<> configure(TimePoint now, const wire::SwitchConfig& config);
   // `ticket` (not 0) comes back with the answer in take_announced(). Errors: not_found, conflict.
   [[nodiscard]] Result<> announce(TimePoint now, const wire::SwitchAnnounce& announce, std::uint64_t ticket);
@@ -56,10 +60,12 @@ class Switch {
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] std::string network_of(std::uint32_t vni) const;  // its id, or empty
   [[nodiscard]] const Segments& segments() const { return segments_; }
+  [[nodiscard]] Roster& roster() { return roster_; }
 
  private:
   [[nodiscard]] Result<> check(const wire::SwitchConfig& config) const;
-  void configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config);
+  void configure(TimePoint now, Segment& segment, wire::SwitchNetwork config);
+  [[nodiscard]] bool believes(const wire::Location& location);
   [[nodiscard]] Result<Member*> find_held(const wire::SwitchHold& hold) const;
   void let_go(TimePoint now, Outbox& out);
   void on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out);
@@ -72,8 +78,11 @@ class Switch {
   void send_of_sessions(Outbox& out);
 
   Self self_;
+  WallClock wall_clock_;
   Seal& seal_;
   Counters counters_;
+  Roster roster_;
+  std::vector<wire::CloudCa> authorities_;
   Hosts hosts_;
   JoinBuffers buffers_;
   std::unordered_map<PeerId, Assembler> assemblers_;

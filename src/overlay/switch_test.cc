@@ -277,7 +277,7 @@ TEST_F(SwitchTest, ARestartedSwitchBeginsWithWhatItsPredecessorKnew) {
   run_for(Millis{100});
   SeededRandom random(9);
   ClearSeal seal(host_key(3));
-  Switch again(host_address(3), random, seal);
+  Switch again(host_address(3), random, seal, [] { return kWallNow; });
   const auto state = wire::decode<wire::SwitchConfig>(wire::encode(host(3).core().state()));
   ASSERT_TRUE(state);
   ASSERT_TRUE(again.configure(now, *state));

@@ -42,6 +42,7 @@ struct Delivered {
 
 inline constexpr const char* kNetworkId = "net-00000000000000001";
 inline constexpr std::uint32_t kVni = 7;
+inline constexpr WallTime kWallNow{Millis(1'800'000'000'000)};
 
 inline std::string instance_id(unsigned number) { return fmt::format("i-{:017x}", number); }
 inline wire::Mac guest_mac(unsigned number) { return {0x026700000000ULL | number}; }
@@ -50,13 +51,41 @@ inline sys::UdpEndpoint host_address(unsigned number) {
   return *sys::parse_udp_endpoint(fmt::format("10.1.0.{}", number), 4790);
 }
 inline std::string host_name(unsigned number) { return fmt::format("h{}", number); }
-inline PublicKey host_key(unsigned number) {
-  PublicKey out{};
+inline crypto::PublicKey host_key(unsigned number) {
+  crypto::PublicKey out{};
   store_be32(out, number);
   return out;
 }
+// Of what is signed: around the real time too, which tests with real clocks have.
+inline constexpr std::chrono::hours kTestLife{100'000};
+// The cloud that all hosts are of.
+struct TestCloudCa {
+  SeededRandom random{7};
+  crypto::Key key{crypto::Key::generate().value()};
+  std::string pem{crypto::make_authority(
+                      key, "cloud", {kWallNow - kTestLife, kWallNow + kTestLife}, random)
+                      .value()};
+};
+inline const TestCloudCa& test_cloud() {
+  static const TestCloudCa cloud;
+  return cloud;
+}
+// Signed once: a signature is never the same again.
+inline const std::string& host_record(unsigned number) {
+  static std::map<unsigned, std::string> records;
+  auto& record = records[number];
+  if (record.empty()) {
+    const crypto::HostRecord host{"cloud",
+                                  host_name(number),
+                                  host_key(number),
+                                  crypto::SessionProfile::native,
+                                  {kWallNow - kTestLife, kWallNow + kTestLife}};
+    record = to_base64url(crypto::sign_host_record(host, test_cloud().key).value());
+  }
+  return record;
+}
 inline wire::Location location_at(unsigned host, std::uint64_t version) {
-  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version, to_hex(host_key(host))};
+  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version, host_record(host)};
 }
 
 // Member number i is at host[i] with version 1; host 0: nowhere.
@@ -114,10 +143,14 @@ inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text)
 class TestHost {
  public:
   TestHost(unsigned number, std::uint64_t seed)
-      : number_(number), random_(seed), seal_(host_key(number)), switch_(host_address(number), random_, seal_) {}
+      : number_(number),
+        random_(seed),
+        seal_(host_key(number)),
+        switch_(host_address(number), random_, seal_, [] { return kWallNow; }) {}
 
   wire::SwitchConfig config(const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) const {
-    wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}};
+    wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}, host_record(number_),
+                           {{"cloud", test_cloud().pem}}};
     for (const auto& [guest, version] : ports) {
       out.networks[0].ports.push_back({instance_id(guest), to_string(guest_mac(guest)), to_string(guest_ip(guest)),
                                        fmt::format("tap{}", guest), version});
@@ -149,7 +182,7 @@ class TestHost {
     static_cast<void>(slicer.append(header, payload));
     slicer.finish();
     const auto bytes = slicer.runs().at(0).bytes();
-    static_cast<void>(theirs.seal(now, theirs.add(host_key(number_)), bytes));
+    static_cast<void>(theirs.seal(now, theirs.add({host_key(number_), {}, Profile::native}), bytes));
     from_underlay(now, host_address(from), bytes);
   }
   void poll(TimePoint now) {

@@ -130,8 +130,12 @@ bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wir
     const auto found = std::find_if(said.members.begin(), said.members.end(), [&](const wire::Member& each) {
       return each.instance == member.instance && each.location.cloud == cloud;
     });
-    if (found == said.members.end() || found->location.version <= member.location.version) continue;
-    member.location = found->location;
+    if (found == said.members.end()) continue;
+    const auto& newest = found->location;
+    // Where it has not moved its cloud may still have a new record of the host, or another address.
+    const bool renewed = newest.version == member.location.version && member.location.cloud == cloud;
+    if (!(renewed && newest != member.location) && newest.version <= member.location.version) continue;
+    member.location = newest;
     changed = true;
   }
   return changed;

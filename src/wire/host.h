@@ -40,6 +40,7 @@ struct HostReport {
   std::uint16_t directory_port{0};  // and, at the same address, for the other hosts of its cloud; 0: it does not
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
+  std::string overlay_key;  // its switch's public key (X25519) in hex; empty: not heard from the switch yet
   std::vector<ImageReport> images;
   std::vector<InstanceReport> instances;
   std::vector<MigrationReport> migrations;
@@ -50,8 +51,8 @@ struct HostReport {
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
-                       directory_port, overlay_ip, overlay_port, images, instances, migrations, content_of, unsettled,
-                       seen_generation, wait_ms))
+                       directory_port, overlay_ip, overlay_port, overlay_key, images, instances, migrations, content_of,
+                       unsettled, seen_generation, wait_ms))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -68,12 +69,6 @@ struct DesiredImage {
   std::string path;  // on the host: a directory with manifest.json, as images/ builds it
 };
 BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path))
-
-struct CloudCa {
-  std::string cloud;
-  std::string pem;
-};
-BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
 
 // Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
 struct ContentSibling {
@@ -94,7 +89,8 @@ BOOST_DESCRIBE_STRUCT(ContentKey, (), (tenant, secret, held))
 struct DesiredState {
   std::uint64_t generation{0};
   std::string cloud;
-  std::string api_url;  // of this cloud, as hosts of other clouds reach it
+  std::string api_url;      // of this cloud, as hosts of other clouds reach it
+  std::string host_record;  // of this host, as in Location::record
   std::vector<CloudCa> trusted;
   std::vector<DesiredInstance> instances;
   std::vector<Network> networks;
@@ -104,8 +100,8 @@ struct DesiredState {
   std::vector<ContentKey> content_keys;
 };
 BOOST_DESCRIBE_STRUCT(DesiredState, (),
-                      (generation, cloud, api_url, trusted, instances, networks, migrations, images, siblings,
-                       content_keys))
+                      (generation, cloud, api_url, host_record, trusted, instances, networks, migrations, images,
+                       siblings, content_keys))
 
 // POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
 struct JoinRequest {

@@ -16,11 +16,13 @@ struct Location {
   std::string underlay_ip;  // the switch's UDP address
   std::uint16_t underlay_port{0};
   std::uint64_t version{0};  // 1 at the first start, one more at each move
-  std::string key{};         // 32 bytes in hex: the switch's public key (X25519)
+  // The host's record, signed by its cloud (docs/formats/host-record.md), as base64url: with which key its switch
+  // speaks. Empty: its cloud has none yet.
+  std::string record{};
 
   bool operator==(const Location&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, key))
+BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, record))
 
 struct Member {
   std::string instance;
@@ -47,6 +49,15 @@ struct Network {
   std::vector<Member> members;
 };
 BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, gateway, domain, key, mtu, members))
+
+// A cloud's CA: who signs the certificates and records of its hosts.
+struct CloudCa {
+  std::string cloud;
+  std::string pem;
+};
+BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
+
+constexpr std::size_t kRecordText = 700;  // no record is longer, as base64url
 
 // Errors: invalid_argument, naming the field.
 [[nodiscard]] Result<> validate(const Network& network);

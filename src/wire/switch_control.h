@@ -34,8 +34,10 @@ struct SwitchConfig {
   std::string cloud;
   std::string host;
   std::vector<SwitchNetwork> networks;
+  std::string record{};                // of this host, as in Location::record: what it shows to others
+  std::vector<CloudCa> authorities{};  // whose records of hosts are believed, each of its own cloud's
 };
-BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks))
+BOOST_DESCRIBE_STRUCT(SwitchConfig, (), (cloud, host, networks, record, authorities))
 
 // Says that `instance` is on this host from now on, with `version`; answered when every peer host has acknowledged, or
 // when min(1 RTT + 10 ms, 100 ms) has passed, whichever is first.
@@ -93,6 +95,7 @@ struct SwitchReply {
   std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
-                      (id, error, overlay_ip, overlay_port, overlay_key, waited_ms, acknowledged, peers, networks, pairs, drops))
+                      (id, error, overlay_ip, overlay_port, overlay_key, waited_ms, acknowledged, peers, networks,
+                       pairs, drops))
 
 }  // namespace godwit::wire

@@ -13,9 +13,10 @@ constexpr wire::HostCapacity kCapacity{4, 4096, 100};
 
 }  // namespace
 
-CloudDisk::CloudDisk(const std::string& name, const std::string& api_url, std::string ca_pem, sys::Random& random)
+CloudDisk::CloudDisk(const std::string& name, const std::string& api_url, const WorldAuthority& authority,
+                     sys::Random& random)
     : database(cloud::Database::open(":memory:").value()),
-      keys{crypto::Key::generate().value(), std::move(ca_pem), crypto::TicketSigner::generate(random)} {
+      keys{crypto::Key::from_pem(authority.key_pem).value(), authority.pem, crypto::TicketSigner::generate(random)} {
   cloud::Settings settings;
   settings.name = name;
   settings.api_url = api_url;
@@ -62,9 +63,12 @@ SwitchProcess::SwitchProcess(sim::Process& process, const std::function<void()>&
   packets_ = std::move(*packets);
   Result<> started = runtime.files.make_directories(kSwitchState, 0700, 0);
   const auto saved = overlay::load_state(runtime.files, kSwitchState);
+  auto key = overlay::load_or_make_key(runtime.files, runtime.random, kSwitchState);
+  GODWIT_ASSERT(key.has_value());
+  sessions_ = std::make_unique<overlay::OwnSessions>(std::move(*key), runtime.random, runtime.clock);
   service_ = std::make_unique<overlay::Service>(
       overlay::ServiceParts{runtime.executor, runtime.clock, runtime.random, runtime.files, runtime.local, *packets_,
-                            links_, runtime.log},
+                            links_, sessions_->seal(), runtime.log},
       kSwitchState);
   if (!saved) started = pass(saved);
   if (started) started = service_->start(std::string(kSwitchState) + "/switch.sock", *saved);

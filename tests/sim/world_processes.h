@@ -4,8 +4,10 @@
 #include "agent/agent.h"
 #include "api/cloud_routes.h"
 #include "api/sky_routes.h"
+#include "overlay/own_sessions.h"
 #include "overlay/service.h"
 #include "sim/packets.h"
+#include "sim/world_authorities.h"
 
 #include <functional>
 #include <memory>
@@ -20,7 +22,7 @@ inline constexpr const char* kSkyToken = "gwsky_of-the-simulated-user";
 
 // What of a cloud outlives its process: its disk. SQLite's is in memory.
 struct CloudDisk {
-  CloudDisk(const std::string& name, const std::string& api_url, std::string ca_pem, sys::Random& random);
+  CloudDisk(const std::string& name, const std::string& api_url, const WorldAuthority& authority, sys::Random& random);
   std::unique_ptr<cloud::Database> database;
   cloud::Keys keys;
 };
@@ -58,6 +60,7 @@ class SwitchProcess final : public sim::Program {
  private:
   sim::SimSwitchLinks links_;
   std::unique_ptr<sim::SimPacketIo> packets_;
+  std::unique_ptr<overlay::OwnSessions> sessions_;
   std::unique_ptr<overlay::Service> service_;
 };
 

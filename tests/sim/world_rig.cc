@@ -19,6 +19,8 @@ const std::string kHomeIp = "10.9.0.1";
 constexpr Seconds kRestart{1};  // what an init system waits before it starts again what has ended
 constexpr Seconds kCallLimit{30};
 
+const WorldAuthority& authority_of(const std::string& cloud) { return cloud == "cloud-a" ? kCaA : kCaB; }
+
 class Bare final : public sim::Program {};
 
 std::string api_url_of(const std::string& cloud) {
@@ -58,7 +60,7 @@ void WorldRig::add_cloud(const std::string& letter, int hosts) {
   const int number = letter[0] - 'a' + 1;
   world.add_host(name, "site-" + letter, fmt::format("10.{}.0.1", number));
   sim::SimRandom random(world.draw());
-  clouds_[name] = std::make_unique<CloudDisk>(name, api_url_of(name), ca_of(name), random);
+  clouds_[name] = std::make_unique<CloudDisk>(name, api_url_of(name), authority_of(name), random);
   processes_.emplace_back(name, "cloud");
   for (int i = 1; i <= hosts; ++i) {
     add_agent_host(fmt::format("{}{}", letter, i), name, fmt::format("10.{}.0.{}", number, 10 + i));
@@ -76,7 +78,7 @@ void WorldRig::add_agent_host(const std::string& name, const std::string& cloud,
   processes_.emplace_back(name, "agent");
 }
 
-std::string WorldRig::ca_of(const std::string& cloud) const { return cloud == "cloud-a" ? kCaA : kCaB; }
+std::string WorldRig::ca_of(const std::string& cloud) const { return authority_of(cloud).pem; }
 
 void WorldRig::start(const std::string& host_name, const std::string& process) {
   auto& host = world.host(host_name);

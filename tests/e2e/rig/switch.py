@@ -12,8 +12,10 @@ import subprocess
 import threading
 import time
 
+from rig.authority import Authority
 from rig.net import run
 
+AUTHORITY = Authority("lab")
 MTU = 1500
 CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
 READY_LIMIT_S = 10
@@ -124,9 +126,12 @@ class SwitchProcess:
         self.process = None
 
     def location(self, version):
-        reply = self.ask(op="locations")
-        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay, "underlay_port": reply["overlay_port"],
-                "version": version, "key": reply["overlay_key"]}
+        port = self.ask(op="locations")["overlay_port"]
+        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay, "underlay_port": port, "version": version,
+                "record": self.record()}
+
+    def record(self):
+        return AUTHORITY.host_record(self.name, self.ask(op="locations")["overlay_key"])
 
     def drops(self):
         return {d["reason"]: d["frames"] for d in self.ask(op="stats")["drops"]}
@@ -182,7 +187,8 @@ class Segment:
 
 def configure(hosts, *segments):
     for host in hosts:
-        host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": [s.config(host) for s in segments]})
+        host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": [s.config(host) for s in segments],
+                                      "record": host.record(), "authorities": [{"cloud": "lab", "pem": AUTHORITY.pem}]})
 
 
 class Records(threading.Thread):

@@ -1,0 +1,53 @@
+// Takes fields off the front of bytes of others. Once one was not there, all the rest are empty or 0: so a format is
+// read straight through, and asked once at its end whether it was whole.
+#pragma once
+
+#include "base/bytes.h"
+
+namespace godwit {
+
+// Borrows the bytes.
+class ByteReader {
+ public:
+  explicit ByteReader(ByteView bytes) : rest_(bytes) {}
+
+  [[nodiscard]] ByteView take(std::size_t size) {
+    if (size > rest_.size()) {
+      whole_ = false;
+      rest_ = {};
+      return {};
+    }
+    const auto out = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return out;
+  }
+  [[nodiscard]] std::uint8_t byte() {
+    const auto bytes = take(1);
+    return whole_ ? std::to_integer<std::uint8_t>(bytes[0]) : std::uint8_t{0};
+  }
+  [[nodiscard]] std::uint16_t be16() {
+    const auto bytes = take(2);
+    return whole_ ? load_be16(bytes) : std::uint16_t{0};
+  }
+  [[nodiscard]] std::uint32_t be24() {
+    const auto bytes = take(3);
+    return whole_ ? static_cast<std::uint32_t>(std::to_integer<unsigned>(bytes[0]) << 16U) | load_be16(bytes.subspan(1))
+                  : 0;
+  }
+  [[nodiscard]] std::uint64_t be64() {
+    const auto bytes = take(8);
+    return whole_ ? load_be64(bytes) : 0;
+  }
+  [[nodiscard]] std::string text(std::size_t size) { return std::string(as_text(take(size))); }
+  // One byte of length, then so many bytes.
+  [[nodiscard]] std::string short_text() { return text(byte()); }
+
+  // Every field was there, and nothing is left over.
+  [[nodiscard]] bool ended_in_order() const { return whole_ && rest_.empty(); }
+
+ private:
+  ByteView rest_;
+  bool whole_{true};
+};
+
+}  // namespace godwit
