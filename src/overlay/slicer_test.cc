@@ -108,7 +108,7 @@ TEST(Slice, ALongRecordGoesOnInTheNextOneWhichSaysHowMuchOfItIsThere) {
   const auto slices = slices_of(slicer, counter);
   ASSERT_EQ(slices.size(), 2U);
   EXPECT_EQ(slices[0].bytes.size() + kSealOverhead, kDatagram);
-  EXPECT_EQ(load_be16(slices[1].bytes), 1514 + kRecordHeader + 2 * kSliceHeader - slices[0].bytes.size());
+  EXPECT_EQ(load_be16(slices[1].bytes), 1514 + kRecordHeader + kSliceHeader - slices[0].bytes.size());
   EXPECT_EQ(slices[1].bytes.size(), kSliceHeader + load_be16(slices[1].bytes));
 }
 
@@ -121,7 +121,7 @@ TEST(Slice, NoRunIsLongerThanOneSendmsgTakesAndOnlyItsLastDatagramIsShorter) {
   for (const auto& run : slicer.runs()) {
     EXPECT_LE(run.size, sys::kMostSegmentBytes);
     EXPECT_LE(run.size, sys::kMostSegments * kDatagram);
-    if (&run != &slicer.runs().back()) EXPECT_EQ(run.size % kDatagram, 0U);
+    EXPECT_TRUE(&run == &slicer.runs().back() || run.size % kDatagram == 0);
   }
 }
 
