@@ -1,8 +1,8 @@
 // A switch that hears slices from other hosts and frames from its guest: records, announcements, Ethernet, ARP, IP,
 // super-frames. Input: packets, each: whence (one byte), length (two bytes, big-endian), bytes.
-//   'u' a datagram as it is, 'r' a slice in a session with a member's host, 's' in one with a stranger, 'm' a message in a
-//   control record of a member's host with its right MAC put behind, 'g' from the guest (its first 10 bytes are the
-//   offload), 'w' from the gateway; all else: the time goes on by so many ms
+//   'u' a datagram as it is, 'r' a slice in a session with a member's host, 's' in one with a stranger, 'm' a message
+//   in a control record of a member's host with its right MAC put behind, 'g' from the guest (its first 10 bytes are
+//   the offload), 'w' from the gateway; all else: the time goes on by so many ms
 #include "base/assert.h"
 #include "overlay/test_host.h"
 #include "support/input.h"
@@ -55,12 +55,16 @@ void read_alone(ByteView bytes) {
 }
 
 sys::Offload read_offload(ByteView bytes) {
-  return {(bytes[0] & std::byte{1}) != std::byte{0}, std::to_integer<std::uint8_t>(bytes[1]),
-          load_be16(bytes.subspan(2)),               load_be16(bytes.subspan(4)),
-          load_be16(bytes.subspan(6)),               load_be16(bytes.subspan(8))};
+  return {(bytes[0] & std::byte{1}) != std::byte{0},
+          std::to_integer<std::uint8_t>(bytes[1]),
+          load_be16(bytes.subspan(2)),
+          load_be16(bytes.subspan(4)),
+          load_be16(bytes.subspan(6)),
+          load_be16(bytes.subspan(8))};
 }
 
-// Nothing of what a stranger or a liar sends reaches a guest, and no guest gets a segment that its network doesn't allow.
+// Nothing of what a stranger or a liar sends reaches a guest, and no guest gets a segment that its network doesn't
+// allow.
 void deliver(overlay::testing::TestHost& host, TimePoint now, std::uint64_t counter, char from, ByteView bytes) {
   host.delivered.clear();
   host.sent.clear();

@@ -1,8 +1,7 @@
 // Slices of a peer whose session is good and whose mind is not: any bytes, in any order of their counters.
 // Input: slices, each: session (one byte), counter (one byte), length (two bytes, big-endian), bytes.
-#include "overlay/assembler.h"
-
 #include "base/assert.h"
+#include "overlay/assembler.h"
 #include "support/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -25,8 +25,8 @@ struct HostRecord {
   Validity validity;  // whole seconds
 };
 
-// The address of a host inside the overlay: fd67:6f64:7769::/48 (a unique local prefix, RFC 4193; "godwi"), and the first
-// 80 bits of the SHA-256 of its key. So whoever knows the key knows the address, and nobody else can have it.
+// The address of a host inside the overlay: fd67:6f64:7769::/48 (a unique local prefix, RFC 4193; "godwi"), and the
+// first 80 bits of the SHA-256 of its key. So whoever knows the key knows the address, and nobody else can have it.
 [[nodiscard]] std::array<std::byte, 16> host_address(const HostKey& key);
 [[nodiscard]] std::string host_address_text(const HostKey& key);  // all eight groups
 // Of the host whose record, as locations have it (base64url), this is; empty where it can't be read.

@@ -24,8 +24,8 @@ void Destination::begin(std::unique_ptr<sys::PeerStream> control, std::vector<st
            std::find(encodings.begin(), encodings.end(), each->name()) != encodings.end();
   });
   auto& encoding = both == context_.encodings.end() ? *context_.encodings.back() : **both;
-  transfer_ = encoding.arrive({record_.spec.tenant, record_.spec.image_sha256, record_.source.certificate_name,
-                                record_.spec.id});
+  transfer_ = encoding.arrive(
+      {record_.spec.tenant, record_.spec.image_sha256, record_.source.certificate_name, record_.spec.id});
   gate_.spawn(keep_time());
   course_gate_.spawn(run_course(std::move(control), std::string(encoding.name())));
 }

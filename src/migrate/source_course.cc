@@ -82,8 +82,8 @@ sys::Task<Result<>> Source::connect() {
   if (!welcome->ok || chosen == context_.encodings.end() || !asked) {
     co_return fail(Errc::protocol, "the destination's welcome makes no sense");
   }
-  transfer_ = (*chosen)->leave({record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name,
-                                 record_.spec.id});
+  transfer_ = (*chosen)->leave(
+      {record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name, record_.spec.id});
   post_copy_problem_ = welcome->post_copy_problem.substr(0, kReasonLimit_bytes);
   nonce_ = welcome->nonce;
   take_control(std::move(*stream));

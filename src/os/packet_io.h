@@ -1,5 +1,5 @@
-// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, each message up to 64 KiB of datagrams (UDP GSO and GRO, see
-// udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one epoll set for all.
+// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, each message up to 64 KiB of datagrams (UDP GSO and GRO,
+// see udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one epoll set for all.
 #pragma once
 
 #include "sys/packet.h"

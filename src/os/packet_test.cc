@@ -2,8 +2,8 @@
 #include "os/packet_links.h"
 #include "os/packet_netlink.h"
 #include "os/packet_netns.h"
-#include "os/udp_socket.h"
 #include "os/taps.h"
+#include "os/udp_socket.h"
 #include "support/event_loop.h"
 
 #include <gtest/gtest.h>

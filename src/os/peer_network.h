@@ -11,7 +11,7 @@
 namespace godwit::os {
 
 inline constexpr Seconds kHandshakeLimit{5};   // TCP's and TLS's, each
-inline constexpr Millis kOverlayDelay{250};  // the direct way's head start, RFC 8305's between two attempts
+inline constexpr Millis kOverlayDelay{250};    // the direct way's head start, RFC 8305's between two attempts
 inline constexpr std::size_t kHalfOpen = 256;  // handshakes at a time on one listener, with those not yet accepted
 
 class TcpPeerNetwork final : public sys::PeerNetwork {

@@ -183,7 +183,8 @@ TEST_F(TwoWays, WhoIsSilentHoldsNobodyUp) {
   auto story = [](TcpHarness& harness, sys::PeerNetwork& host) -> sys::Task<void> {
     auto listener = host.listen("127.0.0.2", 0);
     GODWIT_CO_ASSERT_OK(listener);
-    const auto silent = listen_tcp({.host = "127.0.0.1", .port = (*listener)->port(), .network_namespace = {}, .device = {}});
+    const auto silent =
+        listen_tcp({.host = "127.0.0.1", .port = (*listener)->port(), .network_namespace = {}, .device = {}});
     GODWIT_CO_ASSERT_OK(silent);
     const auto began = harness.time.now();
     co_await arrives(host, **listener);

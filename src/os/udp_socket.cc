@@ -115,8 +115,13 @@ std::size_t UdpSocket::receive(std::span<sys::Packet> packets, sys::PacketCounts
   if (most == 0) return 0;
   for (std::size_t i = 0; i < most; ++i) {
     slots.vectors[i] = {memory_.data() + i * kSlotBytes, kMessageBytes};
-    slots.headers[i].msg_hdr = {&slots.addresses[i],       sizeof slots.addresses[i], &slots.vectors[i], 1,
-                                slots.controls[i].data(), kControlBytes,             0};
+    slots.headers[i].msg_hdr = {&slots.addresses[i],
+                                sizeof slots.addresses[i],
+                                &slots.vectors[i],
+                                1,
+                                slots.controls[i].data(),
+                                kControlBytes,
+                                0};
   }
   const int count = ::recvmmsg(socket_.get(), slots.headers.data(), static_cast<unsigned>(most), MSG_DONTWAIT, nullptr);
   std::size_t kept = 0;

@@ -1,6 +1,6 @@
 // virtio_net_hdr: what stands before each frame of a TAP with IFF_VNET_HDR.
-// Source: linux/virtio_net.h, struct virtio_net_hdr, which is no C++ (a field of it is named class); TAPs give it in the
-// machine's byte order unless told otherwise.
+// Source: linux/virtio_net.h, struct virtio_net_hdr, which is no C++ (a field of it is named class); TAPs give it in
+// the machine's byte order unless told otherwise.
 #pragma once
 
 #include "sys/packet.h"
@@ -20,8 +20,12 @@ static_assert(sizeof(VnetHeader) == 10);
 constexpr std::uint8_t kVnetNeedsChecksum = 1;  // the other flags say what a receiver may skip: nothing to pass on
 
 inline sys::Offload from_vnet(const VnetHeader& header) {
-  return {(header.flags & kVnetNeedsChecksum) != 0, header.gso_type,       header.header_bytes,
-          header.segment_bytes,                     header.checksum_start, header.checksum_offset};
+  return {(header.flags & kVnetNeedsChecksum) != 0,
+          header.gso_type,
+          header.header_bytes,
+          header.segment_bytes,
+          header.checksum_start,
+          header.checksum_offset};
 }
 
 inline VnetHeader to_vnet(const sys::Offload& offload) {

@@ -176,7 +176,8 @@ ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::Mac
 std::expected<Control, Drop> decode_control(std::uint32_t vni, ByteView record, crypto::MacKey& key) {
   if (record.size() < kControlMacBytes || record.size() > kControlLimit) return std::unexpected(Drop::malformed);
   const auto message = record.first(record.size() - kControlMacBytes);
-  if (!key.verify(covered_by_mac(vni, message), record.last(kControlMacBytes))) return std::unexpected(Drop::not_authentic);
+  if (!key.verify(covered_by_mac(vni, message), record.last(kControlMacBytes)))
+    return std::unexpected(Drop::not_authentic);
   return read_control(message);
 }
 

@@ -185,10 +185,10 @@ void Forwarder::let_go(Segment& segment, const Member& member, const HeldFrame& 
 
 void Forwarder::to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out) {
   const bool plain = frame.offload == sys::Offload{};
-  note(out.to_peer(host,
-                   {plain ? RecordKind::frame : RecordKind::super_frame, hops, segment.vni(), frame.bytes.size(),
-                    frame.offload},
-                   frame.bytes));
+  note(out.to_peer(
+      host,
+      {plain ? RecordKind::frame : RecordKind::super_frame, hops, segment.vni(), frame.bytes.size(), frame.offload},
+      frame.bytes));
 }
 
 void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header, ByteView bytes, Outbox& out) {

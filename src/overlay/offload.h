@@ -9,7 +9,7 @@
 
 namespace godwit::overlay {
 
-constexpr std::size_t kLeastTcpSegment = 48;  // Linux's tcp_min_snd_mss: no 64 KiB become 65,000 frames
+constexpr std::size_t kLeastTcpSegment = 48;   // Linux's tcp_min_snd_mss: no 64 KiB become 65,000 frames
 constexpr std::size_t kMostUdpSegments = 128;  // Linux's UDP_MAX_SEGMENTS
 
 // Why a frame whose frames on the wire have at most `frame_limit` bytes must be dropped; nothing when it may pass. Sets

@@ -8,8 +8,8 @@
 
 namespace godwit::overlay {
 
-// Bytes for devices either borrow the buffers of what was received, or lie in the outbox's own memory; records for peers
-// are copied into the datagrams that carry them. Allocates nothing in the long run.
+// Bytes for devices either borrow the buffers of what was received, or lie in the outbox's own memory; records for
+// peers are copied into the datagrams that carry them. Allocates nothing in the long run.
 class Outbox {
  public:
   static constexpr std::size_t kPackets = 8192;

@@ -14,7 +14,7 @@ void write_offload(ByteSpan into, const sys::Offload& offload) {
 
 std::optional<sys::Offload> read_offload(ByteView bytes) {
   if (bytes[0] > std::byte{1}) return std::nullopt;
-  return sys::Offload{bytes[0] == std::byte{1},      std::to_integer<std::uint8_t>(bytes[1]),
+  return sys::Offload{bytes[0] == std::byte{1},    std::to_integer<std::uint8_t>(bytes[1]),
                       load_be16(bytes.subspan(2)), load_be16(bytes.subspan(4)),
                       load_be16(bytes.subspan(6)), load_be16(bytes.subspan(8))};
 }

@@ -24,7 +24,8 @@ constexpr std::size_t kRecordHeader = 8;
 constexpr std::size_t kOffloadBytes = 10;
 constexpr std::size_t kLongestRecordHeader = kRecordHeader + kOffloadBytes;
 constexpr std::size_t kRecordLimit = sys::kFrameLimit;  // of what follows the header
-// A record begins only where its header and so much of it, or all, follow in the same slice: small frames are never cut.
+// A record begins only where its header and so much of it, or all, follow in the same slice: small frames are never
+// cut.
 constexpr std::size_t kLeastBeginning = 128;
 
 constexpr std::size_t kSliceHeader = 2;

@@ -140,7 +140,7 @@ class Segment {
   std::vector<PeerId> hosts_;
   std::unordered_set<PeerId> host_set_;
   std::unordered_map<PeerId, TimePoint> former_;  // until when each is accepted
-  std::map<std::string, wire::Location> early_;  // of instances that the next config will bring
+  std::map<std::string, wire::Location> early_;   // of instances that the next config will bring
 };
 
 }  // namespace godwit::overlay

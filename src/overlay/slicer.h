@@ -9,7 +9,6 @@
 
 namespace godwit::overlay {
 
-
 // Memory of one batch, taken from the front and given back as a whole.
 class BatchMemory {
  public:

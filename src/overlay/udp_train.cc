@@ -20,7 +20,8 @@ constexpr sys::Offload kPlain{true, 0, 0, 0, kUdp, 6};
 bool can_join(ByteView frame, const sys::Offload& offload) {
   return offload == kPlain && frame.size() > kPayload && load_be16(frame.subspan(12)) == 0x0800 &&
          frame[kIp] == std::byte{0x45} && frame[kIp + 9] == std::byte{kUdpProtocol} &&
-         load_be16(frame.subspan(kIp + 6)) == kDontFragment && load_be16(frame.subspan(kIp + 2)) == frame.size() - kIp &&
+         load_be16(frame.subspan(kIp + 6)) == kDontFragment &&
+         load_be16(frame.subspan(kIp + 2)) == frame.size() - kIp &&
          load_be16(frame.subspan(kUdp + 4)) == frame.size() - kUdp;
 }
 
@@ -70,8 +71,8 @@ bool UdpTrain::add(sys::OutPacket& packet, ByteView frame, const sys::Offload& o
   const auto train = room_.first(used + payload.size());
   set_lengths(train);
   packet.bytes = train;
-  packet.offload = {true, static_cast<std::uint8_t>(sys::Gso::udp), kPayload, static_cast<std::uint16_t>(segment),
-                    kUdp, 6};
+  packet.offload = {true, static_cast<std::uint8_t>(sys::Gso::udp), kPayload, static_cast<std::uint16_t>(segment), kUdp,
+                    6};
   return true;
 }
 

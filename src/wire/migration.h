@@ -2,8 +2,8 @@
 // who owns the instance is in migrate/handover.h; docs/protocols/migration.md has the whole.
 #pragma once
 
-#include "wire/network.h"
 #include "wire/instance.h"
+#include "wire/network.h"
 
 namespace godwit::wire {
 
@@ -50,11 +50,11 @@ BOOST_DESCRIBE_STRUCT(WanBytes, (), (memory, disk))
 // What became of the bytes that QEMU put out at the source: how many of them crossed as what, and of what is new, what
 // compression took off. They add up to what was put out.
 struct Savings {
-  std::uint64_t zero{0};        // pages of zeros, and their records
-  std::uint64_t image{0};       // blocks of an image that the destination has
-  std::uint64_t sibling{0};     // pages that crossed for another instance, or that a host of the destination's cloud has
-  std::uint64_t earlier{0};     // pages that crossed for this instance, now or when it moved before
-  std::uint64_t similar{0};     // as the difference from a page that the destination has, or from its own last version
+  std::uint64_t zero{0};     // pages of zeros, and their records
+  std::uint64_t image{0};    // blocks of an image that the destination has
+  std::uint64_t sibling{0};  // pages that crossed for another instance, or that a host of the destination's cloud has
+  std::uint64_t earlier{0};  // pages that crossed for this instance, now or when it moved before
+  std::uint64_t similar{0};  // as the difference from a page that the destination has, or from its own last version
   std::uint64_t compressed{0};  // of new pages, what compression spared the wire: at least so much
   std::uint64_t literal{0};     // of new pages, what is on the wire
   std::uint64_t other{0};       // what is no page
