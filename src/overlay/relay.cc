@@ -137,7 +137,7 @@ std::uint32_t Relay::open_channel(PeerId a, PeerId b) {
   std::array<std::byte, 4> drawn{};
   random_.fill(drawn);
   // Another one than the last at this place, most likely, so that what is late goes nowhere; and never 0.
-  const auto number = (load_be32(drawn) | (std::uint32_t{1} << kPlaceBits)) & ~kPlaceMask | place;
+  const auto number = ((load_be32(drawn) | (std::uint32_t{1} << kPlaceBits)) & ~kPlaceMask) | place;
   channels_[place] = {number, {a, b}, {&clients_.at(a), &clients_.at(b)}};
   clients_.at(a).channels[b] = number;
   clients_.at(b).channels[a] = number;

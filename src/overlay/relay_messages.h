@@ -41,7 +41,7 @@ struct RelayMessage {
   RelayMessageKind kind{RelayMessageKind::hello};
   std::uint32_t channel{0};  // bound
   std::uint64_t token{0};    // hello; here has the hello's
-  sys::UdpEndpoint seen;     // here
+  sys::UdpEndpoint seen{};   // here
   crypto::PublicKey key{};   // all others
 
   bool operator==(const RelayMessage&) const = default;

@@ -1,0 +1,188 @@
+#include "overlay/relay_service.h"
+
+namespace godwit::overlay {
+namespace {
+
+constexpr std::size_t kLengthBytes = 2;
+
+void add_metric(std::string& out, std::string_view name, std::string_view kind, std::uint64_t value) {
+  out += fmt::format("# TYPE godwit_relay_{0} {1}\ngodwit_relay_{0} {2}\n", name, kind, value);
+}
+
+}  // namespace
+
+struct RelayService::Connection {
+  Connection(const sys::Executor& executor, std::uint32_t number_, std::unique_ptr<sys::Stream> stream_)
+      : number(number_), stream(std::move(stream_)), filled(executor) {}
+
+  std::uint32_t number;
+  std::unique_ptr<sys::Stream> stream;
+  ByteVector incoming;
+  ByteVector queue;  // framed, to be written
+  bool closed{false};
+  sys::Signal filled;
+};
+
+RelayService::RelayService(const sys::Executor& executor, sys::Clock& clock, sys::PacketIo& packets, Relay& relay,
+                           Log log)
+    : executor_(executor),
+      clock_(clock),
+      packets_(packets),
+      relay_(relay),
+      log_(std::move(log)),
+      earlier_(executor),
+      gate_(executor) {}
+
+RelayService::~RelayService() = default;
+
+void RelayService::start() {
+  gate_.spawn(move_packets());
+  gate_.spawn(keep_time());
+}
+
+sys::Task<void> RelayService::stop() {
+  co_await gate_.close();
+  connections_.clear();
+}
+
+// ---- UDP
+
+sys::Task<void> RelayService::move_packets() {
+  for (;;) {
+    const auto readable = co_await packets_.wait_readable();
+    if (!readable) {
+      log_.error("{}", readable.error().message);
+      co_return;
+    }
+    const auto now = clock_.now();
+    for (const auto& each : packets_.receive()) {
+      // A source that looks like one of our connections is nobody's.
+      if (!is_relayed(each.peer)) relay_.on_datagram(now, each.peer, each.bytes(), out_);
+    }
+    flush();
+  }
+}
+
+void RelayService::flush() {
+  sending_.clear();
+  for (const auto& each : out_.sends) {
+    const auto relayed = relayed_of(each.to);
+    if (!relayed) {
+      sending_.push_back({0, each.to, each.bytes});
+    } else if (relayed->kind == RelayedKind::connection) {
+      to_connection(relayed->number, each.bytes);
+    }
+  }
+  if (!sending_.empty()) packets_.send(sending_);
+  out_.clear();
+  const auto next = relay_.next_deadline();
+  if (next && *next < armed_) earlier_.notify();
+}
+
+sys::Task<void> RelayService::keep_time() {
+  for (;;) {
+    relay_.poll(clock_.now(), out_);
+    armed_ = TimePoint::min();  // flush() needn't wake us
+    flush();
+    armed_ = relay_.next_deadline().value_or(TimePoint::max());
+    if (armed_ == TimePoint::max()) {
+      co_await earlier_.wait();
+    } else {
+      co_await earlier_.wait_until(clock_, armed_);
+    }
+  }
+}
+
+// ---- TCP
+
+void RelayService::serve(std::unique_ptr<sys::Stream> stream) {
+  if (connections_.size() >= kMostConnections) {
+    ++counters_.turned_away;
+    return;
+  }
+  ++counters_.connections;
+  auto connection = std::make_shared<Connection>(executor_, ++last_connection_, std::move(stream));
+  connections_[connection->number] = connection;
+  gate_.spawn(read(connection));
+  gate_.spawn(write(connection));
+}
+
+sys::Task<Result<>> RelayService::read_one(std::shared_ptr<Connection> connection) {
+  std::array<std::byte, kLengthBytes> length{};
+  auto got = co_await sys::read_exactly(*connection->stream, length);
+  if (!got) co_return got;
+  const auto size = load_be16(length);
+  if (size == 0) co_return fail(Errc::protocol, "read a datagram: it has no bytes");
+  connection->incoming.resize(size);
+  co_return co_await sys::read_exactly(*connection->stream, connection->incoming);
+}
+
+sys::Task<void> RelayService::read(std::shared_ptr<Connection> connection) {
+  const auto from = relayed_endpoint({RelayedKind::connection, connection->number});
+  for (;;) {
+    auto reading = read_one(connection);
+    const auto got = co_await sys::within(clock_, kConnectionIdle, "relay's client", std::move(reading));
+    if (!got) {
+      log_.debug("connection {}: {}", connection->number, got.error().message);
+      break;
+    }
+    relay_.on_datagram(clock_.now(), from, connection->incoming, out_);
+    flush();
+  }
+  connection->closed = true;
+  connection->stream->close();
+  connection->filled.notify();
+  connections_.erase(connection->number);
+  relay_.on_closed(clock_.now(), from, out_);
+  flush();
+}
+
+void RelayService::to_connection(std::uint32_t number, ByteView datagram) {
+  const auto at = connections_.find(number);
+  if (at == connections_.end()) return;
+  auto& connection = *at->second;
+  if (connection.queue.size() + datagram.size() + kLengthBytes > kQueueBytes) {
+    ++counters_.queue_full;
+    return;
+  }
+  append_be16(connection.queue, static_cast<std::uint16_t>(datagram.size()));
+  append(connection.queue, datagram);
+  connection.filled.notify();
+}
+
+sys::Task<void> RelayService::write(std::shared_ptr<Connection> connection) {
+  while (!connection->closed) {
+    if (connection->queue.empty()) {
+      co_await connection->filled.wait();
+      continue;
+    }
+    const auto bytes = std::exchange(connection->queue, {});
+    const auto written = co_await connection->stream->write(bytes);
+    if (!written) {
+      connection->stream->close();  // its reader ends
+      co_return;
+    }
+  }
+}
+
+std::string RelayService::metrics() const {
+  std::string out;
+  const auto& core = relay_.counters();
+  add_metric(out, "clients", "gauge", relay_.clients());
+  add_metric(out, "channels", "gauge", relay_.channels());
+  add_metric(out, "connections", "gauge", connections_.size());
+  add_metric(out, "connections_total", "counter", counters_.connections);
+  add_metric(out, "connections_turned_away_total", "counter", counters_.turned_away);
+  add_metric(out, "connection_queue_full_total", "counter", counters_.queue_full);
+  add_metric(out, "carried_datagrams_total", "counter", core.carried_datagrams);
+  add_metric(out, "carried_bytes_total", "counter", core.carried_bytes);
+  add_metric(out, "no_channel_total", "counter", core.no_channel);
+  add_metric(out, "over_quota_total", "counter", core.over_quota);
+  add_metric(out, "refused_total", "counter", core.refused);
+  add_metric(out, "full_total", "counter", core.full);
+  add_metric(out, "malformed_total", "counter", core.malformed);
+  add_metric(out, "udp_refused_total", "counter", packets_.counts().refused);
+  return out;
+}
+
+}  // namespace godwit::overlay
