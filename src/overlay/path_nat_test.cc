@@ -182,6 +182,7 @@ TEST(PathsThroughNats, AHostThatChangesItsAddressIsFollowedAtOnce) {
     pair.net.forget_counts();
     pair.net.readdress(mover);
     pair.net.talk(1, 2, Seconds{2});
+    pair.net.run_for(Millis{100});
     EXPECT_GE(pair.net.heard() + 4, pair.net.said()) << "what was sent within the first round trip may be lost";
     pair.net.talk(1, 2, Seconds{8});
     EXPECT_TRUE(pair.direct());
@@ -195,7 +196,7 @@ TEST(PathsThroughNats, SilenceKeepsTheWayOpenAndLearnsHowLongItMay) {
     Pair pair(7, spec, spec);
     pair.net.talk(1, 2, Seconds{3});
     ASSERT_TRUE(pair.direct());
-    for (int i = 0; i < 8; ++i) pair.net.talk(1, 2, Seconds{590}, Seconds{590});  // hardly anything, but not asleep
+    for (int i = 0; i < 5; ++i) pair.net.talk(1, 2, Seconds{590}, Seconds{590});  // hardly anything, but not asleep
     const auto learned = pair.net.path(1, 2).keepalive();
     EXPECT_GE(learned, KeepaliveInterval::kLeast);
     EXPECT_LE(learned, std::min<Nanos>(KeepaliveInterval::kMost, timeout));
@@ -207,7 +208,8 @@ TEST(PathsThroughNats, SilenceKeepsTheWayOpenAndLearnsHowLongItMay) {
     EXPECT_LE(pair.net.path_datagrams(), 2 * 2 * (580 / 10)) << "a few each interval";
     EXPECT_TRUE(pair.direct());
     pair.net.talk(1, 2, Seconds{2});
-    EXPECT_GE(pair.net.heard() + 2, pair.net.said());
+    pair.net.run_for(Millis{100});
+    EXPECT_EQ(pair.net.heard(), pair.net.said());
   }
 }
 
@@ -218,7 +220,8 @@ TEST(PathsThroughNats, WithoutTheRelayWhatIsDirectStays) {
   pair.net.relay_is_dead = true;
   pair.net.forget_counts();
   pair.net.talk(1, 2, Seconds{30});
-  EXPECT_GE(pair.net.heard() + 2, pair.net.said());
+  pair.net.run_for(Millis{100});
+  EXPECT_EQ(pair.net.heard(), pair.net.said());
 }
 
 TEST(PathsThroughNats, TheFasterOfTwoWaysIsUsedAndATwinIsNotWorthAChange) {
@@ -243,7 +246,8 @@ TEST(PathsThroughNats, WhoHasNothingToSayFallsAsleepAndWakesByTheRelay) {
   pair.net.run_for(Seconds{3600});
   EXPECT_EQ(pair.net.path_datagrams(), 0);
   pair.net.talk(1, 2, Seconds{2});
-  EXPECT_GE(pair.net.heard() + 2, pair.net.said());
+  pair.net.run_for(Millis{100});
+  EXPECT_EQ(pair.net.heard(), pair.net.said());
   EXPECT_TRUE(pair.direct());
 }
 

@@ -3,25 +3,11 @@
 namespace godwit::overlay {
 namespace {
 
-constexpr std::size_t kLengthBytes = 2;
-
 void add_metric(std::string& out, std::string_view name, std::string_view kind, std::uint64_t value) {
   out += fmt::format("# TYPE godwit_relay_{0} {1}\ngodwit_relay_{0} {2}\n", name, kind, value);
 }
 
 }  // namespace
-
-struct RelayService::Connection {
-  Connection(const sys::Executor& executor, std::uint32_t number_, std::unique_ptr<sys::Stream> stream_)
-      : number(number_), stream(std::move(stream_)), filled(executor) {}
-
-  std::uint32_t number;
-  std::unique_ptr<sys::Stream> stream;
-  ByteVector incoming;
-  ByteVector queue;  // framed, to be written
-  bool closed{false};
-  sys::Signal filled;
-};
 
 RelayService::RelayService(const sys::Executor& executor, sys::Clock& clock, sys::PacketIo& packets, Relay& relay,
                            Log log)
@@ -101,68 +87,38 @@ void RelayService::serve(std::unique_ptr<sys::Stream> stream) {
     return;
   }
   ++counters_.connections;
-  auto connection = std::make_shared<Connection>(executor_, ++last_connection_, std::move(stream));
+  auto connection = std::make_shared<Connection>(++last_connection_, executor_, std::move(stream));
   connections_[connection->number] = connection;
   gate_.spawn(read(connection));
   gate_.spawn(write(connection));
 }
 
-sys::Task<Result<>> RelayService::read_one(std::shared_ptr<Connection> connection) {
-  std::array<std::byte, kLengthBytes> length{};
-  auto got = co_await sys::read_exactly(*connection->stream, length);
-  if (!got) co_return got;
-  const auto size = load_be16(length);
-  if (size == 0) co_return fail(Errc::protocol, "read a datagram: it has no bytes");
-  connection->incoming.resize(size);
-  co_return co_await sys::read_exactly(*connection->stream, connection->incoming);
-}
-
 sys::Task<void> RelayService::read(std::shared_ptr<Connection> connection) {
   const auto from = relayed_endpoint({RelayedKind::connection, connection->number});
+  ByteVector datagram;
   for (;;) {
-    auto reading = read_one(connection);
+    auto reading = connection->datagrams.read(datagram);
     const auto got = co_await sys::within(clock_, kConnectionIdle, "relay's client", std::move(reading));
     if (!got) {
       log_.debug("connection {}: {}", connection->number, got.error().message);
       break;
     }
-    relay_.on_datagram(clock_.now(), from, connection->incoming, out_);
+    relay_.on_datagram(clock_.now(), from, datagram, out_);
     flush();
   }
-  connection->closed = true;
-  connection->stream->close();
-  connection->filled.notify();
+  connection->datagrams.close();
   connections_.erase(connection->number);
   relay_.on_closed(clock_.now(), from, out_);
   flush();
 }
 
-void RelayService::to_connection(std::uint32_t number, ByteView datagram) {
-  const auto at = connections_.find(number);
-  if (at == connections_.end()) return;
-  auto& connection = *at->second;
-  if (connection.queue.size() + datagram.size() + kLengthBytes > kQueueBytes) {
-    ++counters_.queue_full;
-    return;
-  }
-  append_be16(connection.queue, static_cast<std::uint16_t>(datagram.size()));
-  append(connection.queue, datagram);
-  connection.filled.notify();
+sys::Task<void> RelayService::write(std::shared_ptr<Connection> connection) {
+  co_await connection->datagrams.write_all();
 }
 
-sys::Task<void> RelayService::write(std::shared_ptr<Connection> connection) {
-  while (!connection->closed) {
-    if (connection->queue.empty()) {
-      co_await connection->filled.wait();
-      continue;
-    }
-    const auto bytes = std::exchange(connection->queue, {});
-    const auto written = co_await connection->stream->write(bytes);
-    if (!written) {
-      connection->stream->close();  // its reader ends
-      co_return;
-    }
-  }
+void RelayService::to_connection(std::uint32_t number, ByteView datagram) {
+  const auto at = connections_.find(number);
+  if (at != connections_.end() && !at->second->datagrams.post(datagram)) ++counters_.queue_full;
 }
 
 std::string RelayService::metrics() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "overlay/datagram_stream.h"
 #include "overlay/relay.h"
 #include "sys/stream.h"
 #include "sys/task.h"
@@ -21,7 +22,6 @@ struct RelayServiceCounters {
 class RelayService {
  public:
   static constexpr std::size_t kMostConnections = 1024;
-  static constexpr std::size_t kQueueBytes = std::size_t{256} << 10U;  // a connection; then datagrams are dropped
   static constexpr Seconds kConnectionIdle{90};                        // nothing came: it is closed
 
   // All borrowed, and outlive it.
@@ -36,12 +36,16 @@ class RelayService {
   [[nodiscard]] std::string metrics() const;
 
  private:
-  struct Connection;
+  struct Connection {
+    Connection(std::uint32_t number_, const sys::Executor& executor, std::unique_ptr<sys::Stream> stream)
+        : number(number_), datagrams(executor, std::move(stream)) {}
+    std::uint32_t number;
+    DatagramStream datagrams;
+  };
 
   [[nodiscard]] sys::Task<void> move_packets();
   [[nodiscard]] sys::Task<void> keep_time();
   [[nodiscard]] sys::Task<void> read(std::shared_ptr<Connection> connection);
-  [[nodiscard]] sys::Task<Result<>> read_one(std::shared_ptr<Connection> connection);
   [[nodiscard]] sys::Task<void> write(std::shared_ptr<Connection> connection);
   void flush();
   void to_connection(std::uint32_t number, ByteView datagram);

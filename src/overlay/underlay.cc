@@ -22,6 +22,7 @@ PeerId Underlay::add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint
 void Underlay::remove(PeerId peer) {
   sessions_.remove(peer);
   paths_.remove(peer);
+  unanswered_.erase(peer);
   if (relay_) relay_->client.forget(peer);
 }
 
@@ -57,9 +58,8 @@ Route Underlay::route_to(const sys::UdpEndpoint& endpoint) const {
 }
 
 std::optional<Route> Underlay::seal(TimePoint now, PeerId peer, ByteSpan datagram) {
-  if (!sessions_.seal(now, peer, datagram)) return std::nullopt;
   const auto* to = paths_.best(peer);
-  if (!to) return std::nullopt;
+  if (!to || !sessions_.seal(now, peer, datagram)) return std::nullopt;
   paths_.on_sent(now, peer);
   return route_to(*to);
 }
@@ -89,6 +89,7 @@ Opened Underlay::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSp
   }
   auto opened = sessions_.on_datagram(now, source, datagram);
   if (opened.peer == kNobody) return opened;
+  if (opened.ready) unanswered_.erase(opened.peer);
   if (relay_ && opened.peer == relay_->peer) return on_relay(now, opened);
   if (opened.what == Heard::data && is_path_message(opened.payload)) {
     if (opened.ready) paths_.on_ready(now, opened.peer);
@@ -120,11 +121,17 @@ void Underlay::on_relay_connection(TimePoint now, bool connected) {
 
 // ---- time
 
+void Underlay::begin_by(TimePoint now, PeerId peer, const sys::UdpEndpoint& way) {
+  const auto said = unanswered_.find(peer);
+  if (said != unanswered_.end()) send(way, said->second);
+  sessions_.begin(now, peer);
+}
+
 void Underlay::run_relay(TimePoint now) {
   relay_->client.poll(now);
   for (const auto& each : relay_->client.take_changes()) {
     paths_.set_relay(now, each.peer, each.at);
-    if (each.at) sessions_.begin(now, each.peer);
+    if (each.at) begin_by(now, each.peer, *each.at);
   }
   for (const auto& each : relay_->client.take_out()) seal_and_send(now, relay_->peer, relay_->client.endpoint(), each);
   tell_own(now);
@@ -132,13 +139,14 @@ void Underlay::run_relay(TimePoint now) {
 
 void Underlay::collect(TimePoint now) {
   for (const auto& each : paths_.take_out()) seal_and_send(now, each.peer, each.to, each.payload);
-  for (const auto& each : sessions_.take_out()) {
+  for (auto& each : sessions_.take_out()) {
     if (each.to) {
       send(each.to, each.bytes);
     } else if (relay_ && each.peer == relay_->peer) {
       send(relay_->client.endpoint(), each.bytes);
-    } else if (const auto* best = paths_.best(each.peer)) {
-      send(*best, each.bytes);
+    } else {
+      if (const auto* best = paths_.best(each.peer)) send(*best, each.bytes);
+      if (!sessions_.ready(now, each.peer)) unanswered_[each.peer] = std::move(each.bytes);
     }
   }
 }

@@ -65,6 +65,7 @@ class Underlay {
   [[nodiscard]] Route route_to(const sys::UdpEndpoint& endpoint) const;
   void tell_own(TimePoint now);
   void run_relay(TimePoint now);
+  void begin_by(TimePoint now, PeerId peer, const sys::UdpEndpoint& way);
   void collect(TimePoint now);
   void send(const sys::UdpEndpoint& to, ByteView bytes);
   void seal_and_send(TimePoint now, PeerId peer, const sys::UdpEndpoint& to, ByteView payload);
@@ -74,6 +75,8 @@ class Underlay {
   Paths paths_;
   std::optional<RelayPeer> relay_;
   std::vector<sys::UdpEndpoint> addresses_;
+  // The last message of a handshake to whom there is no session: by a way that comes up later it is said at once.
+  std::unordered_map<PeerId, ByteVector> unanswered_;
   std::vector<UnderlaySend> out_;
 };
 

@@ -154,20 +154,23 @@ TEST(UnderlayTest, TwoHostsThatKnowEachOthersKeysAndARelayTalkDirectly) {
     pair.talk(1, 2, Seconds{10});
     pair.loss_percent = 0;
     pair.talk(1, 2, Seconds{6});
+    pair.run_for(Millis{200});
     EXPECT_TRUE(pair.direct(1, 2));
     EXPECT_TRUE(pair.direct(2, 1));
     if (seed <= 5) {
-      EXPECT_GE(pair.heard.size() + 2, pair.said) << "what was sealed, arrived";
+      EXPECT_EQ(pair.heard.size(), pair.said) << "what was sealed, arrived";
     }
-    EXPECT_GE(pair.said, 2 * (16'000 / 20 - 100)) << "and there was a session within two seconds";
+    // A handshake of which a message is lost takes five seconds longer, twice that if it is unlucky.
+    EXPECT_GE(pair.said, 2 * (16'000 / 20 - (seed <= 5 ? 50 : 550))) << "and there was a session soon";
   }
 }
 
 TEST(UnderlayTest, WhereNoDirectWayCanBeTheRelayCarriesWhatItCannotRead) {
   Pair pair(1, kSymmetric, kSymmetric);
   pair.talk(1, 2, Seconds{10});
+  pair.run_for(Millis{200});
   EXPECT_FALSE(pair.direct(1, 2));
-  EXPECT_GE(pair.heard.size() + 2, pair.said);
+  EXPECT_EQ(pair.heard.size(), pair.said);
   EXPECT_GE(pair.relay->counters().carried_datagrams, pair.said);
 }
 

@@ -49,7 +49,7 @@ std::optional<sys::UdpEndpoint> Nat::translate_out(TimePoint now, const sys::Udp
     mapping = &(mappings_[*port] = {key, now, {}});
   }
   mapping->used = now;
-  mapping->sent_to.insert(scoped(spec_.filtering, to));
+  mapping->sent_to[scoped(spec_.filtering, to)] = now;
   auto out = outside_;
   out.port = by_key_.at(key);
   return out;
@@ -58,7 +58,9 @@ std::optional<sys::UdpEndpoint> Nat::translate_out(TimePoint now, const sys::Udp
 std::optional<sys::UdpEndpoint> Nat::translate_in(TimePoint now, const sys::UdpEndpoint& from,
                                                   const sys::UdpEndpoint& outside) {
   auto* mapping = is_at(outside) ? find(now, outside.port) : nullptr;
-  if (!mapping || !mapping->sent_to.contains(scoped(spec_.filtering, from))) return std::nullopt;
+  if (!mapping) return std::nullopt;
+  const auto sent = mapping->sent_to.find(scoped(spec_.filtering, from));
+  if (sent == mapping->sent_to.end() || now - sent->second > spec_.timeout) return std::nullopt;
   return mapping->key.first;
 }
 

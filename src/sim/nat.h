@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <random>
-#include <set>
 #include <vector>
 
 namespace godwit::sim {
@@ -55,7 +54,7 @@ class Nat {
   struct Mapping {
     Key key;
     TimePoint used{};
-    std::set<sys::UdpEndpoint> sent_to;
+    std::map<sys::UdpEndpoint, TimePoint> sent_to;  // as filtering tells them apart; forgotten one by one
   };
   [[nodiscard]] Mapping* find(TimePoint now, std::uint16_t port);
   [[nodiscard]] std::optional<std::uint16_t> draw_port(TimePoint now, std::uint16_t wish);
