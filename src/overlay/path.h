@@ -47,7 +47,7 @@ class Paths {
   void on_data(TimePoint now, PeerId peer, const sys::UdpEndpoint& from, bool newest);
   // Its payload is_path_message().
   void on_message(TimePoint now, PeerId peer, const sys::UdpEndpoint& from, ByteView payload);
-  // Data went to best(peer). Once a batch is enough.
+  // Data goes to best(peer) now: asked before it, as a peer that slept is reached elsewhere. Once a batch is enough.
   void on_sent(TimePoint now, PeerId peer);
 
   // Where datagrams for the peer go; none while nothing is known. Costs an index into a table.

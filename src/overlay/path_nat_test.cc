@@ -217,6 +217,7 @@ TEST(PathsThroughNats, WithoutTheRelayWhatIsDirectStays) {
   Pair pair(5, {}, {});
   pair.net.talk(1, 2, Seconds{3});
   ASSERT_TRUE(pair.direct());
+  pair.net.run_for(Millis{100});
   pair.net.relay_is_dead = true;
   pair.net.forget_counts();
   pair.net.talk(1, 2, Seconds{30});

@@ -59,11 +59,9 @@ class PathNet {
   }
   void say(unsigned from, unsigned to) {
     ++said_;
+    host(from).paths.on_sent(now_, to);
     const auto* best = host(from).paths.best(to);
-    if (best) {
-      deliver(from, to, *best, {.what = What::data, .number = said_});
-      host(from).paths.on_sent(now_, to);
-    }
+    if (best) deliver(from, to, *best, {.what = What::data, .number = said_});
     flush(from);
   }
   void run_for(Nanos span) {

@@ -42,6 +42,7 @@ void Underlay::set_addresses(TimePoint now, std::span<const sys::UdpEndpoint> ad
 void Underlay::tell_own(TimePoint now) {
   std::vector<Candidate> own;
   const auto mapped = relay_ ? relay_->client.mapped() : std::nullopt;
+  told_mapped_ = mapped;
   if (mapped) own.push_back({*mapped, CandidateKind::mapped});
   for (const auto& each : addresses_) {
     if (is_sendable(each) && each != mapped) own.push_back({each, CandidateKind::local});
@@ -58,10 +59,9 @@ Route Underlay::route_to(const sys::UdpEndpoint& endpoint) const {
 }
 
 std::optional<Route> Underlay::seal(TimePoint now, PeerId peer, ByteSpan datagram) {
-  const auto* to = paths_.best(peer);
-  if (!to || !sessions_.seal(now, peer, datagram)) return std::nullopt;
+  if (!paths_.best(peer) || !sessions_.seal(now, peer, datagram)) return std::nullopt;
   paths_.on_sent(now, peer);
-  return route_to(*to);
+  return route_to(*paths_.best(peer));
 }
 
 void Underlay::send(const sys::UdpEndpoint& to, ByteView bytes) {
@@ -134,7 +134,7 @@ void Underlay::run_relay(TimePoint now) {
     if (each.at) begin_by(now, each.peer, *each.at);
   }
   for (const auto& each : relay_->client.take_out()) seal_and_send(now, relay_->peer, relay_->client.endpoint(), each);
-  tell_own(now);
+  if (relay_->client.mapped() != told_mapped_) tell_own(now);
 }
 
 void Underlay::collect(TimePoint now) {

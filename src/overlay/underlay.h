@@ -75,6 +75,7 @@ class Underlay {
   Paths paths_;
   std::optional<RelayPeer> relay_;
   std::vector<sys::UdpEndpoint> addresses_;
+  std::optional<sys::UdpEndpoint> told_mapped_;
   // The last message of a handshake to whom there is no session: by a way that comes up later it is said at once.
   std::unordered_map<PeerId, ByteVector> unanswered_;
   std::vector<UnderlaySend> out_;
