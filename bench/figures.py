@@ -22,7 +22,7 @@ class Figures:
     """Collects what was measured; finish() prints and writes it, and ends the program with 1 where a least is missed."""
 
     def __init__(self, name):
-        self.name, self.figures, self.runs = name, [], []
+        self.name, self.figures, self.runs, self.tables = name, [], [], []
 
     def add(self, name, values, unit, better, least, aim=None):
         """The median of `values`, against the least that is promised."""
@@ -34,7 +34,7 @@ class Figures:
         out = REPOSITORY / f"out/bench-{self.name}.json"
         out.parent.mkdir(exist_ok=True)
         out.write_text(json.dumps({"machine": machine(), "command": f"make bench-{self.name}", "figures": self.figures,
-                                   "runs": self.runs}, indent=2) + "\n", encoding="utf-8")
+                                   "runs": self.runs, **({"tables": self.tables} if self.tables else {})}, indent=2) + "\n", encoding="utf-8")
         width = max((len(figure["name"]) for figure in self.figures), default=0)
         missed = 0
         print(f"\n  {'figure':{width}} {'median':>12} {'least':>10} {'aim':>10}")

@@ -5,6 +5,7 @@
 #include "os/log.h"
 #include "os/packet_io.h"
 #include "os/packet_links.h"
+#include "overlay/clear_seal.h"
 #include "overlay/service.h"
 
 #include <CLI/CLI.hpp>
@@ -100,7 +101,10 @@ Result<> run(const SwitchOptions& options) {
   auto links = os::SystemSwitchLinks::open(executor);
   if (!links) return pass(links);
 
-  overlay::Service service({executor, clock, random, files, local, **packets, **links, log}, options.state);
+  overlay::PublicKey key{};
+  random.fill(key);
+  overlay::testing::ClearSeal seal(key);
+  overlay::Service service({executor, clock, random, files, local, **packets, **links, seal, log}, options.state);
   const auto started = service.start(options.control, *saved);
   if (!started) return started;
   log.info("UDP {}, control {}", sys::to_string((*packets)->local()), options.control);

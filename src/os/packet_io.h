@@ -1,4 +1,5 @@
-// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, TAP devices with read and write, one epoll set for all.
+// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, each message up to 64 KiB of datagrams (UDP GSO and GRO, see
+// udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one epoll set for all.
 #pragma once
 
 #include "sys/packet.h"
@@ -7,9 +8,6 @@
 
 namespace godwit::os {
 
-// The longest packet that is taken: a frame of the largest MTU, with what stands around it.
-constexpr std::size_t kPacketBytes = 9216;
-
 class SystemPacketIo final : public sys::PacketIo {
  public:
   // Binds the UDP socket to `address`; port 0: any free one. Errors: conflict (the port is taken), io.
@@ -17,6 +15,7 @@ class SystemPacketIo final : public sys::PacketIo {
                                                                     const sys::UdpEndpoint& address);
   ~SystemPacketIo() override;
 
+  // A TAP with IFF_VNET_HDR.
   [[nodiscard]] sys::PortHandle attach(int descriptor) override;
   void detach(sys::PortHandle port) override;
   [[nodiscard]] sys::UdpEndpoint local() const override;

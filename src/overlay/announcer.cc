@@ -5,7 +5,7 @@
 namespace godwit::overlay {
 
 void Announcer::start(TimePoint now, std::uint64_t ticket, Segment& segment, const std::string& instance,
-                      const std::vector<sys::UdpEndpoint>& told, const Peers& peers) {
+                      const std::vector<PeerId>& told, const Peers& peers) {
   Job job{ticket, segment.id(), instance, segment.find(instance)->location.version, now, now, {}};
   Nanos farthest{0};
   for (const auto& peer : told) {
@@ -32,7 +32,7 @@ void Announcer::answer(TimePoint now, Job& job) {
   job.ticket = 0;
 }
 
-bool Announcer::on_ack(TimePoint now, const sys::UdpEndpoint& from, std::uint64_t nonce, const Ack& ack) {
+bool Announcer::on_ack(TimePoint now, PeerId from, std::uint64_t nonce, const Ack& ack) {
   for (auto& job : jobs_) {
     for (auto& told : job.told) {
       if (told.nonce != nonce || told.peer != from || job.instance != ack.instance) continue;
@@ -46,6 +46,12 @@ bool Announcer::on_ack(TimePoint now, const sys::UdpEndpoint& from, std::uint64_
     }
   }
   return false;
+}
+
+void Announcer::add_hosts(std::unordered_set<PeerId>& out) const {
+  for (const auto& job : jobs_) {
+    for (const auto& told : job.told) out.insert(told.peer);
+  }
 }
 
 void Announcer::poll(TimePoint now, const Segments& segments, Outbox& out) {

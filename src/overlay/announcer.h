@@ -31,18 +31,20 @@ class Announcer {
   // `instance` is here: its location in `segment` says with which version. `told` are the hosts that must know.
   // `ticket` 0: nobody waits for the answer.
   void start(TimePoint now, std::uint64_t ticket, Segment& segment, const std::string& instance,
-             const std::vector<sys::UdpEndpoint>& told, const Peers& peers);
+             const std::vector<PeerId>& told, const Peers& peers);
   // False: nobody waits for it.
-  bool on_ack(TimePoint now, const sys::UdpEndpoint& from, std::uint64_t nonce, const Ack& ack);
+  bool on_ack(TimePoint now, PeerId from, std::uint64_t nonce, const Ack& ack);
   void poll(TimePoint now, const Segments& segments, Outbox& out);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return next_; }
+  // Adds those that are still told something.
+  void add_hosts(std::unordered_set<PeerId>& out) const;
 
   // The answers since the last call.
   [[nodiscard]] std::vector<Announced> take_finished() { return std::exchange(finished_, {}); }
 
  private:
   struct Told {
-    sys::UdpEndpoint peer;
+    PeerId peer{0};
     std::uint64_t nonce{0};
     TimePoint due{};
     Nanos repeat{};

@@ -26,8 +26,9 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   no_gateway,
   gateway_only_local,   // from a gateway to a member elsewhere, or from elsewhere to a gateway
   unknown_network,
-  not_a_member_host,    // data from an address that no member of the network is at
+  not_a_member_host,    // data from a host that no member of the network is at
   not_authentic,
+  no_session,           // for a host to which there is no session (yet)
   stray,                // for an instance that left, too late or too often forwarded
   held_too_many,        // for an instance that stands still, more than is kept
   late,                 // an answer that nobody waits for
@@ -60,14 +61,15 @@ class Counters {
   // line of the control socket.
   static constexpr std::size_t kMostPairs = 16'384;
 
-  void drop(Drop why) { ++drops_[static_cast<std::size_t>(why)]; }
+  void drop(Drop why, std::uint64_t frames = 1) { drops_[static_cast<std::size_t>(why)] += frames; }
   [[nodiscard]] std::uint64_t drops(Drop why) const { return drops_[static_cast<std::size_t>(why)]; }
 
   // Allocates only when the pair is seen for the first time.
-  void count(const PairKey& pair, std::size_t bytes) {
+  // `frames` and `bytes` are what is on a wire: a super-frame counts as its segments.
+  void count(const PairKey& pair, std::size_t frames, std::size_t bytes) {
     auto found = pairs_.find(pair);
     if (found == pairs_.end()) found = pairs_.try_emplace(pairs_.size() < kMostPairs ? pair : PairKey{}).first;
-    ++found->second.frames;
+    found->second.frames += frames;
     found->second.bytes += bytes;
   }
   [[nodiscard]] const std::unordered_map<PairKey, Traffic, PairKeyHash>& pairs() const { return pairs_; }

@@ -1,6 +1,6 @@
 #include "overlay/forwarder.h"
 
-#include "base/assert.h"
+#include "overlay/offload.h"
 
 #include <algorithm>
 #include <optional>
@@ -60,51 +60,57 @@ std::optional<Drop> lie(const Port& port, const wire::EthernetHeader& header, By
 
 }  // namespace
 
-void Forwarder::on_frame(sys::Packet& packet, Outbox& out) {
+void Forwarder::on_frame(const sys::Packet& packet, Outbox& out) {
   const auto* attachment = segments_.attached(packet.port);
   if (!attachment) return drop(Drop::not_attached);
   auto& segment = *attachment->segment;
-  if (packet.size < wire::kEthernetHeader) return drop(Drop::malformed);
-  if (packet.size > segment.frame_limit()) return drop(Drop::too_big);
-  if (!attachment->port) return from_gateway(segment, packet, out);
-  from_guest(segment, *attachment->port, packet, out);
+  if (packet.bytes.size() < wire::kEthernetHeader) return drop(Drop::malformed);
+  Frame frame{packet.bytes, packet.offload};
+  if (const auto why = check(frame.offload, frame.bytes, segment.frame_limit())) return drop(*why);
+  if (!attachment->port) return from_gateway(segment, frame, out);
+  from_guest(segment, *attachment->port, frame, out);
 }
 
-void Forwarder::from_guest(Segment& segment, const Port& port, sys::Packet& packet, Outbox& out) {
+void Forwarder::from_guest(Segment& segment, const Port& port, const Frame& frame, Outbox& out) {
   if (!port.active()) return drop(Drop::not_claimed);
-  const auto frame = packet.bytes();
-  const auto header = *wire::read_ethernet(frame);
-  if (const auto why = lie(port, header, frame)) return drop(*why);
-  if (header.type == EtherType::arp && answer_arp(segment, packet.port, false, frame, out)) return;
+  const auto header = *wire::read_ethernet(frame.bytes);
+  if (const auto why = lie(port, header, frame.bytes)) return drop(*why);
+  if (header.type == EtherType::arp && answer_arp(segment, port.handle, false, frame.bytes, out)) return;
 
   if (header.destination.is_link_local()) return drop(Drop::unsupported);
-  if (header.destination == segment.gateway() || is_dhcp_request(header, frame)) {
-    counters_.count({segment.vni(), header.source, segment.gateway()}, frame.size());
-    return to_gateway(segment, packet, out);
+  if (header.destination == segment.gateway() || is_dhcp_request(header, frame.bytes)) {
+    count(segment, header.source, segment.gateway(), frame);
+    return to_gateway(segment, frame, out);
   }
   if (header.destination.is_group()) {
-    counters_.count({segment.vni(), header.source, header.destination}, frame.size());
-    to_local_ports(segment, packet.port, frame, out);
-    return to_hosts(segment, frame, out);
+    count(segment, header.source, header.destination, frame);
+    to_local_ports(segment, port.handle, frame, out);
+    for (const auto host : segment.hosts()) to_host(segment, host, 0, frame, out);
+    return;
   }
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::unknown_destination);
-  counters_.count({segment.vni(), header.source, header.destination}, frame.size());
-  to_member(segment, *member, packet, out);
+  count(segment, header.source, header.destination, frame);
+  to_member(segment, *member, frame, out);
 }
 
-void Forwarder::from_gateway(Segment& segment, sys::Packet& packet, Outbox& out) {
-  const auto frame = packet.bytes();
-  const auto header = *wire::read_ethernet(frame);
+void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) {
+  const auto header = *wire::read_ethernet(frame.bytes);
   if (header.source != segment.gateway()) return drop(Drop::spoofed_mac);
-  if (header.type == EtherType::arp && answer_arp(segment, packet.port, true, frame, out)) return;
-  if (header.destination.is_group()) return to_local_ports(segment, packet.port, frame, out);
+  if (header.type == EtherType::arp && answer_arp(segment, segment.gateway_handle, true, frame.bytes, out)) return;
+  if (header.destination.is_group()) return to_local_ports(segment, 0, frame, out);
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::unknown_destination);
   // The guest would answer its own host's gateway.
   if (!member->here) return drop(Drop::gateway_only_local);
-  counters_.count({segment.vni(), header.source, header.destination}, frame.size());
+  count(segment, header.source, header.destination, frame);
   to_local_member(*member, frame, out);
+}
+
+void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination, const Frame& frame) {
+  const auto frames = frames_of(frame.offload, frame.bytes);
+  counters_.count({segment.vni(), source, destination}, frames,
+                  frame.bytes.size() + (frames - 1) * frame.offload.header_bytes);
 }
 
 bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, bool asker_is_gateway, ByteView frame,
@@ -140,85 +146,59 @@ bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, bool asker_i
   return true;
 }
 
-void Forwarder::to_gateway(Segment& segment, const sys::Packet& packet, Outbox& out) {
+void Forwarder::to_gateway(Segment& segment, const Frame& frame, Outbox& out) {
   if (segment.gateway_handle == 0) return drop(Drop::no_gateway);
-  note(out.to_port(segment.gateway_handle, packet.bytes()));
+  note(out.to_port(segment.gateway_handle, frame.bytes, frame.offload));
 }
 
-void Forwarder::to_local_ports(Segment& segment, sys::PortHandle except, ByteView frame, Outbox& out) {
+void Forwarder::to_local_ports(Segment& segment, sys::PortHandle except, const Frame& frame, Outbox& out) {
   for (const auto& [instance, port] : segment.ports()) {
-    if (port.handle != 0 && port.handle != except && port.active()) note(out.to_port(port.handle, frame));
+    if (port.handle == 0 || port.handle == except || !port.active()) continue;
+    note(out.to_port(port.handle, frame.bytes, frame.offload));
   }
 }
 
-// A copy for each: a seal differs from peer to peer.
-void Forwarder::to_hosts(Segment& segment, ByteView frame, Outbox& out) {
-  for (const auto& host : segment.hosts()) copy_to_host(segment, host, 0, frame, out);
+void Forwarder::to_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
+  if (member.here) return to_local_member(member, frame, out);
+  if (member.at == 0) return drop(Drop::not_located);
+  to_host(segment, member.at, 0, frame, out);
 }
 
-void Forwarder::copy_to_host(Segment& segment, const sys::UdpEndpoint& host, std::uint8_t hops, ByteView frame,
-                             Outbox& out) {
-  sys::Packet copy;
-  copy.room = out.scratch(sys::kPacketHeadroom + frame.size() + sys::kPacketTailroom);
-  if (copy.room.empty()) return drop(Drop::crowded);
-  copy.begin = sys::kPacketHeadroom;
-  copy.size = frame.size();
-  std::copy(frame.begin(), frame.end(), copy.bytes().begin());
-  to_host(segment, host, hops, copy, out);
-}
-
-void Forwarder::to_member(Segment& segment, const Member& member, sys::Packet& packet, Outbox& out) {
-  if (member.here) return to_local_member(member, packet.bytes(), out);
-  if (!member.at) return drop(Drop::not_located);
-  to_host(segment, member.at, 0, packet, out);
-}
-
-void Forwarder::to_local_member(const Member& member, ByteView frame, Outbox& out) {
+void Forwarder::to_local_member(const Member& member, const Frame& frame, Outbox& out) {
   if (member.held) {
-    if (!holder_.keep(member.instance, frame)) drop(Drop::held_too_many);
+    if (!holder_.keep(member.instance, frame.bytes, frame.offload)) drop(Drop::held_too_many);
     return;
   }
   if (!member.port || !member.port->active()) return drop(Drop::not_claimed);
   if (member.port->handle == 0) return drop(Drop::no_device);
-  note(out.to_port(member.port->handle, frame));
+  note(out.to_port(member.port->handle, frame.bytes, frame.offload));
 }
 
-void Forwarder::let_go(Segment& segment, const Member& member, ByteView frame, Outbox& out) {
-  if (!member.here && !member.at) return drop(Drop::not_located);
-  if (!member.here) return copy_to_host(segment, member.at, 1, frame, out);
-  const auto scratch = out.scratch(frame.size());
+void Forwarder::let_go(Segment& segment, const Member& member, const HeldFrame& frame, Outbox& out) {
+  if (!member.here && member.at == 0) return drop(Drop::not_located);
+  if (!member.here) return to_host(segment, member.at, 1, {frame.bytes, frame.offload}, out);
+  const auto scratch = out.scratch(frame.bytes.size());
   if (scratch.empty()) return drop(Drop::crowded);
-  std::copy(frame.begin(), frame.end(), scratch.begin());
-  to_local_member(member, scratch, out);
+  std::copy(frame.bytes.begin(), frame.bytes.end(), scratch.begin());
+  to_local_member(member, {scratch, frame.offload}, out);
 }
 
-// Header and seal are put around the frame where it lies.
-void Forwarder::to_host(Segment& segment, const sys::UdpEndpoint& host, std::uint8_t hops, sys::Packet& packet,
-                        Outbox& out) {
-  GODWIT_ASSERT(packet.begin >= kHeaderBytes &&
-                packet.room.size() - packet.begin - packet.size >= sys::kPacketTailroom);
-  const auto datagram = packet.room.subspan(packet.begin - kHeaderBytes);
-  write_header(datagram, {DatagramType::data, seal_.profile(), hops, segment.vni()});
-  const auto sealed = seal_.seal(host, datagram.first(kHeaderBytes), datagram.subspan(kHeaderBytes), packet.size);
-  if (!sealed) return drop(Drop::not_authentic);
-  note(out.to_peer(host, datagram.first(kHeaderBytes + *sealed)));
+void Forwarder::to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out) {
+  const bool plain = frame.offload == sys::Offload{};
+  note(out.to_peer(host,
+                   {plain ? RecordKind::frame : RecordKind::super_frame, hops, segment.vni(), frame.bytes.size(),
+                    frame.offload},
+                   frame.bytes));
 }
 
-void Forwarder::on_data(TimePoint now, const Header& header, sys::Packet& packet, Outbox& out) {
+void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header, ByteView bytes, Outbox& out) {
   auto* segment = segments_.find(header.vni);
   if (!segment) return drop(Drop::unknown_network);
-  if (!segment->accepts_from(now, packet.peer)) return drop(Drop::not_a_member_host);
-  if (header.seal != seal_.profile()) return drop(Drop::not_authentic);
-  const auto datagram = packet.bytes();
-  const auto opened = seal_.open(packet.peer, datagram.first(kHeaderBytes), datagram.subspan(kHeaderBytes));
-  if (!opened) return drop(Drop::not_authentic);
-  packet.begin += kHeaderBytes;
-  packet.size = *opened;
-
-  const auto frame = packet.bytes();
-  const auto ethernet = wire::read_ethernet(frame);
+  if (!segment->accepts_from(now, from)) return drop(Drop::not_a_member_host);
+  const auto ethernet = wire::read_ethernet(bytes);
   if (!ethernet || ethernet->source.is_group()) return drop(Drop::malformed);
-  if (frame.size() > segment->frame_limit()) return drop(Drop::too_big);
+  Frame frame{bytes, header.offload};
+  if (const auto why = check(frame.offload, bytes, segment->frame_limit())) return drop(*why);
   if (ethernet->destination == segment->gateway() || ethernet->source == segment->gateway()) {
     return drop(Drop::gateway_only_local);
   }
@@ -226,20 +206,20 @@ void Forwarder::on_data(TimePoint now, const Header& header, sys::Packet& packet
   auto* member = segment->find(ethernet->destination);
   if (!member) return drop(Drop::unknown_destination);
   if (member->here) return to_local_member(*member, frame, out);
-  stray(now, *segment, *member, header, packet, out);
+  stray(now, from, *segment, *member, header.hops, frame, out);
 }
 
-void Forwarder::stray(TimePoint now, Segment& segment, Member& member, const Header& header, sys::Packet& packet,
-                      Outbox& out) {
-  if (!member.at) return drop(Drop::not_located);
+void Forwarder::stray(TimePoint now, PeerId from, Segment& segment, Member& member, std::uint8_t hops,
+                      const Frame& frame, Outbox& out) {
+  if (member.at == 0) return drop(Drop::not_located);
   // Not to the host that it came from: its word is newer than ours.
-  if (member.at == packet.peer) return drop(Drop::stray);
+  if (member.at == from) return drop(Drop::stray);
   if (now >= member.next_correction) {
     member.next_correction = now + kCorrectionEvery;
-    send_control(segment, packet.peer, {0, Announce{member.instance, member.location}}, out);
+    send_control(segment, from, {0, Announce{member.instance, member.location}}, out);
   }
-  if (now >= member.forward_until || header.hops >= kMostHops) return drop(Drop::stray);
-  to_host(segment, member.at, static_cast<std::uint8_t>(header.hops + 1), packet, out);
+  if (now >= member.forward_until || hops >= kMostHops) return drop(Drop::stray);
+  to_host(segment, member.at, static_cast<std::uint8_t>(hops + 1), frame, out);
 }
 
 }  // namespace godwit::overlay

@@ -148,14 +148,53 @@ TEST_F(ForwarderTest, AGuestThatLiesAboutItsSourceIsDroppedAndCounted) {
   EXPECT_TRUE(a.sent.empty());
 }
 
-TEST_F(ForwarderTest, TheLongestFrameFitsAnUnderlayOf1500AndALongerOneIsDropped) {
-  const std::string longest(1400 - 28, 'x');
-  a.from_guest(kNow, 0, guest_frame(0, 2, longest));
-  ASSERT_EQ(a.sent.size(), 1U);
-  EXPECT_LE(a.sent[0].bytes.size() + 8 + 40, 1500U);  // UDP and IPv6
+TEST_F(ForwarderTest, TheLongestFrameCrossesAnUnderlayOf1500AndALongerOneIsDropped) {
+  const std::string longest(1500 - 28, 'x');
+  const auto frame = guest_frame(0, 2, longest);
+  a.from_guest(kNow, 0, frame);
+  for (const auto& each : a.sent) EXPECT_LE(each.bytes.size() + 8 + 40, 1500U);  // UDP and IPv6
+  pass_on();
+  ASSERT_EQ(b.delivered.size(), 1U);
+  EXPECT_EQ(b.delivered[0].frame, frame);
   a.from_guest(kNow, 0, guest_frame(0, 2, longest + "x"));
-  EXPECT_EQ(a.sent.size(), 1U);
+  EXPECT_TRUE(a.sent.empty());
   EXPECT_EQ(a.drops(Drop::too_big), 1U);
+}
+
+ByteVector tcp_super_frame(unsigned from, unsigned to, std::size_t payload) {
+  auto out = guest_frame(from, to, std::string(12 + payload, 'x'));  // a UDP header is 8 of TCP's 20 bytes
+  out[wire::kEthernetHeader + 9] = std::byte{6};
+  out[wire::kEthernetHeader + 20 + 12] = std::byte{0x50};
+  return out;
+}
+constexpr sys::Offload kTcp4{true, 1, 0, 1448, 34, 16};
+
+TEST_F(ForwarderTest, ASuperFrameCrossesWholeAndCountsAsTheFramesThatItIs) {
+  const auto frame = tcp_super_frame(0, 2, 60'000);
+  a.from_guest(kNow, 0, frame, kTcp4);
+  EXPECT_GT(a.sent.size(), 40U);
+  pass_on();
+  ASSERT_EQ(b.delivered.size(), 1U);
+  EXPECT_EQ(b.delivered[0].frame, frame);
+  auto offload = kTcp4;
+  offload.header_bytes = 54;
+  EXPECT_EQ(b.delivered[0].offload, offload);
+  const auto& counted = a.core().counters().pairs().at({kVni, guest_mac(0), guest_mac(2)});
+  EXPECT_EQ(counted.frames, 42U);
+  EXPECT_EQ(counted.bytes, 60'000U + 42 * 54);
+}
+
+TEST_F(ForwarderTest, ASuperFrameWhoseSegmentsWouldBeTooLongIsDroppedOnEitherSide) {
+  auto offload = kTcp4;
+  offload.segment_bytes = 1461;
+  a.from_guest(kNow, 0, tcp_super_frame(0, 2, 60'000), offload);
+  EXPECT_TRUE(a.sent.empty());
+  EXPECT_EQ(a.drops(Drop::too_big), 1U);
+  const auto small = tcp_super_frame(0, 2, 500);
+  offload.segment_bytes = 9000;
+  b.record(kNow, 1, {RecordKind::super_frame, 0, kVni, small.size(), offload}, small);
+  EXPECT_TRUE(b.delivered.empty());
+  EXPECT_EQ(b.drops(Drop::too_big), 1U);
 }
 
 TEST_F(ForwarderTest, NothingPassesAPortWhoseInstanceIsNotHereYet) {
@@ -170,17 +209,19 @@ TEST_F(ForwarderTest, NothingPassesAPortWhoseInstanceIsNotHereYet) {
 }
 
 TEST_F(ForwarderTest, DataIsAcceptedFromHostsOfMembersOfThatNetworkOnly) {
-  a.from_guest(kNow, 0, guest_frame(0, 2, "hello"));
-  auto datagram = a.sent.at(0).bytes;
-  b.from_underlay(kNow, host_address(9), datagram);
-  EXPECT_EQ(b.drops(Drop::not_a_member_host), 1U);
-  auto elsewhere = host_address(1);
-  ++elsewhere.port;
-  b.from_underlay(kNow, elsewhere, datagram);
-  EXPECT_EQ(b.drops(Drop::not_a_member_host), 2U);
-  store_be32(ByteSpan(datagram).subspan(4), (kVni + 1) << 8U);
-  b.from_underlay(kNow, host_address(1), datagram);
+  const auto frame = guest_frame(0, 2, "hello");
+  b.record(kNow, 9, {RecordKind::frame, 0, kVni, frame.size(), {}}, frame);  // a key that no location names
+  EXPECT_EQ(b.drops(Drop::not_authentic), 1U);
+  b.record(kNow, 1, {RecordKind::frame, 0, kVni + 1, frame.size(), {}}, frame);
   EXPECT_EQ(b.drops(Drop::unknown_network), 1U);
+  auto other = network_of({1, 4});  // host 4 is of this network only
+  other.id = "net-00000000000000002";
+  other.vni = kVni + 1;
+  auto config = b.config(network_of({1, 1, 2, 3, 0}), {{2, 1}});
+  config.networks.push_back({other, {}, "ns2"});
+  ASSERT_TRUE(b.core().configure(kNow, config));
+  b.record(kNow, 4, {RecordKind::frame, 0, kVni, frame.size(), {}}, frame);
+  EXPECT_EQ(b.drops(Drop::not_a_member_host), 1U);
   EXPECT_TRUE(b.delivered.empty());
 }
 
@@ -195,52 +236,14 @@ TEST_F(ForwarderTest, FramesAndBytesOfEachPairAreCountedWhereTheyEnter) {
   EXPECT_TRUE(b.core().counters().pairs().empty());
 }
 
-// A seal that changes the length and the bytes: what sessions will do.
-class XorSeal final : public Seal {
- public:
-  std::uint8_t profile() const override { return 200; }
-  std::optional<std::size_t> seal(const sys::UdpEndpoint& peer, ByteView /*header*/, ByteSpan room,
-                                  std::size_t size) override {
-    for (auto& each : room.first(size)) each ^= peer.ip[15];
-    room[size] = std::byte{0x5e};
-    return size + 1;
-  }
-  std::optional<std::size_t> open(const sys::UdpEndpoint& /*peer*/, ByteView header, ByteSpan sealed) override {
-    if (header.size() != kHeaderBytes || sealed.empty() || sealed.back() != std::byte{0x5e}) return std::nullopt;
-    for (auto& each : sealed) each ^= std::byte{2};  // host 2 opens
-    return sealed.size() - 1;
-  }
-};
-
-TEST(ForwarderSeal, EachPeersCopyIsSealedForItAndOpensThere) {
-  SeededRandom random(1);
-  XorSeal seal;
-  TestHost config_of(1, 1);
-  Switch a(host_address(1), random, seal);
-  Switch b(host_address(2), random, seal);
-  const auto network = network_of({1, 3, 2});
-  ASSERT_TRUE(a.configure(kNow, config_of.config(network, {{0, 1}})));
-  a.attach({kNetworkId, instance_id(0)}, 1);
-  ASSERT_TRUE(b.configure(kNow, TestHost(2, 1).config(network, {{2, 1}})));
-  b.attach({kNetworkId, instance_id(2)}, 3);
-
-  const auto frame = ipv4_frame(wire::kBroadcastMac, guest_mac(0), {0xffffffff}, guest_ip(0), "all");
-  ByteVector room(sys::kPacketHeadroom + frame.size() + sys::kPacketTailroom);
-  std::copy(frame.begin(), frame.end(), room.begin() + sys::kPacketHeadroom);
-  Outbox sent;
-  sys::Packet packet{1, {}, room, sys::kPacketHeadroom, frame.size()};
-  a.on_packet(kNow, packet, sent);
-  ASSERT_EQ(sent.packets().size(), 2U);
-  EXPECT_NE(to_hex(sent.packets()[0].bytes), to_hex(sent.packets()[1].bytes));
-
-  const auto& bytes = sent.packets()[0].bytes;
-  ByteVector arrived(sys::kPacketHeadroom + bytes.size() + sys::kPacketTailroom);
-  std::copy(bytes.begin(), bytes.end(), arrived.begin() + sys::kPacketHeadroom);
-  Outbox delivered;
-  sys::Packet datagram{0, host_address(1), arrived, sys::kPacketHeadroom, bytes.size()};
-  b.on_packet(kNow, datagram, delivered);
-  ASSERT_EQ(delivered.packets().size(), 1U);
-  EXPECT_EQ(to_hex(delivered.packets()[0].bytes), to_hex(frame));
+TEST_F(ForwarderTest, WhereThereIsNoSessionNothingIsSentInClear) {
+  TestHost alone(1, 1);
+  auto network = network_of({1, 2});
+  ASSERT_TRUE(alone.configure(kNow, network, {{0, 1}}));
+  alone.seal().remove(alone.seal().add(host_key(2)));
+  alone.from_guest(kNow, 0, guest_frame(0, 1, "hello"));
+  EXPECT_TRUE(alone.sent.empty());
+  EXPECT_EQ(alone.drops(Drop::no_session), 1U);
 }
 
 TEST_F(ForwarderTest, NoBytesFromOutsideMakeItCrashOrSpeakOutOfTurn) {

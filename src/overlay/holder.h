@@ -13,12 +13,17 @@ namespace godwit::overlay {
 
 constexpr Seconds kHoldLimit{10};  // then the guest gets them: whoever wanted them held is gone
 constexpr std::size_t kHeldFrames = 512;
-constexpr std::size_t kHeldBytes = std::size_t{1} << 20U;
+constexpr std::size_t kHeldBytes = std::size_t{4} << 20U;
+
+struct HeldFrame {
+  ByteVector bytes;
+  sys::Offload offload;
+};
 
 struct Held {
   std::string network;
   std::string instance;
-  std::vector<ByteVector> frames;
+  std::vector<HeldFrame> frames;
 };
 
 class Holder {
@@ -35,13 +40,13 @@ class Holder {
     if (found != kept_.end()) found->second.until = now;
   }
   // False: it is full.
-  [[nodiscard]] bool keep(const std::string& instance, ByteView frame) {
+  [[nodiscard]] bool keep(const std::string& instance, ByteView frame, const sys::Offload& offload) {
     const auto found = kept_.find(instance);
     if (found == kept_.end()) return false;
     auto& kept = found->second;
     if (kept.held.frames.size() == kHeldFrames || kept.bytes + frame.size() > kHeldBytes) return false;
     kept.bytes += frame.size();
-    kept.held.frames.emplace_back(frame.begin(), frame.end());
+    kept.held.frames.push_back({{frame.begin(), frame.end()}, offload});
     return true;
   }
 

@@ -1,49 +1,67 @@
-// What a switch wants sent, in order. One is filled while a batch is handled, sent, and cleared.
+// What a switch wants sent, in order. One is filled while a batch is handled, sealed, sent, and cleared.
 #pragma once
 
-#include "sys/packet.h"
+#include "overlay/counters.h"
+#include "overlay/hosts.h"
+#include "overlay/slicer.h"
 
 namespace godwit::overlay {
 
-// Packets either borrow the buffers of what was received, or lie in the outbox's own scratch memory. Allocates nothing
-// after it was made.
+// Bytes for devices either borrow the buffers of what was received, or lie in the outbox's own memory; records for peers
+// are copied into the datagrams that carry them. Allocates nothing in the long run.
 class Outbox {
  public:
   static constexpr std::size_t kPackets = 8192;
-  static constexpr std::size_t kScratchBytes = std::size_t{2} << 20U;
+  static constexpr std::size_t kMemoryBytes = std::size_t{16} << 20U;
+  // Behind it the batch is sent before the next packet is handled: what is sealed is still in the processor's cache.
+  static constexpr std::size_t kEnoughBytes = std::size_t{512} << 10U;
+  // Of a datagram: the underlay's MTU of 1500 without IPv6's and UDP's header.
+  static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8;
 
-  Outbox() : scratch_(kScratchBytes) { packets_.reserve(kPackets); }
+  explicit Outbox(std::size_t datagram_bytes = kDatagramBytes);
 
   // False when it is full. `bytes` must live until clear().
-  bool to_port(sys::PortHandle port, ByteView bytes) { return add({port, {}, bytes}); }
-  bool to_peer(const sys::UdpEndpoint& peer, ByteView bytes) { return add({0, peer, bytes}); }
-
+  bool to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload = {});
+  bool to_peer(PeerId peer, const RecordHeader& header, ByteView payload);
+  // As it is: a handshake's. Copied.
+  bool to_endpoint(const sys::UdpEndpoint& endpoint, ByteView bytes);
   // Memory that lives until clear(); empty when there is no more.
-  [[nodiscard]] ByteSpan scratch(std::size_t size) {
-    if (size > scratch_.size() - used_) return {};
-    const auto out = ByteSpan(scratch_).subspan(used_, size);
-    used_ += size;
-    return out;
-  }
+  [[nodiscard]] ByteSpan scratch(std::size_t size) { return memory_.take(size); }
 
+  // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
+  void seal(TimePoint now, Seal& seal, const Hosts& hosts, Counters& counters);
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
-  // More than half full: send it before the next packet is handled.
-  [[nodiscard]] bool crowded() const { return packets_.size() > kPackets / 2 || used_ > kScratchBytes / 2; }
-  void clear() {
-    packets_.clear();
-    used_ = 0;
+  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
+  // Send it before the next packet is handled.
+  [[nodiscard]] bool crowded() const {
+    return packets_.size() > kPackets / 2 || memory_.size() - memory_.left() > kEnoughBytes;
   }
+  void clear();
 
  private:
-  bool add(sys::OutPacket packet) {
-    if (packets_.size() == kPackets) return false;
-    packets_.push_back(packet);
-    return true;
-  }
+  // The records of one peer.
+  struct Train {
+    PeerId peer{0};
+    std::uint64_t records{0};
+    Slicer slicer;
+  };
 
+  [[nodiscard]] Train& train_of(PeerId peer);
+  bool add(const sys::OutPacket& packet);
+
+  std::size_t datagram_bytes_;
+  BatchMemory memory_;
   std::vector<sys::OutPacket> packets_;
-  ByteVector scratch_;
-  std::size_t used_{0};
+  std::vector<Train> trains_;
+  std::size_t trains_used_{0};
+  std::size_t last_train_{0};
+  // Where each peer's train is, and in which batch it was there: nothing is erased between batches.
+  struct Place {
+    std::uint64_t batch{0};
+    std::size_t train{0};
+  };
+  std::unordered_map<PeerId, Place> places_;
+  std::uint64_t batch_{1};
 };
 
 }  // namespace godwit::overlay

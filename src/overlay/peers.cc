@@ -36,13 +36,13 @@ void Peers::update(TimePoint now, const Segments& segments) {
 void Peers::poll(TimePoint now, const Segments& segments, Outbox& out) {
   if (!next_ || now < *next_) return;
   next_.reset();
-  for (auto& [endpoint, peer] : peers_) {
+  for (auto& [id, peer] : peers_) {
     auto* segment = segments.find(peer.network);
     if (!segment) continue;
     if (peer.due <= now) {
       peer.nonce = draw_nonce(random_);
       peer.sent = now;
-      send_control(*segment, endpoint, {peer.nonce, Probe{}}, out);
+      send_control(*segment, id, {peer.nonce, Probe{}}, out);
       peer.due = now + peer.interval;
       peer.interval = std::min<Nanos>(peer.round_trip ? kProbeEvery : peer.interval * 2, kProbeEvery);
     }
@@ -50,7 +50,7 @@ void Peers::poll(TimePoint now, const Segments& segments, Outbox& out) {
   }
 }
 
-bool Peers::on_pong(TimePoint now, const sys::UdpEndpoint& from, std::uint64_t nonce) {
+bool Peers::on_pong(TimePoint now, PeerId from, std::uint64_t nonce) {
   const auto found = peers_.find(from);
   if (found == peers_.end() || found->second.nonce == 0 || found->second.nonce != nonce) return false;
   auto& peer = found->second;
@@ -60,7 +60,7 @@ bool Peers::on_pong(TimePoint now, const sys::UdpEndpoint& from, std::uint64_t n
   return true;
 }
 
-std::optional<Nanos> Peers::round_trip(const sys::UdpEndpoint& peer) const {
+std::optional<Nanos> Peers::round_trip(PeerId peer) const {
   const auto found = peers_.find(peer);
   return found == peers_.end() ? std::nullopt : found->second.round_trip;
 }

@@ -20,10 +20,10 @@ class Peers {
   // Sends the probes that are due.
   void poll(TimePoint now, const Segments& segments, Outbox& out);
   // False: nobody asked for it.
-  bool on_pong(TimePoint now, const sys::UdpEndpoint& from, std::uint64_t nonce);
+  bool on_pong(TimePoint now, PeerId from, std::uint64_t nonce);
 
   // Smoothed as in RFC 6298; nothing before the first answer. It stays when a peer falls silent.
-  [[nodiscard]] std::optional<Nanos> round_trip(const sys::UdpEndpoint& peer) const;
+  [[nodiscard]] std::optional<Nanos> round_trip(PeerId peer) const;
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return next_; }
 
  private:
@@ -37,7 +37,7 @@ class Peers {
   };
 
   sys::Random& random_;
-  std::unordered_map<sys::UdpEndpoint, Peer, sys::UdpEndpointHash> peers_;
+  std::unordered_map<PeerId, Peer> peers_;
   std::optional<TimePoint> next_;
 };
 

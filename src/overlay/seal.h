@@ -1,39 +1,61 @@
-// The seam where frames between hosts become unreadable to others. In clear for now; sessions come here.
+// The seam where slices become unreadable to others: what the packet path needs of the sessions of this host. Pure.
 #pragma once
 
+#include "sys/clock.h"
 #include "sys/packet.h"
 
+#include <array>
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace godwit::overlay {
 
-// Works in place on one datagram: a header that is authenticated, and a payload that is sealed. One strand.
+// A host whose switch we may talk to; stable while it is configured. 0: nobody.
+using PeerId = std::uint32_t;
+using PublicKey = std::array<std::byte, 32>;
+
+// A datagram of a session is [kSealHeader][payload][kSealTag].
+constexpr std::size_t kSealHeader = 16;
+constexpr std::size_t kSealTag = 16;
+
+// A received datagram, opened in place.
+struct Opened {
+  enum class What : std::uint8_t {
+    data,       // `payload` is the peer's
+    handshake,  // dealt with; take_out() may have the answer
+    dropped,    // not authentic, a replay, or nothing of ours
+  };
+  What what{What::dropped};
+  PeerId peer{0};
+  std::uint32_t session{0};   // which of the peer's sessions it came by: counters are that one's
+  std::uint64_t counter{0};   // how many datagrams its sender had sealed before
+  ByteSpan payload;
+};
+
+// Wants to go out: to a peer, or with peer 0 to where it answers.
+struct Outgoing {
+  PeerId peer{0};
+  sys::UdpEndpoint to;
+  ByteVector bytes;
+};
+
 class Seal {
  public:
   virtual ~Seal() = default;
-  // What stands in the header's third byte; never 0.
-  [[nodiscard]] virtual std::uint8_t profile() const = 0;
-  // `room` begins with `size` bytes of payload and has at least sys::kPacketTailroom bytes after them. Returns the
-  // sealed size; nothing when there is no session with `peer` (yet).
-  [[nodiscard]] virtual std::optional<std::size_t> seal(const sys::UdpEndpoint& peer, ByteView header, ByteSpan room,
-                                                        std::size_t size) = 0;
-  // Returns the size of the payload, which begins where `sealed` did; nothing when it is not authentic or a replay.
-  [[nodiscard]] virtual std::optional<std::size_t> open(const sys::UdpEndpoint& peer, ByteView header,
-                                                        ByteSpan sealed) = 0;
-};
-
-// Profile 1: nothing is hidden or authenticated. The underlay must be trusted.
-class ClearSeal final : public Seal {
- public:
-  [[nodiscard]] std::uint8_t profile() const override { return 1; }
-  [[nodiscard]] std::optional<std::size_t> seal(const sys::UdpEndpoint& /*peer*/, ByteView /*header*/,
-                                                ByteSpan /*room*/, std::size_t size) override {
-    return size;
-  }
-  [[nodiscard]] std::optional<std::size_t> open(const sys::UdpEndpoint& /*peer*/, ByteView /*header*/,
-                                                ByteSpan sealed) override {
-    return sealed.size();
-  }
+  // Our own key, as peers name us.
+  [[nodiscard]] virtual PublicKey key() const = 0;
+  // May be talked to from now on. The same key gives the same id.
+  [[nodiscard]] virtual PeerId add(const PublicKey& key) = 0;
+  virtual void remove(PeerId peer) = 0;
+  // Writes header and tag around the payload of a datagram and seals it. False: there is no session (yet). Allocates
+  // nothing.
+  [[nodiscard]] virtual bool seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
+  [[nodiscard]] virtual Opened open(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
+  // What is due, and what wants to go out since the last call.
+  virtual void poll(TimePoint now) = 0;
+  [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
+  [[nodiscard]] virtual std::vector<Outgoing> take_out() = 0;
 };
 
 }  // namespace godwit::overlay

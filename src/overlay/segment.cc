@@ -94,8 +94,9 @@ Result<> Segment::check(const wire::SwitchNetwork& config) {
   return check_ports(config);
 }
 
-Segment::Segment(Self self, const wire::SwitchNetwork& config)
+Segment::Segment(Self self, Hosts& hosts, const wire::SwitchNetwork& config)
     : self_(std::move(self)),
+      all_hosts_(hosts),
       network_(config.network),
       gateway_mac_(gateway_mac(config.network.id)),
       key_(key_of(config.network)) {
@@ -175,18 +176,17 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   const auto was_at = member.at;
   member.location = location;
   member.here = location.version > 0 && location.cloud == self_.cloud && location.host == self_.host;
-  member.at = {};
+  member.at = 0;
   // Where we are, nobody knows better: a cloud whose agent has just been restarted may not know it at all.
   if (member.here) {
     member.location.underlay_ip = sys::ip_to_string(self_.address);
     member.location.underlay_port = self_.address.port;
-  }
-  if (!member.here && !location.host.empty() && location.underlay_port != 0) {
-    const auto at = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
-    if (at && *at != self_.address) member.at = *at;
+    member.location.key = self_.key;
+  } else {
+    member.at = all_hosts_.find_or_add(location);
   }
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
-  if (was_at && was_at != member.at) {
+  if (was_at != 0 && was_at != member.at) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
     former_[was_at] = now + kFormerHost;
   }
@@ -220,7 +220,7 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
                 member->location.version, member->location.host, member->location.cloud);
   }
   port->claimed = std::max(port->claimed, version);
-  place(now, *member, {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version});
+  place(now, *member, {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.key});
   refresh_hosts();
   return {};
 }
@@ -228,7 +228,7 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
 void Segment::refresh_hosts() {
   host_set_.clear();
   for (const auto& [instance, member] : members_) {
-    if (member.at) host_set_.insert(member.at);
+    if (member.at != 0) host_set_.insert(member.at);
   }
   hosts_.assign(host_set_.begin(), host_set_.end());
   std::sort(hosts_.begin(), hosts_.end());
@@ -244,10 +244,15 @@ Port* Segment::find_port(const std::string& instance) {
   return found == ports_.end() ? nullptr : &found->second;
 }
 
-bool Segment::accepts_from(TimePoint now, const sys::UdpEndpoint& host) const {
+bool Segment::accepts_from(TimePoint now, PeerId host) const {
   if (host_set_.contains(host)) return true;
   const auto found = former_.find(host);
   return found != former_.end() && now < found->second;
+}
+
+void Segment::add_hosts(std::unordered_set<PeerId>& out) const {
+  out.insert(host_set_.begin(), host_set_.end());
+  for (const auto& [host, until] : former_) out.insert(host);
 }
 
 bool Segment::is_gateway_ip(wire::Ipv4 ip) const { return ip == gateway_ip_ || ip.bits == kMetadataIp; }

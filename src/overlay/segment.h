@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crypto/mac.h"
+#include "overlay/hosts.h"
 #include "sys/packet.h"
 #include "wire/ethernet.h"
 #include "wire/switch_control.h"
@@ -24,6 +25,7 @@ struct Self {
   std::string cloud;
   std::string host;
   sys::UdpEndpoint address;
+  std::string key;  // in hex, as in a Location
 };
 
 struct Member;
@@ -50,7 +52,7 @@ struct Member {
   wire::Ipv4 ip;
   wire::Location location;
   bool here{false};
-  sys::UdpEndpoint at;        // none when it is here, or nowhere
+  PeerId at{0};               // its host; nobody when it is here, or nowhere
   Port* port{nullptr};        // ours, where it has one
   TimePoint forward_until{};  // it was here: its strays go on to `at`
   TimePoint next_correction{};
@@ -66,7 +68,8 @@ enum class Learned : std::uint8_t { newer, known, older, unknown_member };
 class Segment {
  public:
   // `config` is checked (see Segment::check) here and below. Not movable: ports and members point at each other.
-  Segment(Self self, const wire::SwitchNetwork& config);
+  // `hosts` outlives it.
+  Segment(Self self, Hosts& hosts, const wire::SwitchNetwork& config);
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
@@ -88,9 +91,11 @@ class Segment {
   [[nodiscard]] std::map<std::string, Port>& ports() { return ports_; }
 
   // Other hosts that have a member now.
-  [[nodiscard]] const std::vector<sys::UdpEndpoint>& hosts() const { return hosts_; }
+  [[nodiscard]] const std::vector<PeerId>& hosts() const { return hosts_; }
   // A host that has a member, or had one until a while ago.
-  [[nodiscard]] bool accepts_from(TimePoint now, const sys::UdpEndpoint& host) const;
+  [[nodiscard]] bool accepts_from(TimePoint now, PeerId host) const;
+  // Adds all hosts that it names: of members, and those that are still accepted.
+  void add_hosts(std::unordered_set<PeerId>& out) const;
 
   [[nodiscard]] const std::string& id() const { return network_.id; }
   [[nodiscard]] std::uint32_t vni() const { return network_.vni; }
@@ -122,6 +127,7 @@ class Segment {
   void refresh_hosts();
 
   Self self_;
+  Hosts& all_hosts_;
   wire::Network network_;  // without its members
   std::string gateway_namespace_;
   wire::Ipv4 gateway_ip_;
@@ -131,9 +137,9 @@ class Segment {
   std::map<std::string, Port> ports_;      // by instance
   std::unordered_map<wire::Mac, Member*> by_mac_;
   std::unordered_map<wire::Ipv4, Member*> by_ip_;
-  std::vector<sys::UdpEndpoint> hosts_;
-  std::unordered_set<sys::UdpEndpoint, sys::UdpEndpointHash> host_set_;
-  std::unordered_map<sys::UdpEndpoint, TimePoint, sys::UdpEndpointHash> former_;  // until when each is accepted
+  std::vector<PeerId> hosts_;
+  std::unordered_set<PeerId> host_set_;
+  std::unordered_map<PeerId, TimePoint> former_;  // until when each is accepted
   std::map<std::string, wire::Location> early_;  // of instances that the next config will bring
 };
 

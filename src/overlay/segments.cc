@@ -1,7 +1,5 @@
 #include "overlay/segments.h"
 
-#include <algorithm>
-
 namespace godwit::overlay {
 
 void Segments::index() {
@@ -16,12 +14,11 @@ void Segments::index() {
   }
 }
 
-void send_control(Segment& segment, const sys::UdpEndpoint& peer, const Control& control, Outbox& out) {
-  const auto datagram = encode_control(segment.vni(), control, segment.key());
-  const auto scratch = out.scratch(datagram.size());
-  if (scratch.empty()) return;  // as good as lost on the way: whoever wants an answer sends it again
-  std::copy(datagram.begin(), datagram.end(), scratch.begin());
-  out.to_peer(peer, scratch);
+// Where there is no room for it it is as good as lost on the way: whoever wants an answer sends it again.
+void send_control(Segment& segment, PeerId peer, const Control& control, Outbox& out) {
+  const auto message = encode_control(segment.vni(), control, segment.key());
+  const RecordHeader header{RecordKind::control, 0, segment.vni(), message.size(), {}};
+  [[maybe_unused]] const bool put = out.to_peer(peer, header, message);
 }
 
 }  // namespace godwit::overlay

@@ -1,7 +1,7 @@
 // All networks of a switch, and which device belongs to which port. Pure.
 #pragma once
 
-#include "overlay/datagram.h"
+#include "overlay/control_message.h"
 #include "overlay/outbox.h"
 #include "overlay/segment.h"
 
@@ -48,6 +48,6 @@ class Segments {
 };
 
 // Authenticates `control` with the segment's key and puts it into the outbox.
-void send_control(Segment& segment, const sys::UdpEndpoint& peer, const Control& control, Outbox& out);
+void send_control(Segment& segment, PeerId peer, const Control& control, Outbox& out);
 
 }  // namespace godwit::overlay

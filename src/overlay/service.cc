@@ -37,7 +37,7 @@ Result<std::optional<SavedState>> load_state(sys::Files& files, const std::strin
 Service::Service(ServiceParts parts, std::string state_directory)
     : parts_(std::move(parts)),
       state_path_(path_in(state_directory)),
-      core_(parts_.packets.local(), parts_.random, seal_),
+      core_(parts_.packets.local(), parts_.random, parts_.seal),
       devices_(core_, parts_.packets, parts_.links, parts_.log),
       earlier_(parts_.executor),
       devices_changed_(parts_.executor),
@@ -87,7 +87,7 @@ sys::Task<void> Service::move_packets() {
       co_return;
     }
     const auto now = parts_.clock.now();
-    for (auto& packet : batch) {
+    for (const auto& packet : batch) {
       core_.on_packet(now, packet, out_);
       if (out_.crowded()) flush();
     }
@@ -98,8 +98,10 @@ sys::Task<void> Service::move_packets() {
 }
 
 void Service::flush() {
+  core_.seal(parts_.clock.now(), out_);
   if (!out_.packets().empty()) parts_.packets.send(out_.packets());
   out_.clear();
+  core_.end_batch();
 }
 
 void Service::poll() {
@@ -176,6 +178,7 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
   const auto local = parts_.packets.local();
   reply.overlay_ip = sys::ip_to_string(local);
   reply.overlay_port = local.port;
+  reply.overlay_key = to_hex(parts_.seal.key());
   switch (request.op) {
     case wire::SwitchOp::config: {
       const auto configured = configure(request.config);

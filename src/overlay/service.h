@@ -32,6 +32,7 @@ struct ServiceParts {
   sys::LocalSockets& local;
   sys::PacketIo& packets;
   sys::SwitchLinks& links;
+  Seal& seal;
   Log log;
 };
 
@@ -66,7 +67,6 @@ class Service {
 
   ServiceParts parts_;
   std::string state_path_;
-  ClearSeal seal_;
   Switch core_;
   Devices devices_;
   Outbox out_;

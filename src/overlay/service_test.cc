@@ -89,7 +89,7 @@ class FakePackets final : public sys::PacketIo {
   std::span<sys::Packet> receive() override {
     if (waiting_.empty()) return {};
     memory_ = std::move(waiting_.front().second);
-    packet_ = {waiting_.front().first, {}, memory_, sys::kPacketHeadroom, memory_.size() - 2 * sys::kPacketHeadroom};
+    packet_ = {waiting_.front().first, {}, memory_, {}, 0};
     waiting_.pop_front();
     return {&packet_, 1};
   }
@@ -99,9 +99,7 @@ class FakePackets final : public sys::PacketIo {
   sys::PacketCounts counts() const override { return {3, 0}; }
 
   void put(sys::PortHandle port, const ByteVector& bytes) {
-    ByteVector room(sys::kPacketHeadroom + bytes.size() + sys::kPacketTailroom);
-    std::copy(bytes.begin(), bytes.end(), room.begin() + sys::kPacketHeadroom);
-    waiting_.emplace_back(port, std::move(room));
+    waiting_.emplace_back(port, bytes);
     readable_.notify();
   }
 
@@ -164,7 +162,7 @@ wire::SwitchRequest request_of(wire::SwitchOp op) {
 
 class ServiceTest : public ::testing::Test {
  protected:
-  ServiceParts parts() { return {loop.executor(), clock, random, files, local, packets, links, Log()}; }
+  ServiceParts parts() { return {loop.executor(), clock, random, files, local, packets, links, seal, Log()}; }
   std::string socket_path() { return directory / "control"; }
 
   wire::SwitchConfig config(const std::map<unsigned, std::uint64_t>& ports) {
@@ -204,6 +202,7 @@ class ServiceTest : public ::testing::Test {
   os::SystemLocalSockets local{loop.executor()};
   FakePackets packets{loop.executor()};
   FakeLinks links{loop.executor()};
+  ClearSeal seal{host_key(1)};
 };
 
 TEST_F(ServiceTest, AConfigurationMakesDevicesAndAnEmptyOneRemovesThem) {

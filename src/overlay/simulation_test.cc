@@ -167,7 +167,7 @@ class World {
 
   void transmit(Datagram datagram) {
     note(to_hex(datagram.bytes));
-    const bool control = datagram.bytes.at(1) == static_cast<std::byte>(DatagramType::control);
+    const bool control = !carries_a_frame(datagram);
     const auto from = std::to_integer<unsigned>(datagram.from.ip[15]);
     const auto to = std::to_integer<unsigned>(datagram.to.ip[15]);
     const auto cut = cuts_.find({std::min(from, to), std::max(from, to)});

@@ -7,9 +7,19 @@
 #include <set>
 
 namespace godwit::overlay {
+namespace {
+
+constexpr Seconds kSweepEvery{1};  // at the earliest: what will never be whole is given up
+
+}  // namespace
 
 Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal)
-    : self_{"", "", address}, peers_(random), announcer_(random), forwarder_(segments_, holder_, seal, counters_) {}
+    : self_{"", "", address, to_hex(seal.key())},
+      seal_(seal),
+      hosts_(seal),
+      peers_(random),
+      announcer_(random),
+      forwarder_(segments_, holder_, counters_) {}
 
 Result<> Switch::check(const wire::SwitchConfig& config) const {
   const bool nobody = config.networks.empty() && config.cloud.empty() && config.host.empty();
@@ -50,18 +60,18 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
 
   for (const auto& each : config.networks) {
     auto* segment = segments_.find(each.network.id);
-    if (!segment) segment = &segments_.add(std::make_unique<Segment>(self_, each));
+    if (!segment) segment = &segments_.add(std::make_unique<Segment>(self_, hosts_, each));
     configure(now, *segment, each);
   }
   segments_.index();
-  peers_.update(now, segments_);
+  refresh_hosts(now);
   return {};
 }
 
 void Switch::configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config) {
   const auto before = segment.hosts();  // the host that a claimed instance comes from may be on none of the new ones
   const auto claims = segment.configure(now, self_, config);
-  std::vector<sys::UdpEndpoint> told;
+  std::vector<PeerId> told;
   std::set_union(before.begin(), before.end(), segment.hosts().begin(), segment.hosts().end(),
                  std::back_inserter(told));
   for (const auto& instance : claims) announcer_.start(now, 0, segment, instance, told, peers_);
@@ -75,7 +85,7 @@ Result<> Switch::announce(TimePoint now, const wire::SwitchAnnounce& announce, s
   if (!claimed) return claimed;
   ++generation_;
   announcer_.start(now, ticket, *segment, announce.instance, told, peers_);
-  peers_.update(now, segments_);
+  refresh_hosts(now);
   return {};
 }
 
@@ -132,52 +142,92 @@ void Switch::attach(const PortName& name, sys::PortHandle handle) {
   segments_.index();
 }
 
-void Switch::on_packet(TimePoint now, sys::Packet& packet, Outbox& out) {
+void Switch::refresh_hosts(TimePoint now) {
+  peers_.update(now, segments_);
+  std::unordered_set<PeerId> wanted;
+  for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
+  announcer_.add_hosts(wanted);
+  hosts_.retain(wanted);
+  std::erase_if(assemblers_, [&](const auto& each) { return !wanted.contains(each.first); });
+}
+
+void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
   if (packet.port != 0) return forwarder_.on_frame(packet, out);
-  on_datagram(now, packet, out);
+  const auto one = packet.segment == 0 ? packet.bytes.size() : packet.segment;
+  for (auto rest = packet.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
+    on_datagram(now, packet.peer, rest.first(std::min(one, rest.size())), out);
+  }
 }
 
-void Switch::on_datagram(TimePoint now, sys::Packet& packet, Outbox& out) {
-  const auto header = read_header(packet.bytes());
-  if (!header) return counters_.drop(Drop::malformed);
-  if (header->type == DatagramType::data) return forwarder_.on_data(now, *header, packet, out);
-  on_control(now, header->vni, packet, out);
+void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
+  const auto opened = seal_.open(now, from, datagram);
+  if (opened.what == Opened::What::dropped) return counters_.drop(Drop::not_authentic);
+  if (opened.peer != 0) hosts_.heard(opened.peer, from);
+  if (opened.what != Opened::What::data) return send_of_sessions(out);
+  const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
+  records_.clear();
+  if (!assembler->second.on_slice(opened.session, opened.counter, opened.payload, records_)) {
+    counters_.drop(Drop::malformed);
+  }
+  for (const auto& record : records_) on_record(now, opened.peer, record, out);
 }
 
-void Switch::on_control(TimePoint now, std::uint32_t vni, const sys::Packet& packet, Outbox& out) {
-  auto* segment = segments_.find(vni);
+void Switch::on_record(TimePoint now, PeerId from, const Record& record, Outbox& out) {
+  switch (record.header.kind) {
+    case RecordKind::frame:
+    case RecordKind::super_frame: return forwarder_.on_record(now, from, record.header, record.payload, out);
+    case RecordKind::control: return on_control(now, from, record, out);
+    default: return counters_.drop(Drop::unsupported);
+  }
+}
+
+void Switch::on_control(TimePoint now, PeerId from, const Record& record, Outbox& out) {
+  auto* segment = segments_.find(record.header.vni);
   if (!segment) return counters_.drop(Drop::unknown_network);
-  const auto control = decode_control(packet.bytes(), segment->key());
+  const auto control = decode_control(record.header.vni, record.payload, segment->key());
   if (!control) return counters_.drop(control.error());
   const auto nonce = control->nonce;
   bool expected = true;
   if (const auto* announce = std::get_if<Announce>(&control->body)) {
-    on_announce(now, *segment, packet.peer, nonce, *announce, out);
+    on_announce(now, *segment, from, nonce, *announce, out);
   } else if (const auto* ack = std::get_if<Ack>(&control->body)) {
-    expected = announcer_.on_ack(now, packet.peer, nonce, *ack);
+    expected = announcer_.on_ack(now, from, nonce, *ack);
   } else if (std::holds_alternative<Probe>(control->body)) {
-    send_control(*segment, packet.peer, {nonce, Pong{}}, out);
+    send_control(*segment, from, {nonce, Pong{}}, out);
   } else {
-    expected = peers_.on_pong(now, packet.peer, nonce);
+    expected = peers_.on_pong(now, from, nonce);
   }
   if (!expected) counters_.drop(Drop::late);
 }
 
-void Switch::on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint& from, std::uint64_t nonce,
-                         const Announce& announce, Outbox& out) {
+void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint64_t nonce, const Announce& announce,
+                         Outbox& out) {
   const auto learned = segment.learn(now, announce.instance, announce.location);
   if (learned == Learned::newer) {
     ++generation_;
-    peers_.update(now, segments_);
+    refresh_hosts(now);
+    let_go(now, out);
   }
-  if (learned == Learned::newer) let_go(now, out);
   if (nonce == 0) return;
   const auto* member = segment.find(announce.instance);
   send_control(segment, from,
                {nonce, Ack{announce.instance, member ? member->location.version : announce.location.version}}, out);
   // It is behind: what we know better, it wants to know.
-  if (learned == Learned::older && member->at && member->at != from) {
+  if (learned == Learned::older && member->at != 0 && member->at != from) {
     send_control(segment, from, {0, Announce{member->instance, member->location}}, out);
+  }
+}
+
+void Switch::seal(TimePoint now, Outbox& out) {
+  out.seal(now, seal_, hosts_, counters_);
+  send_of_sessions(out);
+}
+
+// Handshakes and the like, which are sealed already.
+void Switch::send_of_sessions(Outbox& out) {
+  for (const auto& each : seal_.take_out()) {
+    const auto to = each.to ? each.to : hosts_.endpoint(each.peer);
+    if (to && !out.to_endpoint(to, each.bytes)) counters_.drop(Drop::crowded);
   }
 }
 
@@ -185,11 +235,17 @@ void Switch::poll(TimePoint now, Outbox& out) {
   let_go(now, out);
   announcer_.poll(now, segments_, out);
   peers_.poll(now, segments_, out);
+  seal_.poll(now);
+  send_of_sessions(out);
+  if (now >= next_sweep_) {
+    next_sweep_ = now + kSweepEvery;
+    for (auto& [peer, assembler] : assemblers_) assembler.sweep();
+  }
 }
 
 std::optional<TimePoint> Switch::next_deadline() const {
   std::optional<TimePoint> next;
-  for (const auto& each : {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline()}) {
+  for (const auto& each : {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline(), seal_.next_deadline()}) {
     if (each) next = std::min(next.value_or(*each), *each);
   }
   return next;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "overlay/announcer.h"
+#include "overlay/assembler.h"
 #include "overlay/forwarder.h"
 
 namespace godwit::overlay {
@@ -37,8 +38,12 @@ class Switch {
   // The device of a port or gateway is `handle` from now on; 0: it has none. Names that are not configured are ignored.
   void attach(const PortName& name, sys::PortHandle handle);
 
-  // A packet from a device or the underlay. `out` may borrow its buffer.
-  void on_packet(TimePoint now, sys::Packet& packet, Outbox& out);
+  // What came from a device or the underlay. `out` may borrow its buffer, and other memory until end_batch().
+  void on_packet(TimePoint now, const sys::Packet& packet, Outbox& out);
+  // Makes `out` ready to be sent.
+  void seal(TimePoint now, Outbox& out);
+  // What seal() made has been sent.
+  void end_batch() { buffers_.end_batch(); }
   // What is due.
   void poll(TimePoint now, Outbox& out);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
@@ -57,13 +62,23 @@ class Switch {
   void configure(TimePoint now, Segment& segment, const wire::SwitchNetwork& config);
   [[nodiscard]] Result<Member*> find_held(const wire::SwitchHold& hold) const;
   void let_go(TimePoint now, Outbox& out);
-  void on_datagram(TimePoint now, sys::Packet& packet, Outbox& out);
-  void on_control(TimePoint now, std::uint32_t vni, const sys::Packet& packet, Outbox& out);
-  void on_announce(TimePoint now, Segment& segment, const sys::UdpEndpoint& from, std::uint64_t nonce,
-                   const Announce& announce, Outbox& out);
+  void on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out);
+  void on_record(TimePoint now, PeerId from, const Record& record, Outbox& out);
+  void on_control(TimePoint now, PeerId from, const Record& record, Outbox& out);
+  void on_announce(TimePoint now, Segment& segment, PeerId from, std::uint64_t nonce, const Announce& announce,
+                   Outbox& out);
+  // Of all hosts that a network names, and no others.
+  void refresh_hosts(TimePoint now);
+  void send_of_sessions(Outbox& out);
 
   Self self_;
+  Seal& seal_;
   Counters counters_;
+  Hosts hosts_;
+  JoinBuffers buffers_;
+  std::unordered_map<PeerId, Assembler> assemblers_;
+  std::vector<Record> records_;  // of one slice
+  TimePoint next_sweep_{};
   Segments segments_;
   Peers peers_;
   Announcer announcer_;

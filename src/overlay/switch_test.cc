@@ -152,10 +152,8 @@ TEST_F(MoveTest, StraysAreForwardedForABoundedTime) {
   ASSERT_TRUE(announce(3, 0, 2, 77));
   run_for(kForwardStrays + Seconds{1});
   host(1).sent.clear();
-  ByteVector datagram(kHeaderBytes);
-  write_header(datagram, {DatagramType::data, 1, 0, kVni});
-  append(datagram, guest_frame(1, 0, "much too late"));
-  host(1).from_underlay(now, host_address(2), datagram);
+  const auto late = guest_frame(1, 0, "much too late");
+  host(1).record(now, 2, {RecordKind::frame, 0, kVni, late.size(), {}}, late);
   EXPECT_EQ(host(1).drops(Drop::stray), 1U);
   for (const auto& each : host(1).sent) EXPECT_EQ(each.to, host_address(2));  // the correction
 }
@@ -177,7 +175,7 @@ TEST_F(MoveTest, AHigherVersionWinsOverALateLowerOne) {
   ASSERT_TRUE(host(1).configure(now, network, {{0, 1}}));
   EXPECT_EQ(believed(1, 0).host, "h2");
   host(1).from_guest(now, 0, guest_frame(0, 1, "a ghost"));
-  for (const auto& each : host(1).sent) EXPECT_NE(each.bytes[1], static_cast<std::byte>(DatagramType::data));
+  for (const auto& each : host(1).sent) EXPECT_FALSE(carries_a_frame(each));
 }
 
 TEST_F(MoveTest, AClaimThatIsNoNewsIsRefusedUnlessItIsOurs) {
@@ -210,7 +208,7 @@ TEST_F(MoveTest, ALocationThatComesBeforeItsMemberIsKept) {
 TEST_F(MoveTest, AForgedAnnouncementMovesNothing) {
   crypto::MacKey wrong(ByteVector(32, std::byte{1}));
   const auto forged = encode_control(kVni, {1, Announce{instance_id(0), location_at(2, 99)}}, wrong);
-  host(1).from_underlay(now, host_address(2), forged);
+  host(1).record(now, 2, {RecordKind::control, 0, kVni, forged.size(), {}}, forged);
   EXPECT_EQ(believed(1, 0).version, 1U);
   EXPECT_EQ(host(1).drops(Drop::not_authentic), 1U);
 }
@@ -278,7 +276,7 @@ TEST_F(SwitchTest, ARestartedSwitchBeginsWithWhatItsPredecessorKnew) {
   ASSERT_TRUE(announce(3, 0, 2, 77));
   run_for(Millis{100});
   SeededRandom random(9);
-  ClearSeal seal;
+  ClearSeal seal(host_key(3));
   Switch again(host_address(3), random, seal);
   const auto state = wire::decode<wire::SwitchConfig>(wire::encode(host(3).core().state()));
   ASSERT_TRUE(state);

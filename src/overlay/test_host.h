@@ -1,6 +1,7 @@
 // For tests: a switch with guests, whose devices and underlay are lists.
 #pragma once
 
+#include "overlay/clear_seal.h"
 #include "overlay/switch.h"
 
 #include <deque>
@@ -27,9 +28,16 @@ struct Datagram {
   ByteVector bytes;
 };
 
+// Its first record is a guest's frame.
+inline bool carries_a_frame(const Datagram& datagram) {
+  const auto header = read_record_header(ByteView(datagram.bytes).subspan(kSealHeader + kSliceHeader));
+  return !header || header->kind != RecordKind::control;
+}
+
 struct Delivered {
   std::string instance;  // empty: the gateway
   ByteVector frame;
+  sys::Offload offload;
 };
 
 inline constexpr const char* kNetworkId = "net-00000000000000001";
@@ -42,8 +50,13 @@ inline sys::UdpEndpoint host_address(unsigned number) {
   return *sys::parse_udp_endpoint(fmt::format("10.1.0.{}", number), 4790);
 }
 inline std::string host_name(unsigned number) { return fmt::format("h{}", number); }
+inline PublicKey host_key(unsigned number) {
+  PublicKey out{};
+  store_be32(out, number);
+  return out;
+}
 inline wire::Location location_at(unsigned host, std::uint64_t version) {
-  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version};
+  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version, to_hex(host_key(host))};
 }
 
 // Member number i is at host[i] with version 1; host 0: nowhere.
@@ -101,7 +114,7 @@ inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text)
 class TestHost {
  public:
   TestHost(unsigned number, std::uint64_t seed)
-      : number_(number), random_(seed), switch_(host_address(number), random_, seal_) {}
+      : number_(number), random_(seed), seal_(host_key(number)), switch_(host_address(number), random_, seal_) {}
 
   wire::SwitchConfig config(const wire::Network& network, const std::map<unsigned, std::uint64_t>& ports) const {
     wire::SwitchConfig out{"cloud", host_name(number_), {{network, {}, "ns"}}};
@@ -123,15 +136,29 @@ class TestHost {
   }
   void attach(unsigned guest, sys::PortHandle handle) { switch_.attach({kNetworkId, instance_id(guest)}, handle); }
 
-  void from_guest(TimePoint now, unsigned guest, ByteView frame) { feed(now, guest + 1, {}, frame); }
+  void from_guest(TimePoint now, unsigned guest, ByteView frame, const sys::Offload& offload = {}) {
+    feed(now, guest + 1, {}, frame, offload);
+  }
   void from_gateway(TimePoint now, ByteView frame) { feed(now, kGateway, {}, frame); }
   void from_underlay(TimePoint now, const sys::UdpEndpoint& from, ByteView bytes) { feed(now, 0, from, bytes); }
+  // A record in a datagram that opens as one of host `from`.
+  void record(TimePoint now, unsigned from, const RecordHeader& header, ByteView payload) {
+    ClearSeal theirs(host_key(from));
+    BatchMemory memory(1U << 20U);
+    Slicer slicer(memory, Outbox::kDatagramBytes);
+    static_cast<void>(slicer.append(header, payload));
+    slicer.finish();
+    const auto bytes = slicer.runs().at(0).bytes();
+    static_cast<void>(theirs.seal(now, theirs.add(host_key(number_)), bytes));
+    from_underlay(now, host_address(from), bytes);
+  }
   void poll(TimePoint now) {
     switch_.poll(now, out_);
     flush(now);
   }
 
   [[nodiscard]] Switch& core() { return switch_; }
+  [[nodiscard]] ClearSeal& seal() { return seal_; }
   [[nodiscard]] std::uint64_t drops(Drop why) const { return switch_.counters().drops(why); }
   [[nodiscard]] unsigned number() const { return number_; }
 
@@ -141,24 +168,30 @@ class TestHost {
  private:
   static constexpr sys::PortHandle kGateway = 1000;
 
-  void feed(TimePoint now, sys::PortHandle port, const sys::UdpEndpoint& from, ByteView bytes) {
-    ByteVector room(sys::kPacketHeadroom + bytes.size() + sys::kPacketTailroom);
-    std::copy(bytes.begin(), bytes.end(), room.begin() + sys::kPacketHeadroom);
-    sys::Packet packet{port, from, room, sys::kPacketHeadroom, bytes.size()};
-    switch_.on_packet(now, packet, out_);
+  void feed(TimePoint now, sys::PortHandle port, const sys::UdpEndpoint& from, ByteView bytes,
+            const sys::Offload& offload = {}) {
+    ByteVector copy(bytes.begin(), bytes.end());
+    switch_.on_packet(now, {port, from, copy, offload, 0}, out_);
     flush(now);
   }
 
-  void flush(TimePoint /*now*/) {
+  void flush(TimePoint now) {
+    switch_.seal(now, out_);
     for (const auto& each : out_.packets()) {
-      const ByteVector bytes(each.bytes.begin(), each.bytes.end());
-      if (each.port == 0) {
-        sent.push_back({host_address(number_), each.peer, bytes});
-      } else {
-        delivered.push_back({each.port == kGateway ? "" : instance_id(each.port - 1), bytes});
+      if (each.port != 0) {
+        delivered.push_back({each.port == kGateway ? "" : instance_id(each.port - 1),
+                             {each.bytes.begin(), each.bytes.end()},
+                             each.offload});
+        continue;
+      }
+      const auto one = each.segment == 0 ? each.bytes.size() : each.segment;
+      for (auto rest = each.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
+        const auto datagram = rest.first(std::min(one, rest.size()));
+        sent.push_back({host_address(number_), each.peer, {datagram.begin(), datagram.end()}});
       }
     }
     out_.clear();
+    switch_.end_batch();
   }
 
   unsigned number_;

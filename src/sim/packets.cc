@@ -2,6 +2,8 @@
 
 #include "sim/network.h"
 
+#include <algorithm>
+
 namespace godwit::sim {
 namespace {
 
@@ -36,10 +38,8 @@ sys::Task<Result<>> SimPacketIo::wait_readable() {
 std::span<sys::Packet> SimPacketIo::receive() {
   if (waiting_.empty()) return {};
   const auto& [from, bytes] = waiting_.front();
-  room_.assign(sys::kPacketHeadroom, std::byte{0});
-  append(room_, bytes);
-  room_.resize(room_.size() + sys::kPacketTailroom);
-  packet_ = {0, from, room_, sys::kPacketHeadroom, bytes.size()};
+  room_ = bytes;
+  packet_ = {0, from, room_, {}, 0};
   waiting_.pop_front();
   return {&packet_, 1};
 }
@@ -50,12 +50,16 @@ void SimPacketIo::send(std::span<const sys::OutPacket> packets) {
   for (const auto& each : packets) {
     Host* const to = each.port == 0 ? network.by_ip(sys::ip_to_string(each.peer)) : nullptr;
     if (!to || network.is_cut(process_.host(), *to)) continue;
-    const auto arrives = network.arrival(process_.host(), *to, each.bytes.size());
-    ByteVector bytes(each.bytes.begin(), each.bytes.end());
-    world.at(arrives, [to, port = each.peer.port, from = local_, bytes = std::move(bytes)] {
-      const auto at = to->udp_ports_.find(port);
-      if (at != to->udp_ports_.end()) at->second->take(from, bytes);
-    });
+    const std::size_t one = each.segment == 0 ? each.bytes.size() : each.segment;
+    for (auto rest = each.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
+      const auto datagram = rest.first(std::min(one, rest.size()));
+      const auto arrives = network.arrival(process_.host(), *to, datagram.size());
+      ByteVector bytes(datagram.begin(), datagram.end());
+      world.at(arrives, [to, port = each.peer.port, from = local_, bytes = std::move(bytes)] {
+        const auto at = to->udp_ports_.find(port);
+        if (at != to->udp_ports_.end()) at->second->take(from, bytes);
+      });
+    }
   }
 }
 

@@ -41,28 +41,45 @@ struct UdpEndpointHash {
 // A device that is attached to a PacketIo. 0 is none: the UDP socket.
 using PortHandle = std::uint32_t;
 
-// What an in-place header needs before a packet, and a seal after it.
-constexpr std::size_t kPacketHeadroom = 64;
-constexpr std::size_t kPacketTailroom = 64;
+// The longest frame that a device gives or takes: a super-frame of 64 KiB of IP behind its Ethernet header.
+constexpr std::size_t kFrameLimit = 65'535 + 18;
 
-// One received packet, in a buffer of the PacketIo. `room` is writable as a whole: whoever handles the packet may put
-// headers before it and seal it in place.
+// What is still to be done to a frame of a device, as its virtio_net_hdr says (virtio 1.2, section 5.1.6): a checksum to
+// be filled in, and, with `gso`, segments to be cut of it. All zero: it is a frame as it stands on a wire.
+struct Offload {
+  bool needs_checksum{false};
+  std::uint8_t gso{0};  // a Gso, with kGsoEcn
+  std::uint16_t header_bytes{0};
+  std::uint16_t segment_bytes{0};  // payload of each segment but the last
+  std::uint16_t checksum_start{0};
+  std::uint16_t checksum_offset{0};
+
+  bool operator==(const Offload&) const = default;
+};
+enum class Gso : std::uint8_t { none = 0, tcp4 = 1, tcp6 = 4, udp = 5 };
+constexpr std::uint8_t kGsoEcn = 0x80;
+
+// What was received, in a buffer of the PacketIo: one frame of a device, or datagrams of one sender. `bytes` is writable:
+// whoever handles them may open them in place.
 struct Packet {
   PortHandle port{0};  // the device it was read from; 0: by UDP, from `peer`
   UdpEndpoint peer;
-  ByteSpan room;
-  std::size_t begin{0};
-  std::size_t size{0};
-
-  [[nodiscard]] ByteSpan bytes() const { return room.subspan(begin, size); }
+  ByteSpan bytes;
+  Offload offload;         // of a device's
+  std::size_t segment{0};  // datagrams: each is so long, the last may be shorter; 0: it is one
 };
 
-// One packet to send: to the device `port`, or with port 0 by UDP to `peer`.
+// What is to be sent: a frame to the device `port`, or with port 0 datagrams by UDP to `peer`.
 struct OutPacket {
   PortHandle port{0};
   UdpEndpoint peer;
   ByteView bytes;
+  Offload offload{};
+  std::size_t segment{0};  // as in Packet; at most kMostSegments datagrams of kMostSegmentBytes in all
 };
+// Linux cuts no more out of one sendmsg (UDP_MAX_SEGMENTS before 6.9), which is one IP packet until then.
+constexpr std::size_t kMostSegments = 64;
+constexpr std::size_t kMostSegmentBytes = 65'535 - 40 - 8;
 
 struct PacketCounts {
   std::uint64_t refused{0};    // by a device or the socket, when it was to be sent
@@ -91,7 +108,7 @@ class PacketIo {
 struct GatewaySpec {
   std::string network_namespace;  // a name under /run/netns; made if it is not there
   std::uint64_t mac{0};           // the last 48 bits
-  std::uint32_t mtu{1400};
+  std::uint32_t mtu{1500};
   std::vector<std::string> addresses;  // "10.77.0.1/24"; the prefix gives the route
 
   bool operator==(const GatewaySpec&) const = default;
@@ -101,7 +118,8 @@ struct GatewaySpec {
 class SwitchLinks {
  public:
   virtual ~SwitchLinks() = default;
-  // A persistent TAP of ours, up; the descriptor is the caller's. Errors: conflict (another process holds it), io.
+  // A persistent TAP of ours, up, whose frames have a virtio_net_hdr and may be super-frames; the descriptor is the
+  // caller's. Errors: conflict (another process holds it), io.
   [[nodiscard]] virtual Result<int> open_tap(const std::string& name, std::uint32_t mtu) = 0;
   // Not an error when it is not there.
   [[nodiscard]] virtual Result<> remove_tap(const std::string& name) = 0;

@@ -16,10 +16,11 @@ struct Location {
   std::string underlay_ip;  // the switch's UDP address
   std::uint16_t underlay_port{0};
   std::uint64_t version{0};  // 1 at the first start, one more at each move
+  std::string key{};         // 32 bytes in hex: the switch's public key (X25519)
 
   bool operator==(const Location&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version))
+BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, key))
 
 struct Member {
   std::string instance;
@@ -42,7 +43,7 @@ struct Network {
   std::string gateway;   // the same on every host: its metadata, DHCP and DNS answer there
   std::string domain;    // "demo.internal"
   std::string key;       // 32 bytes in hex: authenticates the announcements between its switches. A secret.
-  std::uint32_t mtu{1400};
+  std::uint32_t mtu{1500};
   std::vector<Member> members;
 };
 BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, gateway, domain, key, mtu, members))

@@ -84,6 +84,7 @@ struct SwitchReply {
   std::string error;  // empty: done
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
+  std::string overlay_key;        // its public key (X25519) in hex; the private one is the switch's alone
   double waited_ms{0};            // announce: until the last acknowledgement, or the limit
   std::uint32_t acknowledged{0};  // announce: by so many
   std::uint32_t peers{0};         //   of so many
@@ -92,6 +93,6 @@ struct SwitchReply {
   std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
-                      (id, error, overlay_ip, overlay_port, waited_ms, acknowledged, peers, networks, pairs, drops))
+                      (id, error, overlay_ip, overlay_port, overlay_key, waited_ms, acknowledged, peers, networks, pairs, drops))
 
 }  // namespace godwit::wire

@@ -14,7 +14,7 @@ import time
 
 from rig.net import run
 
-MTU = 1400
+MTU = 1500
 CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
 READY_LIMIT_S = 10
 
@@ -75,17 +75,13 @@ class Guest:
         return {e["dst"]: e.get("lladdr") for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "neigh"))}
 
 
-class Host:
-    def __init__(self, net, number, program, directory):
-        self.net, self.number, self.program = net, number, program
-        self.name, self.underlay = f"h{number}", f"10.1.0.{number}"
+class SwitchProcess:
+    """The switch of a namespace that has the address `underlay`."""
+
+    def __init__(self, net, name, underlay, program, directory):
+        self.net, self.name, self.underlay, self.program = net, name, underlay, program
         self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
-        self.process, self.config, self._connection, self._next = None, None, None, 0
-        net.add(self.name)
-        net.cable(self.name, "up0", "wan", f"to-{self.name}")
-        net.ip(self.name, "addr", "add", f"{self.underlay}/24", "dev", "up0")
-        net.ip(self.name, "link", "set", "up0", "up")
-        net.plug("wan", f"to-{self.name}", "br0")
+        self.process, self._connection, self._next = None, None, 0
 
     def start(self):
         """Starts the switch; returns the seconds until it answered."""
@@ -128,14 +124,28 @@ class Host:
         self.process = None
 
     def location(self, version):
-        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay,
-                "underlay_port": self.ask(op="locations")["overlay_port"], "version": version}
+        reply = self.ask(op="locations")
+        return {"cloud": "lab", "host": self.name, "underlay_ip": self.underlay, "underlay_port": reply["overlay_port"],
+                "version": version, "key": reply["overlay_key"]}
 
     def drops(self):
         return {d["reason"]: d["frames"] for d in self.ask(op="stats")["drops"]}
 
     def devices(self):
         return [e["ifname"] for e in json.loads(run("ip", "-n", self.net.full(self.name), "-j", "link"))]
+
+
+class Host(SwitchProcess):
+    """A namespace on the bridge of "wan", with its switch."""
+
+    def __init__(self, net, number, program, directory):
+        super().__init__(net, f"h{number}", f"10.1.0.{number}", program, directory)
+        self.number = number
+        net.add(self.name)
+        net.cable(self.name, "up0", "wan", f"to-{self.name}")
+        net.ip(self.name, "addr", "add", f"{self.underlay}/24", "dev", "up0")
+        net.ip(self.name, "link", "set", "up0", "up")
+        net.plug("wan", f"to-{self.name}", "br0")
 
 
 class Segment:

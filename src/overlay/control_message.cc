@@ -1,4 +1,4 @@
-#include "overlay/datagram.h"
+#include "overlay/control_message.h"
 
 #include "base/assert.h"
 #include "base/id.h"
@@ -11,6 +11,7 @@ namespace {
 
 enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4 };
 
+constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kInstanceBytes = 19;  // "i-" and 17 hex digits
 
 void append_text(ByteVector& out, std::string_view text) { append(out, as_bytes(text)); }
@@ -26,6 +27,13 @@ void append_instance(ByteVector& out, const std::string& instance) {
   append_text(out, instance);
 }
 
+void append_key(ByteVector& out, const std::string& hex) {
+  const auto key = from_hex(hex);
+  GODWIT_ASSERT(key && (key->empty() || key->size() == kKeyBytes));
+  append(out, *key);
+  out.resize(out.size() + kKeyBytes - key->size());  // all zero: not known
+}
+
 void append_body(ByteVector& out, const Announce& announce) {
   const auto& location = announce.location;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
@@ -34,6 +42,7 @@ void append_body(ByteVector& out, const Announce& announce) {
   append_be64(out, location.version);
   append(out, endpoint->ip);
   append_be16(out, location.underlay_port);
+  append_key(out, location.key);
   append_label(out, location.cloud);
   append_label(out, location.host);
 }
@@ -88,6 +97,9 @@ Announce read_announce(Reader& from) {
   std::copy(ip.begin(), ip.end(), endpoint.ip.begin());
   out.location.underlay_ip = sys::ip_to_string(endpoint);
   out.location.underlay_port = from.be16();
+  const auto key = from.take(kKeyBytes);
+  const bool known = std::any_of(key.begin(), key.end(), [](std::byte each) { return each != std::byte{0}; });
+  if (known) out.location.key = to_hex(key);
   out.location.cloud = from.label();
   out.location.host = from.label();
   return out;
@@ -124,43 +136,32 @@ std::expected<Control, Drop> read_control(ByteView body) {
   return out;
 }
 
-}  // namespace
-
-void write_header(ByteSpan into, const Header& header) {
-  into[0] = std::byte{kVersion};
-  into[1] = static_cast<std::byte>(header.type);
-  into[2] = std::byte{header.seal};
-  into[3] = std::byte{header.hops};
-  store_be32(into.subspan(4), header.vni << 8U);  // the flags, below it, are 0
-}
-
-std::optional<Header> read_header(ByteView datagram) {
-  if (datagram.size() < kHeaderBytes || datagram[0] != std::byte{kVersion}) return std::nullopt;
-  const Header out{static_cast<DatagramType>(datagram[1]), std::to_integer<std::uint8_t>(datagram[2]),
-                   std::to_integer<std::uint8_t>(datagram[3]), load_be32(datagram.subspan(4)) >> 8U};
-  const bool known = out.type == DatagramType::data || out.type == DatagramType::control;
-  if (!known || out.seal == 0 || out.vni == 0 || datagram[7] != std::byte{0}) return std::nullopt;
+// What is authenticated: the network's number, which stands in the record's header, and the message.
+ByteVector covered_by_mac(std::uint32_t vni, ByteView message) {
+  ByteVector out;
+  out.reserve(kControlLimit);
+  append_be32(out, vni);
+  append(out, message);
   return out;
 }
 
+}  // namespace
+
 ByteVector encode_control(std::uint32_t vni, const Control& control, crypto::MacKey& key) {
-  ByteVector out(kHeaderBytes);
-  write_header(out, {DatagramType::control, 1, 0, vni});
+  ByteVector out;
   out.push_back(static_cast<std::byte>(control.body.index() + 1));  // the kinds, in the variant's order
   append_be64(out, control.nonce);
   std::visit([&](const auto& body) { append_body(out, body); }, control.body);
-  append(out, key.compute(out));
+  append(out, key.compute(covered_by_mac(vni, out)));
   GODWIT_ASSERT(out.size() <= kControlLimit);
   return out;
 }
 
-std::expected<Control, Drop> decode_control(ByteView datagram, crypto::MacKey& key) {
-  if (datagram.size() < kHeaderBytes + kControlMacBytes || datagram.size() > kControlLimit) {
-    return std::unexpected(Drop::malformed);
-  }
-  const auto message = datagram.first(datagram.size() - kControlMacBytes);
-  if (!key.verify(message, datagram.last(kControlMacBytes))) return std::unexpected(Drop::not_authentic);
-  return read_control(message.subspan(kHeaderBytes));
+std::expected<Control, Drop> decode_control(std::uint32_t vni, ByteView record, crypto::MacKey& key) {
+  if (record.size() < kControlMacBytes || record.size() > kControlLimit) return std::unexpected(Drop::malformed);
+  const auto message = record.first(record.size() - kControlMacBytes);
+  if (!key.verify(covered_by_mac(vni, message), record.last(kControlMacBytes))) return std::unexpected(Drop::not_authentic);
+  return read_control(message);
 }
 
 }  // namespace godwit::overlay

@@ -1,0 +1,80 @@
+#include "overlay/outbox.h"
+
+#include <algorithm>
+
+namespace godwit::overlay {
+namespace {
+
+constexpr std::size_t kMostPlaces = 65'536;  // peers come and go
+
+}  // namespace
+
+Outbox::Outbox(std::size_t datagram_bytes) : datagram_bytes_(datagram_bytes), memory_(kMemoryBytes) {
+  packets_.reserve(kPackets);
+}
+
+bool Outbox::add(const sys::OutPacket& packet) {
+  if (packets_.size() == kPackets) return false;
+  packets_.push_back(packet);
+  return true;
+}
+
+bool Outbox::to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload) {
+  return add({port, {}, bytes, offload, 0});
+}
+
+bool Outbox::to_endpoint(const sys::UdpEndpoint& endpoint, ByteView bytes) {
+  const auto copy = memory_.take(bytes.size());
+  if (copy.empty()) return false;
+  std::copy(bytes.begin(), bytes.end(), copy.begin());
+  return add({0, endpoint, copy, {}, 0});
+}
+
+bool Outbox::to_peer(PeerId peer, const RecordHeader& header, ByteView payload) {
+  auto& train = train_of(peer);
+  if (!train.slicer.append(header, payload)) return false;
+  ++train.records;
+  return true;
+}
+
+Outbox::Train& Outbox::train_of(PeerId peer) {
+  if (last_train_ < trains_used_ && trains_[last_train_].peer == peer) return trains_[last_train_];
+  auto& place = places_[peer];
+  if (place.batch != batch_) {
+    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, Slicer(memory_, datagram_bytes_)});
+    trains_[trains_used_].peer = peer;
+    trains_[trains_used_].records = 0;
+    place = {batch_, trains_used_++};
+  }
+  last_train_ = place.train;
+  return trains_[last_train_];
+}
+
+void Outbox::seal(TimePoint now, Seal& seal, const Hosts& hosts, Counters& counters) {
+  for (auto& train : std::span(trains_).first(trains_used_)) {
+    train.slicer.finish();
+    const auto endpoint = hosts.endpoint(train.peer);
+    bool sealed = static_cast<bool>(endpoint);
+    for (const auto& run : train.slicer.runs()) {
+      const auto bytes = run.bytes();
+      const auto one = train.slicer.datagram_bytes();
+      for (std::size_t at = 0; at < bytes.size() && sealed; at += one) {
+        sealed = seal.seal(now, train.peer, bytes.subspan(at, std::min(one, bytes.size() - at)));
+      }
+      if (!sealed) break;
+      if (!add({0, endpoint, bytes, {}, bytes.size() > one ? one : 0})) counters.drop(Drop::crowded);
+    }
+    if (!sealed) counters.drop(Drop::no_session, train.records);
+  }
+}
+
+void Outbox::clear() {
+  for (auto& train : std::span(trains_).first(trains_used_)) train.slicer.clear();
+  trains_used_ = 0;
+  packets_.clear();
+  memory_.clear();
+  ++batch_;
+  if (places_.size() > kMostPlaces) places_.clear();
+}
+
+}  // namespace godwit::overlay

@@ -1,0 +1,71 @@
+// Cuts one peer's records into slices that fit its path's MTU: many in a batch share a datagram, a long one takes many.
+// Format: docs/protocols/overlay.md. Pure.
+#pragma once
+
+#include "overlay/record.h"
+#include "overlay/seal.h"
+
+#include <vector>
+
+namespace godwit::overlay {
+
+
+// Memory of one batch, taken from the front and given back as a whole.
+class BatchMemory {
+ public:
+  explicit BatchMemory(std::size_t bytes) : memory_(bytes) {}
+
+  // Empty when there is no more.
+  [[nodiscard]] ByteSpan take(std::size_t size) {
+    if (size > left()) return {};
+    const auto out = ByteSpan(memory_).subspan(used_, size);
+    used_ += size;
+    return out;
+  }
+  [[nodiscard]] std::size_t left() const { return memory_.size() - used_; }
+  [[nodiscard]] std::size_t size() const { return memory_.size(); }
+  void clear() { used_ = 0; }
+
+ private:
+  ByteVector memory_;
+  std::size_t used_{0};
+};
+
+// Datagrams that lie side by side, each [kSealHeader][slice][kSealTag], all but the last of the same size.
+struct Run {
+  std::byte* begin{nullptr};
+  std::size_t size{0};
+
+  [[nodiscard]] ByteSpan bytes() const { return {begin, size}; }
+};
+
+// One batch for one peer: append() each record, finish(), send runs(), clear().
+class Slicer {
+ public:
+  // Datagrams of at most `datagram_bytes`, `memory` outlives the batch.
+  Slicer(BatchMemory& memory, std::size_t datagram_bytes);
+
+  // False when there is no memory for the whole of it: then nothing was appended. Copies `payload`.
+  [[nodiscard]] bool append(const RecordHeader& header, ByteView payload);
+  // Ends the last slice where its last record ends.
+  void finish();
+
+  [[nodiscard]] std::size_t datagram_bytes() const { return datagram_bytes_; }
+  [[nodiscard]] const std::vector<Run>& runs() const { return runs_; }
+  void clear();
+
+ private:
+  [[nodiscard]] std::size_t slice_room() const { return datagram_bytes_ - kSealHeader - kSealTag - kSliceHeader; }
+  [[nodiscard]] bool has_memory_for(std::size_t record_bytes) const;
+  // A new slice, of which the first bytes, as many as `continued` or all, go on with a record.
+  void begin_slice(std::size_t continued);
+  void pad();
+
+  BatchMemory* memory_;
+  std::size_t datagram_bytes_;
+  std::vector<Run> runs_;
+  std::byte* at_{nullptr};  // in the last slice, where the next byte goes
+  std::size_t room_{0};     //   and how many it has left
+};
+
+}  // namespace godwit::overlay
