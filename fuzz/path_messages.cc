@@ -1,10 +1,9 @@
 // What hosts and relays say inside their sessions: path messages and relay messages. Input: which (one byte: 'p', 'r',
 // or 'm' for a machine that is given them one after the other), and the bytes.
+#include "base/assert.h"
 #include "overlay/path.h"
 #include "overlay/relay_client.h"
 #include "support/input.h"
-
-#include "base/assert.h"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 // A relay, to which anybody may send. Input: datagrams, each from an endpoint (one byte), after some time (one byte),
 // with a length (two bytes).
 #include "overlay/relay.h"
-#include "support/input.h"
 
 #include "base/assert.h"
+#include "support/input.h"
 
 namespace {
 

@@ -46,7 +46,7 @@ struct CloudConfig {
   std::string name;
   Ipv4Prefix lan;
   Nat nat{Nat::none};
-  NatKind nat_kind;  // where nat is `kind`
+  NatKind nat_kind;     // where nat is `kind`
   std::string control;  // the node for `godwit cloud`
   std::vector<std::string> hosts;
   std::uint64_t lan_rate_bps{0};  // of each node's link, each way; 0: no limit

@@ -29,8 +29,7 @@ struct Filter {
 
 Filter filter_of(NatScope filtering) {
   switch (filtering) {
-    case NatScope::endpoint:
-      return {"inet_service", "ct reply proto-dst", "ct original proto-dst", "udp dport"};
+    case NatScope::endpoint: return {"inet_service", "ct reply proto-dst", "ct original proto-dst", "udp dport"};
     case NatScope::address:
       return {"inet_service . ipv4_addr", "ct reply proto-dst . ip daddr", "ct original proto-dst . ip daddr",
               "udp dport . ip saddr"};
@@ -76,8 +75,7 @@ std::string nat_rules(const CloudConfig& cloud, const Ipv4Prefix& outside, const
   const auto back = kind ? fmt::format("    iifname \"wan0\" {} @sent dnat to udp dport map @back\n",
                                        filter_of(cloud.nat_kind.filtering).in)
                          : std::string();
-  const std::string_view blocked =
-      cloud.nat == Nat::kind && !cloud.nat_kind.udp ? "    meta l4proto udp drop\n" : "";
+  const std::string_view blocked = cloud.nat == Nat::kind && !cloud.nat_kind.udp ? "    meta l4proto udp drop\n" : "";
   return fmt::format(
       "table ip godwit {{\n{0}"
       "  chain prerouting {{\n    type nat hook prerouting priority -100;\n{1}{2}  }}\n"

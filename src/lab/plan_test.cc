@@ -63,8 +63,7 @@ TEST(LabPlan, ANatOfAKindRemembersWhomItsHostsHaveSentTo) {
 }
 
 TEST(LabPlan, WhereUdpIsBlockedNothingElseIs) {
-  const Plan plan = plan_of(
-      "[[cloud]]\nname = \"a\"\nnat = {udp = false}\ncontrol = \"a0\"\nhosts = [\"a1\"]\n");
+  const Plan plan = plan_of("[[cloud]]\nname = \"a\"\nnat = {udp = false}\ncontrol = \"a0\"\nhosts = [\"a1\"]\n");
   const std::string router = input_in(plan, "a-router");
   EXPECT_NE(router.find("meta l4proto udp drop"), std::string::npos);
   EXPECT_NE(router.find("masquerade"), std::string::npos);

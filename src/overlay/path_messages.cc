@@ -48,13 +48,12 @@ bool is_sendable(const sys::UdpEndpoint& endpoint) {
   if (sys::is_ipv4(endpoint)) return first != 0 && first != 127 && first < 224;
   const auto second = std::to_integer<unsigned>(endpoint.ip[1]);
   if (first == 0xff || (first == 0xfe && (second & 0xc0U) == 0x80)) return false;  // multicast, link-local
-  return !all_zero(ByteView(endpoint.ip).first(8));                               // ::, ::1, IPv4 in other clothes
+  return !all_zero(ByteView(endpoint.ip).first(8));                                // ::, ::1, IPv4 in other clothes
 }
 
 ByteVector encode_path_message(const PathMessage& message) {
-  const auto size = message.kind == PathMessageKind::candidates
-                        ? kPathHeader + message.count * kCandidateBytes
-                        : kProbeBytes;
+  const auto size =
+      message.kind == PathMessageKind::candidates ? kPathHeader + message.count * kCandidateBytes : kProbeBytes;
   ByteVector out(size);
   const ByteSpan bytes(out);
   store_be16(bytes, kPathMark);
@@ -78,7 +77,8 @@ std::optional<PathMessage> decode_path_message(ByteView payload) {
   out.kind = static_cast<PathMessageKind>(payload[at::kind]);
   out.count = std::to_integer<std::size_t>(payload[at::count]);
   if (!fits(out.kind, out.count, payload.size())) return std::nullopt;
-  if (!all_zero(payload.subspan(at::reserved, 3)) || (payload[at::flags] & ~kInUse) != std::byte{0}) return std::nullopt;
+  if (!all_zero(payload.subspan(at::reserved, 3)) || (payload[at::flags] & ~kInUse) != std::byte{0})
+    return std::nullopt;
   out.in_use = payload[at::flags] == kInUse;
   if (out.in_use && out.kind != PathMessageKind::probe) return std::nullopt;
   out.token = load_be64(payload.subspan(at::token));

@@ -1,5 +1,6 @@
 // The bytes of docs/protocols/path.md and docs/protocols/relay.md.
 #include "overlay/path_messages.h"
+
 #include "overlay/relay_messages.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +54,8 @@ TEST(PathMessages, ReadAsTheyWereWritten) {
 TEST(PathMessages, ThatAreCutShortOrLongerThanTheySayAreNone) {
   for (const auto& each : {probe(), answer(), candidates()}) {
     const auto bytes = encode_path_message(each);
-    for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_path_message(ByteView(bytes).first(size)));
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      EXPECT_FALSE(decode_path_message(ByteView(bytes).first(size)));
     auto longer = bytes;
     longer.push_back({});
     EXPECT_FALSE(decode_path_message(longer));
@@ -61,7 +63,8 @@ TEST(PathMessages, ThatAreCutShortOrLongerThanTheySayAreNone) {
 }
 
 TEST(PathMessages, NobodyIsToldToSendToHimselfOrToMany) {
-  for (const auto* ip : {"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1", "100::1"}) {
+  for (const auto* ip :
+       {"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1", "100::1"}) {
     auto message = candidates();
     message.candidates[0].at = at(ip, 1);
     EXPECT_FALSE(decode_path_message(encode_path_message(message))) << ip;
@@ -77,8 +80,9 @@ TEST(RelayMessages, AreTheBytesOfTheirDocument) {
   EXPECT_EQ(to_hex(encode_relay_message({.kind = RelayMessageKind::hello, .token = 7})),
             "01010000000000000000000000000007" + std::string(48, '0'));
   EXPECT_EQ(to_hex(encode_relay_message({.kind = RelayMessageKind::bind, .key = key})), "0102000000000000" + key_hex);
-  EXPECT_EQ(to_hex(encode_relay_message({.kind = RelayMessageKind::here, .token = 7, .seen = at("203.0.113.7", 41'000)})),
-            "0181000000000000000000000000000700000000000000000000ffffcb007107a028000000000000");
+  EXPECT_EQ(
+      to_hex(encode_relay_message({.kind = RelayMessageKind::here, .token = 7, .seen = at("203.0.113.7", 41'000)})),
+      "0181000000000000000000000000000700000000000000000000ffffcb007107a028000000000000");
   EXPECT_EQ(to_hex(encode_relay_message({.kind = RelayMessageKind::bound, .channel = 0x00112233, .key = key})),
             "0182000000112233" + key_hex);
 }
@@ -91,7 +95,8 @@ TEST(RelayMessages, ReadAsTheyWereWritten) {
   for (const auto& each : messages) {
     const auto bytes = encode_relay_message(each);
     EXPECT_EQ(decode_relay_message(bytes), each);
-    for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_relay_message(ByteView(bytes).first(size)));
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      EXPECT_FALSE(decode_relay_message(ByteView(bytes).first(size)));
   }
 }
 

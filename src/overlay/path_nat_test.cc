@@ -1,6 +1,6 @@
 // Two hosts behind NATs of every kind: what they say arrives from the beginning, and by the direct way where there can
 // be one.
-#include "overlay/path_test_net.h"
+#include "support/path_net.h"
 
 #include <gtest/gtest.h>
 
@@ -30,8 +30,8 @@ std::string name_of(const NatSpec& spec) {
 bool opens(const NatSpec& a, const NatSpec& b) {
   const bool symmetric_a = a.mapping != NatScope::endpoint;
   const bool symmetric_b = b.mapping != NatScope::endpoint;
-  const bool passes = b.filtering == NatScope::endpoint ||
-                      (!symmetric_b && (b.filtering == NatScope::address || !symmetric_a));
+  const bool passes =
+      b.filtering == NatScope::endpoint || (!symmetric_b && (b.filtering == NatScope::address || !symmetric_a));
   return passes && (!symmetric_b || a.filtering != NatScope::address_and_port);
 }
 bool can_join(const NatSpec& a, const NatSpec& b) { return opens(a, b) || opens(b, a); }

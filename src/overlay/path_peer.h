@@ -39,8 +39,8 @@ struct Way {
 
   sys::UdpEndpoint at;
   WayKind kind{WayKind::seen};
-  bool proven{false};     // it carried an answer, and was not found dead since
-  Nanos round_trip{0};    // smoothed; 0: not measured
+  bool proven{false};   // it carried an answer, and was not found dead since
+  Nanos round_trip{0};  // smoothed; 0: not measured
   TimePoint heard_at{};
   std::uint64_t token{0};  // of its first probe; the lower 3 bits count up
   std::uint8_t probes{0};

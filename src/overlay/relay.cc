@@ -55,8 +55,7 @@ void Relay::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan da
   flush(out);
 }
 
-void Relay::carry(TimePoint now, const sys::UdpEndpoint& from, std::uint32_t number, ByteView datagram,
-                  RelayOut& out) {
+void Relay::carry(TimePoint now, const sys::UdpEndpoint& from, std::uint32_t number, ByteView datagram, RelayOut& out) {
   const auto place = number & kPlaceMask;
   const auto* channel = place < channels_.size() && channels_[place].number == number ? &channels_[place] : nullptr;
   const auto end = !channel ? 2U : channel->clients[0]->at == from ? 0U : channel->clients[1]->at == from ? 1U : 2U;
@@ -112,8 +111,8 @@ void Relay::bind(TimePoint now, PeerId from, Client& client, const crypto::Publi
   const auto known = client.channels.find(other);
   auto number = known == client.channels.end() ? 0 : known->second;
   if (number == 0) {
-    const bool full = client.channels.size() >= limits_.channels_a_client ||
-                      at->second.channels.size() >= limits_.channels_a_client;
+    const bool full =
+        client.channels.size() >= limits_.channels_a_client || at->second.channels.size() >= limits_.channels_a_client;
     number = full ? 0 : open_channel(from, other);
     if (number == 0) {
       ++counters_.full;

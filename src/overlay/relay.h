@@ -17,11 +17,11 @@ struct RelayLimits {
 struct RelayCounters {
   std::uint64_t carried_datagrams{0};
   std::uint64_t carried_bytes{0};
-  std::uint64_t no_channel{0};   // dropped: from somebody who has no such channel
-  std::uint64_t over_quota{0};   // dropped: more than the client's rate
-  std::uint64_t refused{0};      // handshakes of hosts that may not use this relay
-  std::uint64_t malformed{0};    // authentic, but no message
-  std::uint64_t full{0};         // clients or channels beyond the limit
+  std::uint64_t no_channel{0};  // dropped: from somebody who has no such channel
+  std::uint64_t over_quota{0};  // dropped: more than the client's rate
+  std::uint64_t refused{0};     // handshakes of hosts that may not use this relay
+  std::uint64_t malformed{0};   // authentic, but no message
+  std::uint64_t full{0};        // clients or channels beyond the limit
 };
 
 // To be sent to `to`: a UDP endpoint, or a connection (RelayedKind::connection).

@@ -21,7 +21,7 @@ class RelayClient {
   static constexpr Seconds kHelloEvery{10};
   // Nothing of the relay for so long though it was asked: by UDP it is not reached.
   static constexpr Seconds kSilentAfter{4};
-  static constexpr Seconds kBindAgain{1};   // no answer
+  static constexpr Seconds kBindAgain{1};    // no answer
   static constexpr Seconds kAbsentAgain{5};  // it was not there; doubled, up to
   static constexpr Seconds kLongestPause{60};
 
@@ -82,7 +82,7 @@ class RelayClient {
   std::optional<sys::UdpEndpoint> mapped_;
   std::uint64_t token_{0};
   TimePoint hello_at_{};
-  TimePoint bind_at_{};  // not later than the first of wanted_
+  TimePoint bind_at_{};                // not later than the first of wanted_
   std::optional<TimePoint> asked_at_;  // and not answered since
   bool silent_{false};
   std::vector<RelayMessageBytes> out_;

@@ -26,13 +26,13 @@ inline void write_carried_header(ByteSpan into, std::uint32_t channel) {
 // ---- messages: payloads of the session of a host with the relay
 
 enum class RelayMessageKind : std::uint8_t {
-  hello = 1,     // host: "I am here; where do you see me?"
-  bind = 2,      // host: "I want to reach this key"
-  unbind = 3,    // host: "no longer"
-  here = 0x81,   // relay: the answer to hello
-  bound = 0x82,  // relay: the channel to this key; also to the host with that key
+  hello = 1,      // host: "I am here; where do you see me?"
+  bind = 2,       // host: "I want to reach this key"
+  unbind = 3,     // host: "no longer"
+  here = 0x81,    // relay: the answer to hello
+  bound = 0x82,   // relay: the channel to this key; also to the host with that key
   absent = 0x83,  // relay: there is no channel to this key, or no longer
-  full = 0x84,   // relay: the host has as many channels as it may
+  full = 0x84,    // relay: the host has as many channels as it may
 };
 
 constexpr std::size_t kRelayMessageBytes = 40;  // all of them

@@ -1,10 +1,29 @@
 #include "overlay/relay_service.h"
 
+#include <algorithm>
+
 namespace godwit::overlay {
 namespace {
 
 void add_metric(std::string& out, std::string_view name, std::string_view kind, std::uint64_t value) {
   out += fmt::format("# TYPE godwit_relay_{0} {1}\ngodwit_relay_{0} {2}\n", name, kind, value);
+}
+
+// Datagrams that came side by side and go to one host leave as one packet again.
+void add_datagram(std::vector<sys::OutPacket>& packets, const RelaySend& send) {
+  if (!packets.empty()) {
+    auto& last = packets.back();
+    const auto each = last.segment == 0 ? last.bytes.size() : last.segment;
+    const auto together = last.bytes.size() + send.bytes.size();
+    const bool beside = last.peer == send.to && last.bytes.data() + last.bytes.size() == send.bytes.data();
+    if (beside && last.bytes.size() % each == 0 && send.bytes.size() <= each && together <= sys::kMostSegmentBytes &&
+        together <= each * sys::kMostSegments) {
+      last.bytes = {last.bytes.data(), together};
+      last.segment = each;
+      return;
+    }
+  }
+  packets.push_back({0, send.to, send.bytes});
 }
 
 }  // namespace
@@ -42,8 +61,13 @@ sys::Task<void> RelayService::move_packets() {
     }
     const auto now = clock_.now();
     for (const auto& each : packets_.receive()) {
-      // A source that looks like one of our connections is nobody's.
-      if (!is_relayed(each.peer)) relay_.on_datagram(now, each.peer, each.bytes(), out_);
+      if (is_relayed(each.peer)) continue;  // a source that looks like one of our connections is nobody's
+      auto rest = each.bytes;
+      while (!rest.empty()) {
+        const auto size = each.segment == 0 ? rest.size() : std::min(each.segment, rest.size());
+        relay_.on_datagram(now, each.peer, rest.first(size), out_);
+        rest = rest.subspan(size);
+      }
     }
     flush();
   }
@@ -54,7 +78,7 @@ void RelayService::flush() {
   for (const auto& each : out_.sends) {
     const auto relayed = relayed_of(each.to);
     if (!relayed) {
-      sending_.push_back({0, each.to, each.bytes});
+      add_datagram(sending_, each);
     } else if (relayed->kind == RelayedKind::connection) {
       to_connection(relayed->number, each.bytes);
     }

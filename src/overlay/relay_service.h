@@ -8,21 +8,21 @@
 #include "sys/stream.h"
 #include "sys/task.h"
 
-#include <memory>
 #include <map>
+#include <memory>
 
 namespace godwit::overlay {
 
 struct RelayServiceCounters {
-  std::uint64_t connections{0};   // accepted
-  std::uint64_t turned_away{0};   // more connections than kMostConnections
-  std::uint64_t queue_full{0};    // datagrams dropped because a connection takes them too slowly
+  std::uint64_t connections{0};  // accepted
+  std::uint64_t turned_away{0};  // more connections than kMostConnections
+  std::uint64_t queue_full{0};   // datagrams dropped because a connection takes them too slowly
 };
 
 class RelayService {
  public:
   static constexpr std::size_t kMostConnections = 1024;
-  static constexpr Seconds kConnectionIdle{90};                        // nothing came: it is closed
+  static constexpr Seconds kConnectionIdle{90};  // nothing came: it is closed
 
   // All borrowed, and outlive it.
   RelayService(const sys::Executor& executor, sys::Clock& clock, sys::PacketIo& packets, Relay& relay, Log log);

@@ -1,7 +1,8 @@
 // Hosts with sessions, ways and channels, and a relay, behind simulated NATs: as they are outside, but for the sockets.
+#include "overlay/underlay.h"
+
 #include "overlay/relay.h"
 #include "overlay/session_test_host.h"
-#include "overlay/underlay.h"
 #include "sim/nat.h"
 
 #include <gtest/gtest.h>
@@ -92,7 +93,8 @@ class Net {
  private:
   struct Host {
     Host(unsigned number_, std::uint64_t seed)
-        : number(number_), random(seed),
+        : number(number_),
+          random(seed),
           core(key_pair_of(number_), random, [] { return WallTime{Seconds{1'700'000'000}}; }, test_ciphers()) {}
     unsigned number;
     DrawnRandom random;
@@ -202,7 +204,8 @@ TEST(UnderlayTest, AHostThatIsNotAdmittedIsNoClient) {
 }
 
 TEST(UnderlayTest, AClientGetsItsRateAndNoMore) {
-  Pair pair(4, kSymmetric, kSymmetric, {.clients = 8, .channels_a_client = 8, .bytes_per_s = 10'000, .burst = Seconds{1}});
+  Pair pair(4, kSymmetric, kSymmetric,
+            {.clients = 8, .channels_a_client = 8, .bytes_per_s = 10'000, .burst = Seconds{1}});
   pair.talk(1, 2, Seconds{5});
   pair.heard.clear();
   const std::string text(980, 'x');

@@ -5,8 +5,8 @@
 namespace godwit::sim {
 namespace {
 
-constexpr int kDraws = 64;              // for a free port
-constexpr int kMostTranslations = 8;    // of one datagram: realms don't nest deeper
+constexpr int kDraws = 64;            // for a free port
+constexpr int kMostTranslations = 8;  // of one datagram: realms don't nest deeper
 constexpr std::uint16_t kFirstPort = 1024;
 
 sys::UdpEndpoint scoped(NatScope scope, const sys::UdpEndpoint& other) {
@@ -64,8 +64,7 @@ std::optional<sys::UdpEndpoint> Nat::translate_in(TimePoint now, const sys::UdpE
   return mapping->key.first;
 }
 
-NatRealms::Realm NatRealms::add_realm(Realm parent, NatSpec spec, const sys::UdpEndpoint& outside,
-                                      std::uint64_t seed) {
+NatRealms::Realm NatRealms::add_realm(Realm parent, NatSpec spec, const sys::UdpEndpoint& outside, std::uint64_t seed) {
   sites_.push_back({parent, Nat(spec, outside, seed)});
   return sites_.size();
 }
@@ -76,15 +75,15 @@ std::size_t NatRealms::add_host(Realm realm, const sys::UdpEndpoint& address) {
 }
 
 std::optional<std::size_t> NatRealms::host_at(Realm realm, const sys::UdpEndpoint& endpoint) const {
-  const auto at = std::ranges::find_if(
-      hosts_, [&](const Host& each) { return each.realm == realm && each.address == endpoint; });
+  const auto at =
+      std::ranges::find_if(hosts_, [&](const Host& each) { return each.realm == realm && each.address == endpoint; });
   if (at == hosts_.end()) return std::nullopt;
   return static_cast<std::size_t>(at - hosts_.begin());
 }
 
 std::optional<NatRealms::Realm> NatRealms::realm_behind(Realm parent, const sys::UdpEndpoint& endpoint) const {
-  const auto at = std::ranges::find_if(
-      sites_, [&](const Site& each) { return each.parent == parent && each.nat.is_at(endpoint); });
+  const auto at =
+      std::ranges::find_if(sites_, [&](const Site& each) { return each.parent == parent && each.nat.is_at(endpoint); });
   if (at == sites_.end()) return std::nullopt;
   return static_cast<Realm>(at - sites_.begin()) + 1;
 }

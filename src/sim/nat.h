@@ -27,8 +27,7 @@ struct NatSpec {
 class Nat {
  public:
   // `outside` is its public address; the port is ignored.
-  Nat(NatSpec spec, sys::UdpEndpoint outside, std::uint64_t seed)
-      : spec_(spec), outside_(outside), random_(seed) {}
+  Nat(NatSpec spec, sys::UdpEndpoint outside, std::uint64_t seed) : spec_(spec), outside_(outside), random_(seed) {}
 
   // As whom `inside` is seen by `to`. None: refused, or no port is free.
   [[nodiscard]] std::optional<sys::UdpEndpoint> translate_out(TimePoint now, const sys::UdpEndpoint& inside,

@@ -50,7 +50,8 @@ class Driver {
       : runtime_(system.runtime()),
         options_(options),
         packets_(packets),
-        core_(key_of(options.number), runtime_.random, [this] { return runtime_.clock.wall_now(); }, ciphers_),
+        core_(
+            key_of(options.number), runtime_.random, [this] { return runtime_.clock.wall_now(); }, ciphers_),
         gate_(runtime_.executor) {
     const auto now = runtime_.clock.now();
     core_.use_relay(now, options.relay);
@@ -118,7 +119,13 @@ class Driver {
     for (;;) {
       const auto readable = co_await packets_.wait_readable();
       if (!readable) co_return;
-      for (const auto& each : packets_.receive()) take(each.peer, each.bytes());
+      for (const auto& each : packets_.receive()) {
+        for (auto rest = each.bytes; !rest.empty();) {
+          const auto size = each.segment == 0 ? rest.size() : std::min(each.segment, rest.size());
+          take(each.peer, rest.first(size));
+          rest = rest.subspan(size);
+        }
+      }
     }
   }
   sys::Task<void> receive_link() {
