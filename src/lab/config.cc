@@ -39,7 +39,7 @@ namespace {
 constexpr std::size_t kMostNameBytes = 24;
 constexpr int kMostDepth = 16;  // toml11 parses nested arrays and tables by recursion
 constexpr std::uint8_t kLongestLan = 24;
-constexpr Seconds kLongestNatTimeout{86'400};
+constexpr std::int64_t kLongestNatTimeout_s = 86'400;
 
 bool too_deep(std::string_view text) {
   int depth = 0;
@@ -112,14 +112,14 @@ NatScope read_scope(const toml::value& value, std::string_view key) {
 
 NatKind read_nat_kind(const toml::value& table) {
   NatKind kind;
-  only_keys(table, "nat", {"mapping", "filtering", "timeout", "udp"});
+  only_keys(table, "nat", {"mapping", "filtering", "timeout_s", "udp"});
   if (const auto* mapping = find(table, "mapping")) kind.mapping = read_scope(*mapping, "mapping");
   if (const auto* filtering = find(table, "filtering")) kind.filtering = read_scope(*filtering, "filtering");
-  if (const auto* timeout = find(table, "timeout")) {
-    kind.timeout = checked(*timeout, "timeout", parse_span(text(*timeout, "timeout")));
-    if (kind.timeout < Seconds{1} || kind.timeout > kLongestNatTimeout) {
-      wrong(*timeout, fmt::format("timeout: must be 1s to {}s", kLongestNatTimeout.count()));
-    }
+  if (const auto* timeout = find(table, "timeout_s")) {
+    const bool fits =
+        timeout->is_integer() && timeout->as_integer() >= 1 && timeout->as_integer() <= kLongestNatTimeout_s;
+    if (!fits) wrong(*timeout, fmt::format("timeout_s: must be 1 to {}", kLongestNatTimeout_s));
+    kind.timeout = Seconds{timeout->as_integer()};
   }
   if (const auto* udp = find(table, "udp")) {
     if (!udp->is_boolean()) wrong(*udp, "udp: must be true or false");
@@ -137,7 +137,7 @@ void read_nat(const toml::value& value, CloudConfig& cloud) {
     cloud.nat = Nat::kind;
     cloud.nat_kind = read_nat_kind(value);
   } else {
-    wrong(value, R"(nat: must be true, false, "symmetric" or {mapping = …, filtering = …, timeout = …, udp = …})");
+    wrong(value, R"(nat: must be true, false, "symmetric" or {mapping = …, filtering = …, timeout_s = …, udp = …})");
   }
 }
 

@@ -21,7 +21,7 @@ std::string_view mapped_from(NatScope mapping) {
 }
 
 struct Filter {
-  std::string_view type;   // of what is remembered of the datagrams that went out
+  std::string_view type;   // of what is remembered of the datagrams that went out; empty: nothing, as all may come in
   std::string_view out;    // it, in one that goes out
   std::string_view again;  // in the answer to one that came in
   std::string_view in;     // in one that comes in
@@ -29,7 +29,7 @@ struct Filter {
 
 Filter filter_of(NatScope filtering) {
   switch (filtering) {
-    case NatScope::endpoint: return {"inet_service", "ct reply proto-dst", "ct original proto-dst", "udp dport"};
+    case NatScope::endpoint: return {};
     case NatScope::address:
       return {"inet_service . ipv4_addr", "ct reply proto-dst . ip daddr", "ct original proto-dst . ip daddr",
               "udp dport . ip saddr"};
@@ -43,20 +43,35 @@ Filter filter_of(NatScope filtering) {
 // `back` leads from a port outside to who has it inside; `sent` has who may use it.
 std::string udp_tables(const NatKind& kind) {
   const auto filter = filter_of(kind.filtering);
-  const auto timeout_s = std::chrono::ceil<Seconds>(kind.timeout).count();
+  const auto size =
+      fmt::format("    timeout {}s\n    size {}\n", std::chrono::ceil<Seconds>(kind.timeout).count(), kMostMappings);
+  std::string sent;
+  std::string learn_sent;
+  if (!filter.type.empty()) {
+    sent = fmt::format("  set sent {{\n    type {}\n    flags dynamic,timeout\n{}  }}\n", filter.type, size);
+    learn_sent = fmt::format(
+        "    meta l4proto udp ct direction original update @sent {{ {} }}\n"
+        "    meta l4proto udp ct direction reply update @sent {{ {} }}\n",
+        filter.out, filter.again);
+  }
   return fmt::format(
-      "  map back {{\n    type inet_service : ipv4_addr . inet_service\n    flags dynamic,timeout\n"
-      "    timeout {0}s\n    size {1}\n  }}\n"
-      "  set sent {{\n    type {2}\n    flags dynamic,timeout\n    timeout {0}s\n    size {1}\n  }}\n"
+      "  map back {{\n    type inet_service : ipv4_addr . inet_service\n    flags dynamic,timeout\n{}  }}\n{}"
       "  chain learn {{\n    type filter hook postrouting priority 300;\n"
-      "    oifname != \"wan0\" accept\n    meta l4proto != udp accept\n"
-      "    ct direction original update @back {{ ct reply proto-dst : ct original ip saddr . ct original proto-src }}\n"
-      "    ct direction original update @sent {{ {3} }}\n"
-      "    ct direction reply update @back {{ ct original proto-dst : ct reply ip saddr . ct reply proto-src }}\n"
-      "    ct direction reply update @sent {{ {4} }}\n  }}\n"
+      "    oifname != \"wan0\" accept\n"
+      "    meta l4proto udp ct direction original update @back {{ ct reply proto-dst : ct original ip saddr . ct "
+      "original proto-src }}\n"
+      "    meta l4proto udp ct direction reply update @back {{ ct original proto-dst : ct reply ip saddr . ct reply "
+      "proto-src }}\n"
+      "{}  }}\n"
       // A stranger's datagram must leave no trace: the answer to it would be told from it by another port.
       "  chain input {{\n    type filter hook input priority 0;\n    iifname \"wan0\" meta l4proto udp drop\n  }}\n",
-      timeout_s, kMostMappings, filter.type, filter.out, filter.again);
+      size, sent, learn_sent);
+}
+
+std::string lead_back(const NatKind& kind) {
+  const auto filter = filter_of(kind.filtering);
+  const auto may = filter.type.empty() ? "meta l4proto udp" : fmt::format("{} @sent", filter.in);
+  return fmt::format("    iifname \"wan0\" {} dnat to udp dport map @back\n", may);
 }
 
 std::string source_rule(const CloudConfig& cloud, const Ipv4Prefix& outside) {
@@ -72,9 +87,7 @@ std::string source_rule(const CloudConfig& cloud, const Ipv4Prefix& outside) {
 
 std::string nat_rules(const CloudConfig& cloud, const Ipv4Prefix& outside, const std::string& published) {
   const bool kind = cloud.nat == Nat::kind && cloud.nat_kind.udp;
-  const auto back = kind ? fmt::format("    iifname \"wan0\" {} @sent dnat to udp dport map @back\n",
-                                       filter_of(cloud.nat_kind.filtering).in)
-                         : std::string();
+  const auto back = kind ? lead_back(cloud.nat_kind) : std::string();
   const std::string_view blocked = cloud.nat == Nat::kind && !cloud.nat_kind.udp ? "    meta l4proto udp drop\n" : "";
   return fmt::format(
       "table ip godwit {{\n{0}"

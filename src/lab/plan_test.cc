@@ -54,7 +54,7 @@ TEST(LabPlan, WithoutNatPrivateAddressesCrossTheWan) {
 
 TEST(LabPlan, ANatOfAKindRemembersWhomItsHostsHaveSentTo) {
   const Plan plan = plan_of(
-      "[[cloud]]\nname = \"a\"\nnat = {mapping = \"endpoint\", filtering = \"address\", timeout = \"30s\"}\n"
+      "[[cloud]]\nname = \"a\"\nnat = {mapping = \"endpoint\", filtering = \"address\", timeout_s = 30}\n"
       "control = \"a0\"\nhosts = [\"a1\"]\n");
   const std::string router = input_in(plan, "a-router");
   EXPECT_NE(router.find("snat to 203.0.113.1 : jhash ip saddr . udp sport mod"), std::string::npos);
