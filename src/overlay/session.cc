@@ -165,15 +165,16 @@ Opened Sessions::on_data(TimePoint now, const Where& where) {
   Opened out;
   out.what = payload.empty() ? Heard::keepalive : Heard::data;
   out.peer = peer.id;
-  out.newest = counter >= keypair.seen.end();
+  const bool is_greatest = counter >= keypair.seen.end();
   out.session = keypair.number;
   out.counter = counter;
   out.payload = payload;
   keypair.seen.mark(counter);
-  if (peer.next.get() == &keypair) {
-    promote(peer);
-    out.ready = true;
-  }
+  keypair.heard = now;
+  if (peer.next.get() == &keypair) out.ready = promote(now, peer);
+  // What was lost of a former session can be sent again by others: only of two that were made at once may either be
+  // used.
+  out.newest = is_greatest && (!peer.current || keypair.made + kRekeyTimeout > peer.current->made);
   peer.heard_at = now;
   peer.silent_at.reset();
   if (!payload.empty() && !peer.keepalive_at) {
@@ -184,13 +185,33 @@ Opened Sessions::on_data(TimePoint now, const Where& where) {
   return out;
 }
 
-// The initiator has shown that it has the session that we answered with.
-void Sessions::promote(SessionPeer& peer) {
-  drop_keypair(peer.previous);
-  peer.previous = std::move(peer.current);
-  peer.current = std::move(peer.next);
+// The initiator has shown that it has the session that we answered with. True: we use it from now on.
+bool Sessions::promote(TimePoint now, SessionPeer& peer) {
+  peer.greatest_timestamp = std::max(peer.greatest_timestamp, peer.next->dated);
+  // Where both sides began at once there are two new sessions; both end up with that of the smaller key.
+  const bool is_second = peer.current && peer.current->initiator && now - peer.current->made < kRekeyTimeout;
+  const bool stays = is_second && own_.public_key() < peer.spec.key;
+  if (stays) {
+    retire(peer, std::move(peer.next));
+  } else {
+    retire(peer, std::exchange(peer.current, std::move(peer.next)));
+  }
   end_handshake(peer);
   count_half_open(peer);
+  return !stays;
+}
+
+// No longer sealed with. Of those that are kept, who was not heard for the longest time goes.
+void Sessions::retire(SessionPeer& peer, std::unique_ptr<Keypair> keypair) {
+  if (!keypair) return;
+  auto& [first, second] = peer.previous;
+  auto& place = !first || (second && first->heard < second->heard) ? first : second;
+  if (place && place->heard > keypair->heard) {
+    drop_keypair(keypair);
+    return;
+  }
+  drop_keypair(place);
+  place = std::move(keypair);
 }
 
 void Sessions::poll(TimePoint now) {
@@ -203,7 +224,7 @@ void Sessions::poll(TimePoint now) {
 }
 
 void Sessions::run_timers(TimePoint now, SessionPeer& peer) {
-  for (auto* each : {&peer.previous, &peer.current, &peer.next}) {
+  for (auto* each : peer.keypairs()) {
     if (*each && now - (*each)->made >= kRejectAfter) drop_keypair(*each);
   }
   count_half_open(peer);
@@ -238,7 +259,7 @@ void Sessions::drop_keypair(std::unique_ptr<Keypair>& keypair) {
 
 void Sessions::end_sessions(SessionPeer& peer) {
   end_handshake(peer);
-  for (auto* each : {&peer.previous, &peer.current, &peer.next}) drop_keypair(*each);
+  for (auto* each : peer.keypairs()) drop_keypair(*each);
   count_half_open(peer);
   peer.keepalive_at.reset();
   peer.silent_at.reset();
@@ -246,7 +267,7 @@ void Sessions::end_sessions(SessionPeer& peer) {
 }
 
 void Sessions::count_half_open(SessionPeer& peer) {
-  const bool is = peer.next && !peer.current && !peer.previous;
+  const bool is = peer.next && !peer.current && !peer.previous[0] && !peer.previous[1];
   if (is == peer.half_open) return;
   peer.half_open = is;
   is ? ++half_open_ : --half_open_;

@@ -29,10 +29,11 @@ enum class Heard : std::uint8_t {
 struct Opened {
   Heard what{Heard::dropped};
   Refusal why{Refusal::none};
-  // Set where the datagram was authentic and is not a repetition: only then is where it came from worth anything.
+  // Set where the datagram was authentic and is not a repetition.
   PeerId peer{kNobody};
-  // Its counter is the greatest yet of its session, or it is a handshake's: who was heard from another place before has
-  // moved. What comes late says nothing of where a peer is now.
+  // Where it came from is where `peer` is now: its counter is the greatest yet of the latest session, or it is the
+  // answer to our own first message. What comes late doesn't tell; nor does a first message, which may be an old one,
+  // recorded, until something comes by its session.
   bool newest{false};
   // With this datagram seal() began to use a new session with `peer`: what was kept for it can go.
   bool ready{false};
@@ -124,14 +125,15 @@ class Sessions {
   Opened on_response(TimePoint now, const Where& where);
   Opened on_cookie(TimePoint now, const Where& where);
   Refusal admit(TimePoint now, const Where& where);
-  Refusal check_again(TimePoint now, const FirstMessage& first, SessionPeer& peer);
+  Refusal check_again(TimePoint now, const sys::UdpEndpoint& from, const FirstMessage& first, SessionPeer& peer);
   Opened answer(TimePoint now, const Where& where, NoiseResponder& noise, SessionPeer& peer);
   Tai64n next_timestamp();
   std::uint32_t draw_index();
   std::unique_ptr<Keypair> make_keypair(TimePoint now, const SessionPeer& peer, const TransportKeys& keys);
 
   Opened on_data(TimePoint now, const Where& where);
-  void promote(SessionPeer& peer);
+  void retire(SessionPeer& peer, std::unique_ptr<Keypair> keypair);
+  bool promote(TimePoint now, SessionPeer& peer);
   void keep_fresh(TimePoint now, SessionPeer& peer, const Keypair& keypair);
 
   crypto::KeyPair own_;

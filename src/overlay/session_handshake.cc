@@ -50,6 +50,7 @@ void Sessions::send_initiation(TimePoint now, SessionPeer& peer) {
   GODWIT_ASSERT(handshake.noise->write_first(message, peer.static_shared, payload));
   peer.cookies.stamp(now, message);
   ++counters_.initiations_sent;
+  if (peer.asked_from) out_.push_back({peer.id, *std::exchange(peer.asked_from, std::nullopt), message});
   out_.push_back({peer.id, {}, std::move(message)});
 
   std::array<std::byte, 4> drawn;
@@ -83,6 +84,7 @@ std::unique_ptr<Keypair> Sessions::make_keypair(TimePoint now, const SessionPeer
   keypair->profile = peer.spec.profile;
   keypair->number = ++last_session_;
   keypair->made = now;
+  keypair->heard = now;
   ++counters_.begun;
   return keypair;
 }
@@ -114,7 +116,7 @@ Opened Sessions::on_initiation(TimePoint now, const Where& where) {
   const auto first = noise.read_payload(where.bytes, shared);
   if (!first) return refuse(Refusal::not_authentic);
   if (peer != nullptr) {
-    if (const auto why = check_again(now, *first, *peer); why != Refusal::none) return refuse(why);
+    if (const auto why = check_again(now, where.from, *first, *peer); why != Refusal::none) return refuse(why);
   }
   if (may_introduce_itself) {
     peer = peer_of(introduction_(now, first->key, first->record, peer != nullptr ? peer->id : kNobody));
@@ -122,21 +124,31 @@ Opened Sessions::on_initiation(TimePoint now, const Where& where) {
     if (peer->spec.profile != where.profile) return refuse(Refusal::wrong_profile);
   }
   if (half_open_ >= kMostHalfOpen && !peer->current && !peer->half_open) return refuse(Refusal::exhausted);
-  peer->greatest_timestamp = first->timestamp;
   peer->answered_at = now;
-  return answer(now, where, noise, *peer);
+  auto out = answer(now, where, noise, *peer);
+  if (out.peer != kNobody) peer->next->dated = first->timestamp;
+  return out;
 }
 
 // A message of a peer that we know: is it its newest, and are there not too many?
-Refusal Sessions::check_again(TimePoint now, const FirstMessage& first, SessionPeer& peer) {
+Refusal Sessions::check_again(TimePoint now, const sys::UdpEndpoint& from, const FirstMessage& first,
+                              SessionPeer& peer) {
   if (first.timestamp <= peer.greatest_timestamp) {
-    // A repetition, or its clock went back when it restarted: then it can't begin, but we can. Once in a while, since
-    // whoever has recorded an old one can send it again; and not where the peer is heard anyway.
+    // A repetition, or its clock went back when it restarted: then it can't begin, but we can, there too where it seems
+    // to be now. Once in a while, since whoever has recorded an old one can send it again; and not where the peer is
+    // heard anyway.
     const bool is_older = first.timestamp < peer.greatest_timestamp;
     if (is_older && !within(now, peer.reminded_at, kRekeyTimeout) && !within(now, peer.heard_at, kRekeyTimeout)) {
       peer.reminded_at = now;
+      peer.asked_from = from;
       begin_handshake(now, peer);
     }
+    return Refusal::replayed;
+  }
+  // One that was answered and not proven since may itself be an old one, of a time when the peer's clock was ahead: it
+  // keeps the true one waiting for a while, and no longer.
+  if (peer.next && (first.timestamp == peer.next->dated ||
+                    (first.timestamp < peer.next->dated && now - peer.next->made < kRekeyTimeout))) {
     return Refusal::replayed;
   }
   return within(now, peer.answered_at, kInitiationInterval) ? Refusal::too_often : Refusal::none;
@@ -165,7 +177,6 @@ Opened Sessions::answer(TimePoint now, const Where& where, NoiseResponder& noise
   Opened out;
   out.what = Heard::handshake;
   out.peer = peer.id;
-  out.newest = true;
   out.session = peer.next->number;
   return out;
 }
@@ -188,9 +199,7 @@ Opened Sessions::on_response(TimePoint now, const Where& where) {
   indices_.put({index, &peer, keypair.get()});
   arm(peer, now + kRejectAfter);
   // What we answered stays: where both sides began at once, the peer may come to use either.
-  drop_keypair(peer.previous);
-  peer.previous = std::move(peer.current);
-  peer.current = std::move(keypair);
+  retire(peer, std::exchange(peer.current, std::move(keypair)));
   count_half_open(peer);
   peer.silent_at.reset();
   send_keepalive(now, peer);  // until it hears something, the peer must not use the session

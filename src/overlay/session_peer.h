@@ -20,6 +20,8 @@ struct Keypair {
   std::uint32_t remote{0};  // by which we do
   std::uint32_t number{0};
   TimePoint made;
+  TimePoint heard;  // last; at first, made
+  Tai64n dated{};   // the initiation, where the peer sent it
   std::uint64_t next_counter{0};
   ReplayWindow seen;
 
@@ -45,19 +47,28 @@ struct SessionPeer {
   crypto::Secret static_shared;
   CookieJar cookies;
 
-  // Sealed with `current`; opened with all three. `next` was answered by us, and becomes current with the first
-  // datagram that comes by it: before, nobody has shown that it was heard.
-  std::unique_ptr<Keypair> previous;
+  // Sealed with `current`; opened with all. `next` was answered by us, and becomes current with the first datagram that
+  // comes by it: before, nobody has shown that it was heard. WireGuard keeps one that was current; where both sides
+  // renew at once there are two changes in a round trip, and by two what is on its way is heard all the same.
+  std::array<std::unique_ptr<Keypair>, 2> previous;
   std::unique_ptr<Keypair> current;
   std::unique_ptr<Keypair> next;
 
+  [[nodiscard]] std::array<std::unique_ptr<Keypair>*, 4> keypairs() {
+    return {&previous[0], &previous[1], &current, &next};
+  }
+  [[nodiscard]] std::array<const std::unique_ptr<Keypair>*, 4> keypairs() const {
+    return {&previous[0], &previous[1], &current, &next};
+  }
+
   std::optional<Handshake> handshake;
-  Tai64n greatest_timestamp{};           // of its initiations that were answered
-  std::optional<TimePoint> answered_at;  // the last of them
-  std::optional<TimePoint> sent_at;      // our last initiation
-  std::optional<TimePoint> reminded_at;  // when one that was out of date made us begin ourselves
-  std::optional<TimePoint> heard_at;     // data or keepalive
-  bool half_open{false};                 // is counted as such
+  Tai64n greatest_timestamp{};                 // of its initiations that were answered
+  std::optional<TimePoint> answered_at;        // the last of them
+  std::optional<TimePoint> sent_at;            // our last initiation
+  std::optional<TimePoint> reminded_at;        // when one that was out of date made us begin ourselves
+  std::optional<sys::UdpEndpoint> asked_from;  // and where that came from
+  std::optional<TimePoint> heard_at;           // data or keepalive
+  bool half_open{false};                       // is counted as such
 
   std::optional<TimePoint> initiate_at;   // the handshake's next initiation
   std::optional<TimePoint> keepalive_at;  // it said something, and we nothing since
@@ -71,7 +82,7 @@ struct SessionPeer {
     add(initiate_at);
     add(keepalive_at);
     add(silent_at);
-    for (const auto* each : {&previous, &current, &next}) {
+    for (const auto* each : keypairs()) {
       if (*each) add((*each)->made + kRejectAfter);
     }
     return out;

@@ -293,7 +293,11 @@ TEST_P(SessionTest, APeerWhoseClockWentBackIsAskedInstead) {
   static_cast<void>(out_of(b));
   reborn.sessions.begin(now, reborn_knows_b);
   for (auto& each : out_of(reborn)) EXPECT_EQ(b.open(now, a, each).why, Refusal::replayed);
-  for (auto& each : out_of(b)) EXPECT_EQ(reborn.open(now, b, each).what, Heard::handshake);
+  auto asked = b.sessions.take_out();
+  ASSERT_EQ(asked.size(), 2U) << "where it seems to be, and where it is believed to be";
+  EXPECT_EQ(asked[0].to, endpoint_of(1));
+  EXPECT_FALSE(asked[1].to);
+  EXPECT_EQ(reborn.open(now, b, asked[0].bytes).what, Heard::handshake);
   for (auto& each : out_of(reborn)) EXPECT_TRUE(b.open(now, a, each).ready);
   for (auto& each : out_of(b)) static_cast<void>(reborn.open(now, b, each));
   auto datagram = reborn.seal(now, reborn_knows_b, "hello");
