@@ -13,6 +13,7 @@ void add_agent_command(CLI::App& app, int& exit_code);
 void add_cloud_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app);
 void add_lab_command(CLI::App& app, int& exit_code);
+void add_relay_command(CLI::App& app, int& exit_code);
 void add_sky_command(CLI::App& app, int& exit_code);
 void add_switch_command(CLI::App& app, int& exit_code);
 void add_tunnel_command(CLI::App& app, int& exit_code);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   godwit::apps::add_agent_command(app, exit_code);
   godwit::apps::add_cloud_command(app, exit_code);
   godwit::apps::add_switch_command(app, exit_code);
+  godwit::apps::add_relay_command(app, exit_code);
   godwit::apps::add_tunnel_command(app, exit_code);
   godwit::apps::add_lab_command(app, exit_code);
   godwit::apps::add_completion_command(app);

@@ -39,6 +39,7 @@ namespace {
 constexpr std::size_t kMostNameBytes = 24;
 constexpr int kMostDepth = 16;  // toml11 parses nested arrays and tables by recursion
 constexpr std::uint8_t kLongestLan = 24;
+constexpr std::int64_t kLongestNatTimeout_s = 86'400;
 
 bool too_deep(std::string_view text) {
   int depth = 0;
@@ -101,10 +102,43 @@ void read_path(const toml::value& table, PathConfig& path) {
     path.loss_ppm = checked(*value, "loss", parse_loss(text(*value, "loss")));
 }
 
-Nat read_nat(const toml::value& value) {
-  if (value.is_boolean()) return value.as_boolean() ? Nat::masquerade : Nat::none;
-  if (value.is_string() && value.as_string().str == "symmetric") return Nat::symmetric;
-  wrong(value, R"(nat: must be true, false or "symmetric")");
+NatScope read_scope(const toml::value& value, std::string_view key) {
+  const auto word = text(value, key);
+  if (word == "endpoint") return NatScope::endpoint;
+  if (word == "address") return NatScope::address;
+  if (word == "address-port") return NatScope::address_and_port;
+  wrong(value, fmt::format(R"({}: must be "endpoint", "address" or "address-port")", key));
+}
+
+NatKind read_nat_kind(const toml::value& table) {
+  NatKind kind;
+  only_keys(table, "nat", {"mapping", "filtering", "timeout_s", "udp"});
+  if (const auto* mapping = find(table, "mapping")) kind.mapping = read_scope(*mapping, "mapping");
+  if (const auto* filtering = find(table, "filtering")) kind.filtering = read_scope(*filtering, "filtering");
+  if (const auto* timeout = find(table, "timeout_s")) {
+    const bool fits =
+        timeout->is_integer() && timeout->as_integer() >= 1 && timeout->as_integer() <= kLongestNatTimeout_s;
+    if (!fits) wrong(*timeout, fmt::format("timeout_s: must be 1 to {}", kLongestNatTimeout_s));
+    kind.timeout = Seconds{timeout->as_integer()};
+  }
+  if (const auto* udp = find(table, "udp")) {
+    if (!udp->is_boolean()) wrong(*udp, "udp: must be true or false");
+    kind.udp = udp->as_boolean();
+  }
+  return kind;
+}
+
+void read_nat(const toml::value& value, CloudConfig& cloud) {
+  if (value.is_boolean()) {
+    cloud.nat = value.as_boolean() ? Nat::masquerade : Nat::none;
+  } else if (value.is_string() && value.as_string().str == "symmetric") {
+    cloud.nat = Nat::symmetric;
+  } else if (value.is_table()) {
+    cloud.nat = Nat::kind;
+    cloud.nat_kind = read_nat_kind(value);
+  } else {
+    wrong(value, R"(nat: must be true, false, "symmetric" or {mapping = …, filtering = …, timeout_s = …, udp = …})");
+  }
 }
 
 // Reads the file from the top; names and networks that were taken are refused where they come again.
@@ -209,7 +243,7 @@ class Reader {
     if (!name) wrong(table, "a [[cloud]] needs a name");
     cloud.name = claim(*name, "name");
     read_lan(table, cloud);
-    if (const auto* nat = find(table, "nat")) cloud.nat = read_nat(*nat);
+    if (const auto* nat = find(table, "nat")) read_nat(*nat, cloud);
     const auto* control = find(table, "control");
     cloud.control = control ? claim(*control, "control") : claim(*name, "control", cloud.name + "-control");
     for (const auto& host : list(table, "hosts")) cloud.hosts.push_back(claim(host, "hosts"));

@@ -23,6 +23,17 @@ enum class Nat : std::uint8_t {
   none = 1,    // private addresses are routed between clouds
   masquerade,  // Linux's own: keeps ports where it can, lets only the contacted peer answer
   symmetric,   // another port for every peer: what hole punching can't pass
+  kind,        // as NatKind says
+};
+
+// What a UDP mapping is for, and who may use it from outside: RFC 4787's three kinds of each.
+enum class NatScope : std::uint8_t { endpoint = 1, address, address_and_port };
+
+struct NatKind {
+  NatScope mapping{NatScope::endpoint};
+  NatScope filtering{NatScope::address_and_port};
+  Nanos timeout{Seconds{120}};  // of silence outwards
+  bool udp{true};               // false: it doesn't pass at all
 };
 
 // A TCP port of the router's public address that leads to a node behind the NAT.
@@ -35,6 +46,7 @@ struct CloudConfig {
   std::string name;
   Ipv4Prefix lan;
   Nat nat{Nat::none};
+  NatKind nat_kind;     // where nat is `kind`
   std::string control;  // the node for `godwit cloud`
   std::vector<std::string> hosts;
   std::uint64_t lan_rate_bps{0};  // of each node's link, each way; 0: no limit

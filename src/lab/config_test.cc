@@ -70,6 +70,9 @@ TEST(LabConfig, AMistakeIsNamedWithItsLine) {
   EXPECT_TRUE(error_of("").starts_with("lab.toml:1: a lab has at least one [[cloud]]"));
   EXPECT_TRUE(error_of("[wan\n").starts_with("lab.toml:1: "));
   EXPECT_TRUE(error_of(cloud + "natt = true\n").starts_with("lab.toml:4: [[cloud]] has no key \"natt\""));
+  EXPECT_NE(error_of(cloud + "nat = {mapping = \"cone\"}\n"), "");
+  EXPECT_NE(error_of(cloud + "nat = {timeout_s = 0}\n"), "");
+  EXPECT_NE(error_of(cloud + "nat = {udp = 1}\n"), "");
   EXPECT_TRUE(error_of(cloud + "nat = 3\n").starts_with("lab.toml:4: nat: must be true"));
   EXPECT_TRUE(error_of(cloud + "[wan]\nrate = \"fast\"\n").starts_with("lab.toml:5: rate: \"fast\" is no rate"));
   EXPECT_TRUE(error_of(cloud + "[[cloud]]\nname = \"b\"\nhosts = [\n\"b1\",\n\"a1\"]\n")

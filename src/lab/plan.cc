@@ -1,5 +1,7 @@
 #include "lab/plan.h"
 
+#include "lab/nat_rules.h"
+
 #include <algorithm>
 #include <iterator>
 
@@ -76,24 +78,14 @@ class Planner {
     limit_rate(router, fmt::format("port{}", port), cloud.lan_rate_bps);
   }
 
-  std::string nat_rules(const CloudConfig& cloud) const {
+  std::string publish_rules(const CloudConfig& cloud) const {
     std::string rules;
     for (const PublishedPort& each : cloud.publish) {
       const auto* node = find_node(plan_, each.node);
       rules += fmt::format("    iifname \"wan0\" tcp dport {} dnat to {}:{}\n", each.port, format_prefix(node->address),
                            each.port);
     }
-    return fmt::format(
-        "table ip godwit {{\n"
-        "  chain prerouting {{\n    type nat hook prerouting priority -100;\n{}  }}\n"
-        "  chain postrouting {{\n    type nat hook postrouting priority 100;\n"
-        "    oifname \"wan0\" masquerade{}\n  }}\n"
-        "  chain forward {{\n    type filter hook forward priority 0;\n"
-        "    iifname \"wan0\" ct state established,related accept\n"
-        "    iifname \"wan0\" ct status dnat accept\n"
-        "    iifname \"wan0\" drop\n  }}\n"
-        "}}\n",
-        rules, cloud.nat == Nat::symmetric ? " fully-random" : "");
+    return rules;
   }
 
   void add_cloud(const CloudConfig& cloud, std::size_t index) {
@@ -121,7 +113,9 @@ class Planner {
     run(router, {"ip", "-batch", "-"}, batch);
     // Bridged frames stay out of the router's own filters, where the kernel would pass them through.
     run(router, {"sysctl", "-qe", "-w", "net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=0"});
-    if (cloud.nat != Nat::none) run(router, {"nft", "-f", "-"}, nat_rules(cloud));
+    if (cloud.nat != Nat::none) {
+      run(router, {"nft", "-f", "-"}, nat_rules(cloud, public_address, publish_rules(cloud)));
+    }
     for (std::size_t i = 0; i < lan.size(); ++i) add_lan_node(cloud, lan[i], router, i);
   }
 

@@ -52,6 +52,23 @@ TEST(LabPlan, WithoutNatPrivateAddressesCrossTheWan) {
   EXPECT_EQ(input_in(plan, "cloud-a-router").find("nft"), std::string::npos);
 }
 
+TEST(LabPlan, ANatOfAKindRemembersWhomItsHostsHaveSentTo) {
+  const Plan plan = plan_of(
+      "[[cloud]]\nname = \"a\"\nnat = {mapping = \"endpoint\", filtering = \"address\", timeout_s = 30}\n"
+      "control = \"a0\"\nhosts = [\"a1\"]\n");
+  const std::string router = input_in(plan, "a-router");
+  EXPECT_NE(router.find("snat to 203.0.113.1 : jhash ip saddr . udp sport mod"), std::string::npos);
+  EXPECT_NE(router.find("udp dport . ip saddr @sent dnat to udp dport map @back"), std::string::npos);
+  EXPECT_NE(router.find("timeout 30s"), std::string::npos);
+}
+
+TEST(LabPlan, WhereUdpIsBlockedNothingElseIs) {
+  const Plan plan = plan_of("[[cloud]]\nname = \"a\"\nnat = {udp = false}\ncontrol = \"a0\"\nhosts = [\"a1\"]\n");
+  const std::string router = input_in(plan, "a-router");
+  EXPECT_NE(router.find("meta l4proto udp drop"), std::string::npos);
+  EXPECT_NE(router.find("masquerade"), std::string::npos);
+}
+
 TEST(LabPlan, ANatHidesTheLanAndLetsInWhatIsPublished) {
   const Plan plan = plan_of(
       "[[cloud]]\nname = \"a\"\nnat = \"symmetric\"\ncontrol = \"a0\"\nhosts = [\"a1\"]\n"

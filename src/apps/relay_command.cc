@@ -1,0 +1,258 @@
+// `godwit relay`: where hosts behind NATs find each other, and what carries their datagrams where nothing else does.
+#include "apps/command.h"
+#include "os/packet_io.h"
+#include "os/system.h"
+#include "os/tcp.h"
+#include "os/tls.h"
+#include "overlay/relay_service.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <set>
+
+namespace godwit::apps {
+namespace {
+
+constexpr std::size_t kAllowedLimit_bytes = 16UL * 1024 * 1024;
+constexpr std::size_t kPemLimit_bytes = 64UL * 1024;
+constexpr Seconds kTlsHandshake{5};
+constexpr std::size_t kMostHandshakes = 256;  // of TLS, at a time
+
+struct RelayOptions {
+  std::string listen{"0.0.0.0:4791"};
+  std::string state{"/var/lib/godwit/relay"};
+  std::string allow;
+  bool open{false};
+  std::string tcp;
+  std::string certificate;
+  std::string key;
+  std::string metrics;
+  std::uint64_t rate_mbit{1000};
+  std::size_t clients{4096};
+  std::size_t channels{1024};
+  std::string log{"info"};
+};
+
+struct Address {
+  std::string host;
+  std::uint16_t port{0};
+};
+
+// "10.0.0.1:4791", "[fd00::1]:4791".
+Result<Address> parse_address(std::string_view option, std::string_view text) {
+  Address out;
+  const auto colon = text.rfind(':');
+  if (colon != text.npos && colon > 0) {
+    out.host = text.substr(0, colon);
+    if (out.host.starts_with('[') && out.host.ends_with(']')) out.host = out.host.substr(1, out.host.size() - 2);
+    const auto* const end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data() + colon + 1, end, out.port);
+    if (error == std::errc{} && read == end) return out;
+  }
+  return fail(Errc::invalid_argument, "{} {}: must be IP:PORT (an IPv6 address in brackets)", option, text);
+}
+
+// STATE/relay.key: 32 bytes, made when there is none. Hosts know the relay by it.
+Result<crypto::KeyPair> load_or_make_key(sys::Runtime& runtime, const std::string& state) {
+  const auto path = state + "/relay.key";
+  if (runtime.files.exists(path)) {
+    auto text = runtime.files.read(path, crypto::Secret::kSize + 1);
+    if (!text) return pass(text);
+    if (text->size() != crypto::Secret::kSize) {
+      return fail(Errc::invalid_argument, "{}: must have 32 bytes; remove it to get a new key", path);
+    }
+    crypto::Secret secret;
+    std::ranges::copy(as_bytes(*text), secret.writable().begin());
+    crypto::wipe({reinterpret_cast<std::byte*>(text->data()), text->size()});
+    return crypto::KeyPair::of(secret);
+  }
+  const auto directory = runtime.files.make_directories(state, 0700, 0);
+  if (!directory) return pass(directory);
+  auto made = crypto::KeyPair::generate(runtime.random);
+  const auto written = runtime.files.write_atomic(path, as_text(made.secret().bytes()), 0600);
+  if (!written) return pass(written);
+  return made;
+}
+
+using Keys = std::set<crypto::PublicKey>;
+
+Result<Keys> read_allowed(sys::Runtime& runtime, const std::string& path) {
+  const auto text = runtime.files.read(path, kAllowedLimit_bytes);
+  if (!text) return fail(text, "--allow");
+  Keys out;
+  std::string_view rest = *text;
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const auto word = line.substr(0, line.find_first_of(" \t#"));
+    if (word.empty()) continue;
+    const auto bytes = from_base64url(word);
+    crypto::PublicKey key{};
+    if (!bytes || bytes->size() != key.size()) {
+      return fail(Errc::invalid_argument, "{}:{}: must be a host's key, as base64url", path, number);
+    }
+    std::ranges::copy(*bytes, key.begin());
+    out.insert(key);
+  }
+  return out;
+}
+
+Result<overlay::Relay::Admission> admission_of(sys::Runtime& runtime, const RelayOptions& options) {
+  if (options.open == !options.allow.empty()) {
+    return fail(Errc::invalid_argument, "say whom it serves: --allow FILE with their keys, or --open for everybody");
+  }
+  if (options.open) return [](const crypto::PublicKey&, ByteView) { return true; };
+  auto keys = read_allowed(runtime, options.allow);
+  if (!keys) return pass(keys);
+  return [allowed = std::move(*keys)](const crypto::PublicKey& key, ByteView) { return allowed.contains(key); };
+}
+
+// ---- TCP
+
+struct TcpFront {
+  os::Tls tls{{.client_must_identify = false}};  // who a client is, it says in its session
+  std::unique_ptr<os::Acceptor> acceptor;
+};
+
+Result<std::unique_ptr<TcpFront>> open_tcp(sys::Runtime& runtime, const RelayOptions& options) {
+  const auto address = parse_address("--tcp", options.tcp);
+  if (!address) return pass(address);
+  const auto certificate = runtime.files.read(options.certificate, kPemLimit_bytes);
+  if (!certificate) return fail(certificate, "--tls-certificate");
+  const auto key = runtime.files.read(options.key, kPemLimit_bytes);
+  if (!key) return fail(key, "--tls-key");
+  auto front = std::make_unique<TcpFront>();
+  const auto used = front->tls.use_identity({*certificate, *key});
+  if (!used) return pass(used);
+  auto listening = os::listen_tcp({address->host, address->port, {}, {}});
+  if (!listening) return pass(listening);
+  const int family = os::family_of(*listening);
+  front->acceptor = std::make_unique<os::Acceptor>(runtime.executor, std::move(*listening), family, options.tcp);
+  return front;
+}
+
+sys::Task<void> greet(sys::Runtime runtime, TcpFront& front, overlay::RelayService& service, os::Socket socket) {
+  auto shaking = front.tls.accept(std::move(socket));
+  auto stream = co_await sys::within(runtime.clock, kTlsHandshake, "TLS handshake", std::move(shaking));
+  if (stream) service.serve(std::move(*stream));
+}
+
+sys::Task<void> accept_all(sys::Runtime runtime, TcpFront& front, overlay::RelayService& service, sys::Gate& gate) {
+  for (;;) {
+    auto socket = co_await front.acceptor->accept();
+    if (!socket) co_return;
+    if (gate.running() < kMostHandshakes) gate.spawn(greet(runtime, front, service, std::move(*socket)));
+  }
+}
+
+// ---- the process
+
+Result<std::unique_ptr<sys::HttpServer>> serve_metrics(sys::Runtime& runtime, const std::string& where,
+                                                       const overlay::RelayService& service) {
+  const auto address = parse_address("--metrics", where);
+  if (!address) return pass(address);
+  sys::HttpListen listen;
+  listen.host = address->host;
+  listen.port = address->port;
+  listen.tls = sys::HttpTls::none;
+  return runtime.http.serve(listen, [&service](sys::HttpRequest request) -> sys::Task<sys::HttpResponse> {
+    sys::HttpResponse out;
+    out.status = request.path == "/metrics" && request.method == "GET" ? 200 : 404;
+    if (out.status == 200) out.body = service.metrics();
+    out.headers["content-type"] = "text/plain; version=0.0.4";
+    co_return out;
+  });
+}
+
+sys::Task<Result<>> relay(os::System& on, RelayOptions options) {
+  auto runtime = on.runtime();
+  const auto address = parse_address("--listen", options.listen);
+  if (!address) co_return pass(address);
+  const auto endpoint = sys::parse_udp_endpoint(address->host, address->port);
+  if (!endpoint) co_return fail(endpoint, "--listen");
+  auto admission = admission_of(runtime, options);
+  if (!admission) co_return pass(admission);
+  auto key = load_or_make_key(runtime, options.state);
+  if (!key) co_return pass(key);
+  const auto name = to_base64url(key->public_key());
+  auto packets = os::SystemPacketIo::open(runtime.executor, *endpoint);
+  if (!packets) co_return pass(packets);
+
+  const auto ciphers = crypto::Ciphers::fastest();
+  const auto wall = [&clock = runtime.clock] { return clock.wall_now(); };
+  overlay::Relay core(std::move(*key), runtime.random, wall, ciphers,
+                      {.clients = options.clients,
+                       .channels_a_client = options.channels,
+                       .bytes_per_s = options.rate_mbit * 125'000,
+                       .burst = overlay::RelayLimits{}.burst},
+                      std::move(*admission));
+  overlay::RelayService service(runtime.executor, runtime.clock, **packets, core, runtime.log);
+  sys::Gate gate(runtime.executor);
+  std::unique_ptr<TcpFront> front;
+  if (!options.tcp.empty()) {
+    auto opened = open_tcp(runtime, options);
+    if (!opened) co_return pass(opened);
+    front = std::move(*opened);
+  }
+  std::unique_ptr<sys::HttpServer> metrics;
+  if (!options.metrics.empty()) {
+    auto served = serve_metrics(runtime, options.metrics, service);
+    if (!served) co_return pass(served);
+    metrics = std::move(*served);
+  }
+  service.start();
+  if (front) gate.spawn(accept_all(runtime, *front, service, gate));
+  runtime.log.info("relay {} at UDP {}", name, sys::to_string((*packets)->local()));
+  co_await on.stop_requested();
+  metrics.reset();
+  co_await gate.close();
+  co_await service.stop();
+  co_return Result<>{};
+}
+
+int failed(const Error& error) {
+  std::cerr << "godwit relay: " << error.message << "\n";
+  return 1;
+}
+
+int run(const RelayOptions& options) {
+  const auto level = os::parse_log_level(options.log);
+  if (!level) return failed(level.error());
+  os::System system({.log_level = *level, .component = "relay"});
+  return system.run([&](os::System& on) -> sys::Task<int> {
+    auto wish = options;
+    const auto done = co_await relay(on, std::move(wish));
+    if (!done) co_return failed(done.error());
+    co_return 0;
+  });
+}
+
+}  // namespace
+
+void add_relay_command(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<RelayOptions>();
+  auto* command = app.add_subcommand("relay", "Where switches behind NATs find each other; carries what they can't");
+  command->add_option("--listen", options->listen, "IP:PORT, UDP")->capture_default_str();
+  command->add_option("--state", options->state, "Directory of its key (relay.key)")->capture_default_str();
+  command->add_option("--allow", options->allow, "File with the keys of hosts that may use it, base64url, one a line");
+  command->add_flag("--open", options->open, "Everybody may use it");
+  auto* tcp = command->add_option("--tcp", options->tcp, "IP:PORT, TLS: for hosts whose UDP is blocked (443)");
+  command->add_option("--tls-certificate", options->certificate, "PEM, for --tcp")->needs(tcp);
+  command->add_option("--tls-key", options->key, "PEM, for --tcp")->needs(tcp);
+  command->add_option("--metrics", options->metrics, "IP:PORT, HTTP: /metrics, in Prometheus' text format");
+  command->add_option("--rate-mbit", options->rate_mbit, "Carried for one host at most, in Mbit/s")
+      ->capture_default_str();
+  command->add_option("--clients", options->clients, "Hosts at a time")->capture_default_str();
+  command->add_option("--channels", options->channels, "Peers that one host reaches by it")->capture_default_str();
+  command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
+  command->footer("Example:\n  godwit relay --allow /etc/godwit/hosts.keys --listen 198.51.100.1:4791");
+  command->callback([options, &exit_code] {
+    options->state = std::filesystem::absolute(options->state);
+    exit_code = run(*options);
+  });
+}
+
+}  // namespace godwit::apps
