@@ -82,7 +82,7 @@ void Blake2s::compress(bool last) {
   v[13] ^= static_cast<std::uint32_t>(total_ >> 32U);
   if (last) v[14] = ~v[14];
   std::array<std::uint32_t, 16> m;
-  for (unsigned i = 0; i < 16; ++i) m[i] = load_le32(block_.data() + 4U * i);
+  for (std::size_t i = 0; i < 16; ++i) m[i] = load_le32(block_.data() + 4 * i);
   for (const auto& s : kSigma) {
     mix(v, 0, 4, 8, 12, m[s[0]], m[s[1]]);
     mix(v, 1, 5, 9, 13, m[s[2]], m[s[3]]);

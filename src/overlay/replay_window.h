@@ -9,7 +9,7 @@ namespace godwit::overlay {
 class ReplayWindow {
  public:
   // How far behind the greatest counter one may come: twice WireGuard's, which 64 KiB of GRO a read can pass.
-  static constexpr std::uint64_t kReach = 255 * 64;
+  static constexpr std::uint64_t kReach = 255UL * 64;
 
   // Neither seen nor too old. Changes nothing: only what is authentic may be marked.
   [[nodiscard]] bool is_new(std::uint64_t counter) const {
