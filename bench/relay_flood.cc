@@ -28,8 +28,9 @@ struct Host {
     return crypto::KeyPair::of(secret);
   }
   void tick() {
-    core.poll(runtime.clock.now());
-    for (const auto& each : core.take_out()) {
+    const auto now = runtime.clock.now();
+    core.poll(now);
+    for (const auto& each : core.take_out(now)) {
       const std::array<sys::OutPacket, 1> out{sys::OutPacket{0, each.to, each.bytes}};
       packets->send(out);
     }

@@ -5,6 +5,7 @@
 #include "lab/quantity.h"
 #include "wire/json.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -13,6 +14,7 @@ namespace godwit::apps {
 namespace {
 
 constexpr std::uint16_t kCloudPort = 7443;
+constexpr std::uint16_t kRelayPort = 4791;
 constexpr std::uint32_t kFirstUid = 200'000;
 constexpr std::uint32_t kUidsPerHost = 4096;
 // What a host of a lab gives to instances: they share one machine, so this is a matter of belief.
@@ -91,11 +93,29 @@ std::string agent_script(const lab::Plan& plan, const std::string& host, std::ui
       host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib);
 }
 
+// Where some cloud is behind a NAT, hosts find each other by a relay on the first public node.
+bool has_relay(const lab::Plan& plan) {
+  const auto behind_nat = [](const auto& cloud) { return cloud.nat != lab::Nat::none; };
+  return !plan.config.public_nodes.empty() && std::ranges::any_of(plan.config.clouds, behind_nat);
+}
+
+std::string relay_script(const lab::Plan& plan) {
+  return fmt::format("exec $godwit relay --open --state $lab/relay --listen {}:{}\n",
+                     address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+}
+
 std::string switch_script(const lab::Plan& plan, const std::string& host) {
-  return fmt::format(
-      "mkdir -p -m 0711 $lab/hosts/{0}\n"
-      "exec $godwit switch --control $lab/hosts/{0}/switch.sock --state $lab/hosts/{0}/switch --underlay {1}\n",
-      host, address_of(plan, host));
+  std::string script = fmt::format("mkdir -p -m 0711 $lab/hosts/{}\n", host);
+  std::string relay;
+  if (has_relay(plan)) {
+    script += "until [ -s $lab/relay/relay.pub ]; do sleep 0.1; done\n";
+    relay = fmt::format(" --relay $(cat $lab/relay/relay.pub)@{}:{}",
+                        address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+  }
+  return script + fmt::format(
+                      "exec $godwit switch --control $lab/hosts/{0}/switch.sock --state $lab/hosts/{0}/switch "
+                      "--underlay {1}{2}\n",
+                      host, address_of(plan, host), relay);
 }
 
 std::string accounts_script(const lab::Plan& plan) {
@@ -125,6 +145,10 @@ Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program,
   if (error) return fail(Errc::io, "make {}: {}", directory, error.message());
 
   Scripts scripts(program, directory);
+  if (has_relay(plan)) {
+    const auto added = scripts.add(plan.config.public_nodes.front(), "relay", relay_script(plan));
+    if (!added) return pass(added);
+  }
   std::uint32_t number = 0;
   for (const auto& cloud : plan.config.clouds) {
     const auto body = cloud_script(plan, cloud);

@@ -178,6 +178,8 @@ sys::Task<Result<>> relay(os::System& on, RelayOptions options) {
   auto key = load_or_make_key(runtime, options.state);
   if (!key) co_return pass(key);
   const auto name = to_base64url(key->public_key());
+  const auto told = runtime.files.write_atomic(options.state + "/relay.pub", name + "\n", 0644);
+  if (!told) co_return fail(told, "tell the relay's key");
   auto packets = os::SystemPacketIo::open(runtime.executor, *endpoint);
   if (!packets) co_return pass(packets);
 
@@ -236,7 +238,9 @@ void add_relay_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<RelayOptions>();
   auto* command = app.add_subcommand("relay", "Where switches behind NATs find each other; carries what they can't");
   command->add_option("--listen", options->listen, "IP:PORT, UDP")->capture_default_str();
-  command->add_option("--state", options->state, "Directory of its key (relay.key)")->capture_default_str();
+  command
+      ->add_option("--state", options->state, "Directory of its key (relay.key); relay.pub is what switches are told")
+      ->capture_default_str();
   command->add_option("--allow", options->allow, "File with the keys of hosts that may use it, base64url, one a line");
   command->add_flag("--open", options->open, "Everybody may use it");
   auto* tcp = command->add_option("--tcp", options->tcp, "IP:PORT, TLS: for hosts whose UDP is blocked (443)");

@@ -27,11 +27,12 @@ struct SwitchOptions {
   std::string control;
   std::string state;
   std::string underlay;
+  std::string relay;
   std::string log{"info"};
 };
 
 // "10.1.0.2", "10.1.0.2:4790", "fd00::1", "[fd00::1]:4790".
-Result<sys::UdpEndpoint> parse_underlay(std::string_view text) {
+Result<sys::UdpEndpoint> parse_endpoint(std::string_view option, std::string_view text) {
   std::string_view host = text;
   std::string_view port_text;
   const bool bracketed = text.starts_with('[') && text.find(']') != text.npos;
@@ -47,16 +48,34 @@ Result<sys::UdpEndpoint> parse_underlay(std::string_view text) {
     const auto* end = port_text.data() + port_text.size();
     const auto [read, error] = std::from_chars(port_text.data() + 1, end, port);
     if (port_text[0] != ':' || error != std::errc{} || read != end) {
-      return fail(Errc::invalid_argument, "--underlay {}: must be an address, or an address and a port", text);
+      return fail(Errc::invalid_argument, "{} {}: must be an address, or an address and a port", option, text);
     }
   }
   auto endpoint = sys::parse_udp_endpoint(std::string(host), port);
-  if (!endpoint) return fail(endpoint, "--underlay");
+  if (!endpoint) return fail(endpoint, option);
   const auto ip = sys::ip_to_string(*endpoint);
   if (ip == "0.0.0.0" || ip == "::") {
-    return fail(Errc::invalid_argument, "--underlay {}: must be the address at which other hosts reach this one", text);
+    return fail(Errc::invalid_argument, "{} {}: must be the address at which other hosts reach it", option, text);
   }
   return *endpoint;
+}
+
+// "KEY@IP:PORT", as `godwit relay` says it; empty: none.
+Result<std::optional<overlay::RelaySpec>> parse_relay(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  const auto at = text.find('@');
+  const auto bytes = from_base64url(text.substr(0, at));
+  overlay::RelaySpec relay;
+  if (at == text.npos || !bytes || bytes->size() != relay.key.size()) {
+    return fail(Errc::invalid_argument,
+                "--relay: must be KEY@IP:PORT, with the key that the relay tells when it starts");
+  }
+  std::ranges::copy(*bytes, relay.key.begin());
+  const auto endpoint = parse_endpoint("--relay", text.substr(at + 1));
+  if (!endpoint) return pass(endpoint);
+  if (endpoint->port == 0) return fail(Errc::invalid_argument, "--relay: the relay's port is missing: KEY@IP:PORT");
+  relay.at = *endpoint;
+  return relay;
 }
 
 // The port of before, where none is asked for: the other hosts know it.
@@ -83,8 +102,10 @@ Result<> run(const SwitchOptions& options) {
   if (!level) return pass(level);
   os::StderrLog sink(*level);
   const Log log(sink, "switch");
-  const auto underlay = parse_underlay(options.underlay);
+  const auto underlay = parse_endpoint("--underlay", options.underlay);
   if (!underlay) return pass(underlay);
+  const auto relay = parse_relay(options.relay);
+  if (!relay) return pass(relay);
 
   boost::asio::io_context context{1};
   const auto executor = context.get_executor();
@@ -103,7 +124,7 @@ Result<> run(const SwitchOptions& options) {
   auto links = os::SystemSwitchLinks::open(executor);
   if (!links) return pass(links);
 
-  overlay::OwnSessions sessions(std::move(*key), random, clock);
+  overlay::OwnSessions sessions(std::move(*key), random, clock, *relay);
   overlay::Service service({executor, clock, random, files, local, **packets, **links, sessions.seal(), log},
                            options.state);
   const auto started = service.start(options.control, *saved);
@@ -123,6 +144,8 @@ void add_switch_command(CLI::App& app, int& exit_code) {
   command->add_option("--control", options->control, "unix socket on which the agent configures it")->required();
   command->add_option("--state", options->state, "directory for its last configuration (best on a tmpfs)")->required();
   command->add_option("--underlay", options->underlay, "IP[:PORT] at which other hosts reach it by UDP")->required();
+  command->add_option("--relay", options->relay,
+                      "KEY@IP:PORT of a relay, for hosts that nothing leads to directly: NATs, firewalls");
   command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   command->callback([options, &exit_code] {
     options->control = std::filesystem::absolute(options->control);

@@ -16,28 +16,32 @@ class ClearSeal final : public Seal {
   explicit ClearSeal(const crypto::PublicKey& key) : key_(key) {}
 
   [[nodiscard]] const crypto::PublicKey& key() const override { return key_; }
-  [[nodiscard]] PeerId add(const PeerSpec& spec) override {
+  [[nodiscard]] PeerId add(TimePoint /*now*/, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     if (spec.key == key_) return kNobody;
     const auto id = load_be32(spec.key);
-    peers_.try_emplace(id, 0);
+    auto& peer = peers_[id];
+    if (at && at != peer.configured) peer.at = peer.configured = at;
     return id;
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
   void set_introduction(Introduction /*introduction*/) override {}
   [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
-  [[nodiscard]] bool seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
+  void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
+  [[nodiscard]] std::optional<Route> seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
     const auto found = peers_.find(peer);
-    if (found == peers_.end()) return false;
+    if (found == peers_.end() || !found->second.at) return std::nullopt;
     store_be32(datagram, kType);
     store_be32(datagram.subspan(4), load_be32(key_));
-    store_be64(datagram.subspan(8), found->second++);
+    store_be64(datagram.subspan(8), found->second.next++);
     std::fill(datagram.end() - kSealTag, datagram.end(), std::byte{0x5e});
-    return true;
+    return Route{found->second.at, 0};
   }
-  [[nodiscard]] Opened on_datagram(TimePoint /*now*/, const sys::UdpEndpoint& /*from*/, ByteSpan datagram) override {
+  [[nodiscard]] Opened on_datagram(TimePoint /*now*/, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     if (datagram.size() < kSealOverhead || load_be32(datagram) != kType) return {};
     const auto peer = load_be32(datagram.subspan(4));
-    if (!peers_.contains(peer)) return {};
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return {};
+    found->second.at = from;
     return {Heard::data,
             Refusal::none,
             peer,
@@ -49,11 +53,16 @@ class ClearSeal final : public Seal {
   }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
-  [[nodiscard]] std::vector<Outgoing> take_out() override { return {}; }
+  [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }
 
  private:
   crypto::PublicKey key_;
-  std::unordered_map<PeerId, std::uint64_t> peers_;  // the next counter
+  struct Peer {
+    sys::UdpEndpoint configured;
+    sys::UdpEndpoint at;
+    std::uint64_t next{0};  // counter
+  };
+  std::unordered_map<PeerId, Peer> peers_;
 };
 
 }  // namespace godwit::overlay::testing

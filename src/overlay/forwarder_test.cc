@@ -240,7 +240,7 @@ TEST_F(ForwarderTest, WhereThereIsNoSessionNothingIsSentInClear) {
   TestHost alone(1, 1);
   auto network = network_of({1, 2});
   ASSERT_TRUE(alone.configure(kNow, network, {{0, 1}}));
-  alone.seal().remove(alone.seal().add({host_key(2), {}, Profile::native}));
+  alone.seal().remove(alone.seal().add({}, {host_key(2), {}, Profile::native}, {}));
   alone.from_guest(kNow, 0, guest_frame(0, 1, "hello"));
   EXPECT_TRUE(alone.sent.empty());
   EXPECT_EQ(alone.drops(Drop::no_session), 1U);

@@ -11,43 +11,30 @@ Hosts::Host& Hosts::add(PeerId peer, const crypto::PublicKey& key) {
   return at->second;
 }
 
-PeerId Hosts::find_or_add(const wire::Location& location) {
+PeerId Hosts::find_or_add(TimePoint now, const wire::Location& location) {
   if (location.host.empty() || location.underlay_port == 0) return kNobody;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
   const auto* record = roster_.find(wall_(), location.cloud, location.host);
   if (!endpoint || !record || record->profile != crypto::SessionProfile::native) return kNobody;
-  const auto peer = seal_.add({record->key, {}, Profile::native});
-  if (peer == kNobody) return kNobody;
-  auto& host = add(peer, record->key);
-  if (host.configured != *endpoint) host.at = *endpoint;
-  host.configured = *endpoint;
+  const auto peer = seal_.add(now, {record->key, {}, Profile::native}, *endpoint);
+  if (peer != kNobody) static_cast<void>(add(peer, record->key));
   return peer;
 }
 
-Result<PeerId> Hosts::dial(const wire::SwitchPoint& point) {
+Result<PeerId> Hosts::dial(TimePoint now, const wire::SwitchPoint& point) {
   const auto bytes = crypto::statement_from_text(point.record);
   if (!bytes) return pass(bytes);
   const auto record = roster_.admit(wall_(), *bytes);
   if (!record) return pass(record);
-  return find_or_add({record->cloud, record->host, point.ip, point.port, 0, {}});
+  return find_or_add(now, {record->cloud, record->host, point.ip, point.port, 0, {}});
 }
 
 PeerId Hosts::introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
   const auto host = roster_.admit(wall_(), record);
   if (!host || host->key != key || host->profile != crypto::SessionProfile::native) return kNobody;
-  const auto peer = seal_.add({key, {}, Profile::native});
+  const auto peer = seal_.add(now, {key, {}, Profile::native}, {});
   if (peer != kNobody) add(peer, key).introduced_until = now + kIntroducedFor;
   return peer;
-}
-
-void Hosts::heard(PeerId peer, const sys::UdpEndpoint& from) {
-  const auto found = hosts_.find(peer);
-  if (found != hosts_.end()) found->second.at = from;
-}
-
-sys::UdpEndpoint Hosts::endpoint(PeerId peer) const {
-  const auto found = hosts_.find(peer);
-  return found == hosts_.end() ? sys::UdpEndpoint{} : found->second.at;
 }
 
 PeerId Hosts::find(const HostAddress& address) const {

@@ -1,4 +1,4 @@
-// The other hosts' switches: which peer of our sessions each is, and where datagrams for it go. Pure.
+// The other hosts' switches: which peer of our sessions each is. Pure.
 #pragma once
 
 #include "overlay/roster.h"
@@ -28,15 +28,11 @@ class Hosts {
   Hosts(Seal& seal, Roster& roster, const WallClock& wall) : seal_(seal), roster_(roster), wall_(wall) {}
 
   // The host at a location whose record the roster has checked; nobody when its key is not known, or it is ourselves.
-  [[nodiscard]] PeerId find_or_add(const wire::Location& location);
+  [[nodiscard]] PeerId find_or_add(TimePoint now, const wire::Location& location);
   // One that this host itself will dial. Errors: those of Roster::admit(); invalid_argument.
-  [[nodiscard]] Result<PeerId> dial(const wire::SwitchPoint& point);
+  [[nodiscard]] Result<PeerId> dial(TimePoint now, const wire::SwitchPoint& point);
   // Somebody with this key showed this record of itself. Nobody when it doesn't hold.
   [[nodiscard]] PeerId introduce(TimePoint now, const crypto::PublicKey& key, ByteView record);
-  // An authentic datagram came from there, newer than all before.
-  void heard(PeerId peer, const sys::UdpEndpoint& from);
-  // None when it is not known.
-  [[nodiscard]] sys::UdpEndpoint endpoint(PeerId peer) const;
   // By the address that its key gives (crypto::host_address); nobody when none of these hosts has it.
   [[nodiscard]] PeerId find(const HostAddress& address) const;
   [[nodiscard]] const HostAddress* address(PeerId peer) const;
@@ -46,8 +42,6 @@ class Hosts {
 
  private:
   struct Host {
-    sys::UdpEndpoint configured;
-    sys::UdpEndpoint at;
     TimePoint introduced_until{};
     HostAddress address{};
   };

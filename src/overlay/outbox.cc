@@ -52,22 +52,45 @@ Outbox::Train& Outbox::train_of(PeerId peer) {
   return trains_[last_train_];
 }
 
-void Outbox::seal(TimePoint now, Seal& seal, const Hosts& hosts, Counters& counters) {
+void Outbox::seal(TimePoint now, Seal& seal, Counters& counters) {
   for (auto& train : std::span(trains_).first(trains_used_)) {
     train.slicer.finish();
-    const auto endpoint = hosts.endpoint(train.peer);
-    bool sealed = static_cast<bool>(endpoint);
     for (const auto& run : train.slicer.runs()) {
-      const auto bytes = run.bytes();
-      const auto one = train.slicer.datagram_bytes();
-      for (std::size_t at = 0; at < bytes.size() && sealed; at += one) {
-        sealed = seal.seal(now, train.peer, bytes.subspan(at, std::min(one, bytes.size() - at)));
+      const auto route = seal_run(now, seal, train, run);
+      if (!route) {
+        counters.drop(Drop::no_session, train.records);
+        break;
       }
-      if (!sealed) break;
-      if (!add({0, endpoint, bytes, {}, bytes.size() > one ? one : 0})) counters.drop(Drop::crowded);
+      if (!send_run(*route, run.bytes(), train.slicer.datagram_bytes())) counters.drop(Drop::crowded);
     }
-    if (!sealed) counters.drop(Drop::no_session, train.records);
   }
+}
+
+std::optional<Route> Outbox::seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run) {
+  const auto bytes = run.bytes();
+  const auto one = train.slicer.datagram_bytes();
+  std::optional<Route> route;
+  for (std::size_t at = 0; at < bytes.size(); at += one) {
+    route = seal.seal(now, train.peer, bytes.subspan(at, std::min(one, bytes.size() - at)));
+    if (!route) break;
+  }
+  return route;
+}
+
+// By a relay each datagram goes behind a header of its own, and is copied for that.
+bool Outbox::send_run(const Route& route, ByteView bytes, std::size_t one) {
+  if (route.channel == 0) return add({0, route.to, bytes, {}, bytes.size() > one ? one : 0});
+  const auto datagrams = (bytes.size() + one - 1) / one;
+  const auto relayed = memory_.take(bytes.size() + datagrams * kRelayHeader);
+  if (relayed.empty()) return false;
+  auto into = relayed;
+  for (std::size_t at = 0; at < bytes.size(); at += one) {
+    const auto datagram = bytes.subspan(at, std::min(one, bytes.size() - at));
+    write_carried_header(into, route.channel);
+    std::ranges::copy(datagram, into.begin() + kRelayHeader);
+    into = into.subspan(kRelayHeader + datagram.size());
+  }
+  return add({0, route.to, relayed, {}, datagrams > 1 ? one + kRelayHeader : 0});
 }
 
 void Outbox::clear() {

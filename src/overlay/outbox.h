@@ -16,8 +16,8 @@ class Outbox {
   static constexpr std::size_t kMemoryBytes = std::size_t{16} << 20U;
   // Behind it the batch is sent before the next packet is handled: what is sealed is still in the processor's cache.
   static constexpr std::size_t kEnoughBytes = std::size_t{512} << 10U;
-  // Of a datagram: the underlay's MTU of 1500 without IPv6's and UDP's header.
-  static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8;
+  // Of a datagram: the underlay's MTU of 1500 without IPv6's, UDP's and a relay's header.
+  static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8 - kRelayHeader;
 
   explicit Outbox(std::size_t datagram_bytes = kDatagramBytes);
   Outbox(const Outbox&) = delete;  // its trains hold its memory
@@ -32,7 +32,7 @@ class Outbox {
   [[nodiscard]] ByteSpan scratch(std::size_t size) { return memory_.take(size); }
 
   // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
-  void seal(TimePoint now, Seal& seal, const Hosts& hosts, Counters& counters);
+  void seal(TimePoint now, Seal& seal, Counters& counters);
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
   [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
   // Send it before the next packet is handled.
@@ -50,6 +50,8 @@ class Outbox {
   };
 
   [[nodiscard]] Train& train_of(PeerId peer);
+  [[nodiscard]] static std::optional<Route> seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run);
+  [[nodiscard]] bool send_run(const Route& route, ByteView bytes, std::size_t one);
   bool add(const sys::OutPacket& packet);
 
   std::size_t datagram_bytes_;

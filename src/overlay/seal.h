@@ -1,51 +1,59 @@
-// The seam where slices become unreadable to others: what the packet path needs of this host's sessions, which
-// SessionSeal gives it. Tests have one that hides nothing. Pure.
+// The seam where slices become unreadable to others and find their way: what the packet path needs of the sessions of
+// this host and the ways to its peers, which UnderlaySeal gives it. Tests have one that hides nothing. Pure.
 #pragma once
 
-#include "overlay/session.h"
+#include "overlay/underlay.h"
 
 namespace godwit::overlay {
 
-// Each function is that of Sessions.
+// Each function is that of Underlay, or of its sessions.
 class Seal {
  public:
   virtual ~Seal() = default;
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
-  [[nodiscard]] virtual PeerId add(const PeerSpec& spec) = 0;
+  [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
   virtual void remove(PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
   [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
-  [[nodiscard]] virtual bool seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
+  // At which the other hosts may try this one.
+  virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
+  [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
   [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
-  [[nodiscard]] virtual std::vector<Outgoing> take_out() = 0;
+  // Not between two datagrams of one record.
+  [[nodiscard]] virtual std::vector<UnderlaySend> take_out(TimePoint now) = 0;
 };
 
-class SessionSeal final : public Seal {
+class UnderlaySeal final : public Seal {
  public:
-  // `sessions` outlives it.
-  explicit SessionSeal(Sessions& sessions) : sessions_(sessions) {}
+  // `underlay` outlives it.
+  explicit UnderlaySeal(Underlay& underlay) : underlay_(underlay) {}
 
-  [[nodiscard]] const crypto::PublicKey& key() const override { return sessions_.public_key(); }
-  [[nodiscard]] PeerId add(const PeerSpec& spec) override { return sessions_.add(spec); }
-  void remove(PeerId peer) override { sessions_.remove(peer); }
-  void set_introduction(Introduction introduction) override { sessions_.set_introduction(std::move(introduction)); }
-  [[nodiscard]] Result<> set_record(ByteView record) override { return sessions_.set_record(record); }
-  [[nodiscard]] bool seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
-    return sessions_.seal(now, peer, datagram);
+  [[nodiscard]] const crypto::PublicKey& key() const override { return underlay_.sessions().public_key(); }
+  [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
+    return underlay_.add(now, spec, at);
+  }
+  void remove(PeerId peer) override { underlay_.remove(peer); }
+  void set_introduction(Introduction introduction) override {
+    underlay_.sessions().set_introduction(std::move(introduction));
+  }
+  [[nodiscard]] Result<> set_record(ByteView record) override { return underlay_.sessions().set_record(record); }
+  void set_address(TimePoint now, const sys::UdpEndpoint& address) override {
+    underlay_.set_addresses(now, std::span(&address, 1));
+  }
+  [[nodiscard]] std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
+    return underlay_.seal(now, peer, datagram);
   }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
-    return sessions_.on_datagram(now, from, datagram);
+    return underlay_.on_datagram(now, from, datagram);
   }
-  void poll(TimePoint now) override { sessions_.poll(now); }
-  [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return sessions_.next_deadline(); }
-  [[nodiscard]] std::vector<Outgoing> take_out() override {
-    return sessions_.has_out() ? sessions_.take_out() : std::vector<Outgoing>{};
-  }
+  void poll(TimePoint now) override { underlay_.poll(now); }
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return underlay_.next_deadline(); }
+  [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint now) override { return underlay_.take_out(now); }
 
  private:
-  Sessions& sessions_;
+  Underlay& underlay_;
 };
 
 }  // namespace godwit::overlay

@@ -183,7 +183,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
     member.location.underlay_port = self_.address.port;
     member.location.record = self_.record;
   } else {
-    member.at = all_hosts_.find_or_add(location);
+    member.at = all_hosts_.find_or_add(now, location);
   }
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
   if (was_at != 0 && was_at != member.at) {

@@ -23,7 +23,8 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
       announcer_(random),
       forwarder_(segments_, holder_, counters_) {
   seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
-    return known != kNobody ? known : hosts_.introduce(now, key, record);
+    const auto introduced = hosts_.introduce(now, key, record);
+    return known != kNobody ? known : introduced;
   });
 }
 
@@ -64,6 +65,7 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   self_.cloud = config.cloud;
   self_.host = config.host;
   self_.record = config.record;
+  seal_.set_address(now, self_.address);
   const auto shown = seal_.set_record(crypto::statement_from_text(config.record).value_or(ByteVector{}));
   if (!shown) return fail(shown, "switch config: record");
   std::set<std::string> wanted;
@@ -177,7 +179,7 @@ void Switch::refresh_hosts(TimePoint now) {
   for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
   announcer_.add_hosts(wanted);
   for (const auto& each : dialled_) {
-    const auto peer = hosts_.dial(each);
+    const auto peer = hosts_.dial(now, each);
     if (peer && *peer != kNobody) wanted.insert(*peer);
   }
   hosts_.retain(now, wanted);
@@ -195,11 +197,10 @@ void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
 
 void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
   const auto opened = seal_.on_datagram(now, from, datagram);
-  if (opened.peer != kNobody && opened.newest) hosts_.heard(opened.peer, from);
-  if (opened.what == Heard::handshake) return send_of_sessions(out);
+  if (opened.what == Heard::handshake) return send_of_sessions(now, out);
   if (opened.what == Heard::dropped) {
     counters_.drop(Drop::not_authentic);
-    return send_of_sessions(out);  // a cookie, perhaps
+    return send_of_sessions(now, out);  // a cookie, perhaps
   }
   if (opened.what != Heard::data) return;
   const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
@@ -265,8 +266,8 @@ void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint
 }
 
 void Switch::seal(TimePoint now, Outbox& out) {
-  out.seal(now, seal_, hosts_, counters_);
-  send_of_sessions(out);
+  out.seal(now, seal_, counters_);
+  send_of_sessions(now, out);
 }
 
 // What of their records is lost, and what can be had without.
@@ -285,11 +286,10 @@ void Switch::join(TimePoint now, Outbox& out) {
   }
 }
 
-// Handshakes and the like, which are sealed already.
-void Switch::send_of_sessions(Outbox& out) {
-  for (const auto& each : seal_.take_out()) {
-    const auto to = each.to ? each.to : hosts_.endpoint(each.peer);
-    if (to && !out.to_endpoint(to, each.bytes)) counters_.drop(Drop::crowded);
+// Handshakes, words about paths and to the relay: sealed already.
+void Switch::send_of_sessions(TimePoint now, Outbox& out) {
+  for (const auto& each : seal_.take_out(now)) {
+    if (!out.to_endpoint(each.to, each.bytes)) counters_.drop(Drop::crowded);
   }
 }
 
@@ -299,7 +299,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   announcer_.poll(now, segments_, out);
   peers_.poll(now, segments_, out);
   seal_.poll(now);
-  send_of_sessions(out);
+  send_of_sessions(now, out);
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();

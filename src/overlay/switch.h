@@ -81,7 +81,7 @@ class Switch {
                    Outbox& out);
   // Of all hosts that a network names, and no others.
   void refresh_hosts(TimePoint now);
-  void send_of_sessions(Outbox& out);
+  void send_of_sessions(TimePoint now, Outbox& out);
   void join(TimePoint now, Outbox& out);
 
   Self self_;

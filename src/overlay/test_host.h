@@ -183,7 +183,8 @@ class TestHost {
     static_cast<void>(slicer.append(header, payload));
     slicer.finish();
     const auto bytes = slicer.runs().at(0).bytes();
-    static_cast<void>(theirs.seal(now, theirs.add({host_key(number_), {}, Profile::native}), bytes));
+    static_cast<void>(
+        theirs.seal(now, theirs.add(now, {host_key(number_), {}, Profile::native}, host_address(number_)), bytes));
     from_underlay(now, host_address(from), bytes);
   }
   void poll(TimePoint now) {

@@ -155,7 +155,6 @@ void Underlay::poll(TimePoint now) {
   sessions_.poll(now);
   if (relay_) run_relay(now);
   paths_.poll(now);
-  collect(now);
 }
 
 std::optional<TimePoint> Underlay::next_deadline() const {
@@ -168,6 +167,9 @@ std::optional<TimePoint> Underlay::next_deadline() const {
   return out;
 }
 
-std::vector<UnderlaySend> Underlay::take_out() { return std::exchange(out_, {}); }
+std::vector<UnderlaySend> Underlay::take_out(TimePoint now) {
+  if (paths_.has_out() || sessions_.has_out()) collect(now);
+  return out_.empty() ? std::vector<UnderlaySend>{} : std::exchange(out_, {});
+}
 
 }  // namespace godwit::overlay

@@ -50,7 +50,8 @@ class Underlay {
 
   void poll(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
-  [[nodiscard]] std::vector<UnderlaySend> take_out();
+  // After every call above. Seals what paths and the relay are told: not between two datagrams of one record.
+  [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint now);
 
   [[nodiscard]] Sessions& sessions() { return sessions_; }
   [[nodiscard]] const Paths& paths() const { return paths_; }

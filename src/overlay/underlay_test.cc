@@ -62,7 +62,7 @@ class Net {
       }
       for (auto& each : hosts_) {
         each->core.poll(now);
-        for (const auto& out : each->core.take_out()) send(each->number, out.to, out.bytes);
+        for (const auto& out : each->core.take_out(now)) send(each->number, out.to, out.bytes);
       }
       RelayOut out;
       relay->poll(now, out);

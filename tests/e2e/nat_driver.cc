@@ -107,8 +107,9 @@ class Driver {
     packets_.send(out);
   }
   void tick() {
-    core_.poll(runtime_.clock.now());
-    for (const auto& each : core_.take_out()) send(each.to, each.bytes);
+    const auto now = runtime_.clock.now();
+    core_.poll(now);
+    for (const auto& each : core_.take_out(now)) send(each.to, each.bytes);
   }
   void take(const sys::UdpEndpoint& from, ByteSpan bytes) {
     const auto opened = core_.on_datagram(runtime_.clock.now(), from, bytes);

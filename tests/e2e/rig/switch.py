@@ -80,8 +80,9 @@ class Guest:
 class SwitchProcess:
     """The switch of a namespace that has the address `underlay`."""
 
-    def __init__(self, net, name, underlay, program, directory):
+    def __init__(self, net, name, underlay, program, directory, relay=None):
         self.net, self.name, self.underlay, self.program = net, name, underlay, program
+        self.more = ["--relay", relay] if relay else []
         self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
         self.process, self._connection, self._next = None, None, 0
 
@@ -90,7 +91,7 @@ class SwitchProcess:
         began = time.monotonic()
         with self.net.inside(self.name):
             self.process = subprocess.Popen([self.program, "switch", "--control", self.control, "--state", self.state,
-                                             "--underlay", self.underlay, "--log", "warn"])
+                                             "--underlay", self.underlay, "--log", "warn", *self.more])
         self._connection = None
         wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
         self.ask(op="locations")
@@ -185,10 +186,11 @@ class Segment:
         return f"net-{self.number:017x}"
 
 
-def configure(hosts, *segments):
-    for host in hosts:
-        host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": [s.config(host) for s in segments],
-                                      "record": host.record(), "authorities": [{"cloud": "lab", "pem": AUTHORITY.pem}]})
+def configure(hosts, *segments, **more):
+    """Returns what each switch answered."""
+    return [host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": [s.config(host) for s in segments],
+                                          "record": host.record(), "authorities": [{"cloud": "lab", "pem": AUTHORITY.pem}],
+                                          **more}) for host in hosts]
 
 
 class Records(threading.Thread):

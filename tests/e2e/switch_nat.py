@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Hosts behind NATs of their own, and a relay: guests and hosts reach each other, directly where the NATs let them.
+
+Usage: switch_nat.py GODWIT    (needs root, /dev/net/tun and nftables; about 20 s)
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+from rig.net import Net, run
+from rig.switch import Guest, Segment, SwitchProcess, configure, echo, wait_for
+
+RELAY_IP, RELAY_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 9100, 7402
+MUCH = 8 << 20
+
+
+def check(holds, what):
+    if not holds:
+        raise AssertionError(f"does not hold: {what}")
+    print(f"  {what}")
+
+
+class Relay:
+    def __init__(self, net, program, directory):
+        self.net, self.state = net, f"{directory}/relay"
+        os.mkdir(self.state)
+        with net.inside("wan"):
+            self.process = subprocess.Popen([program, "relay", "--open", "--state", self.state, "--listen", f"{RELAY_IP}:{RELAY_PORT}",
+                                             "--metrics", f"{RELAY_IP}:{METRICS_PORT}", "--log", "warn"])
+        wait_for(lambda: os.path.exists(f"{self.state}/relay.pub"), "the relay says its key")
+        with open(f"{self.state}/relay.pub", encoding="ascii") as key:
+            self.spec = f"{key.read().strip()}@{RELAY_IP}:{RELAY_PORT}"
+
+    def carried(self):
+        """Bytes so far."""
+        with self.net.inside("wan"):
+            text = urllib.request.urlopen(f"http://{RELAY_IP}:{METRICS_PORT}/metrics", timeout=5).read().decode()
+        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith("godwit_relay_carried_bytes")))
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class NatHost(SwitchProcess):
+    """A host whose router has one address outside, and forwards for it what it asked for."""
+
+    def __init__(self, net, number, program, directory, relay, masquerade):
+        super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, relay.spec)
+        router = f"r{number}"
+        for each in (router, self.name):
+            net.add(each)
+        net.cable(router, "wan0", "wan", f"to-{router}")
+        net.ip(router, "addr", "add", f"10.1.0.{number}/24", "dev", "wan0")
+        net.ip(router, "link", "set", "wan0", "up")
+        net.plug("wan", f"to-{router}", "br0")
+        net.cable(self.name, "up0", router, "lan0")
+        for name, device, address in ((router, "lan0", f"192.168.{number}.1/24"), (self.name, "up0", f"{self.underlay}/24")):
+            net.ip(name, "addr", "add", address, "dev", device)
+            net.ip(name, "link", "set", device, "up")
+        net.ip(self.name, "route", "add", "default", "via", f"192.168.{number}.1")
+        rules = f"""
+            table ip nat {{
+              chain out {{
+                type nat hook postrouting priority 100
+                oifname "wan0" {masquerade}
+              }}
+            }}
+            table ip filter {{
+              chain forward {{
+                type filter hook forward priority 0; policy drop
+                ct state established,related accept
+                iifname "lan0" accept
+              }}
+            }}"""
+        inside = ["ip", "netns", "exec", net.full(router)]
+        run(*inside, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        subprocess.run([*inside, "nft", "-f", "-"], input=rules, text=True, check=True)
+
+
+def reaches(guest, address, limit_s):
+    with guest.net.inside(guest.name):
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.settimeout(0.25)
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        end.sendto(b"hello", address)
+        try:
+            return end.recvfrom(65536)[0] == b"hello"
+        except OSError:
+            continue
+    return False
+
+
+def pump(net, client, server, family, address, size=MUCH):
+    """So many bytes by TCP; true when they arrive as they were sent."""
+    with net.inside(server):
+        listener = socket.create_server(address, family=family)
+    with net.inside(client):
+        out = socket.socket(family)
+    out.settimeout(20)
+    out.connect(address)
+    into, _ = listener.accept()
+    listener.close()
+    sent = os.urandom(size)
+
+    def send():
+        out.sendall(sent)
+        out.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with into.makefile("rb") as stream:
+        arrived = stream.read()
+    sender.join()
+    return arrived == sent
+
+
+def pair(net, program, directory, relay, hosts, segments, numbers, masquerade):
+    """Two hosts with a guest each; their guests talk until they reach each other."""
+    mine = [NatHost(net, number, program, directory, relay, masquerade) for number in numbers]
+    hosts += mine
+    for host in mine:
+        host.start()
+    segment = Segment(numbers[0])
+    segments.append(segment)
+    guests = [Guest(net, number, network=numbers[0]) for number in range(2)]
+    for guest, host in zip(guests, mine):
+        segment.place(guest, host)
+    points = [{"ip": host.underlay, "port": host.location(1)["underlay_port"], "record": host.record()} for host in mine]
+    replies = configure(mine, segment, peers=points, host_ports=[HOST_PORT])
+    for guest, host in zip(guests, mine):
+        guest.plug(host)
+        guest.start(host)
+    check(reaches(guests[0], echo(guests[1]), 10), "a guest reaches the other")
+    return mine, guests, [reply["host_address"] for reply in replies]
+
+
+def story(net, program, directory, relay, hosts, segments):
+    print("two NATs that keep a host's port for all: direct, after the first words")
+    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (1, 2), "masquerade")
+    address = echo(guests[1])
+
+    def goes_directly():
+        before = relay.carried()
+        return all(reaches(guests[0], address, 2) for _ in range(10)) and relay.carried() - before < 500
+
+    wait_for(goes_directly, "the relay carries nothing more", 15)
+    check(True, "the relay carries nothing more")
+    check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
+    for one, two in ((0, 1), (1, 0)):
+        check(pump(net, mine[one].name, mine[two].name, socket.AF_INET6, (addresses[two], HOST_PORT)),
+              f"{MUCH >> 20} MiB from host to host")
+    with net.inside(mine[0].name):
+        closed = socket.socket(socket.AF_INET6)
+    closed.settimeout(1)
+    try:
+        closed.connect((addresses[1], HOST_PORT + 1))
+        raise AssertionError("a port that is not for others was reached")
+    except TimeoutError:
+        check(True, "another port is not reached")
+    check(relay.carried() < MUCH, "none of it by the relay")
+
+    print("two NATs with a new port for every peer: by the relay")
+    _, guests, addresses = pair(net, program, directory, relay, hosts, segments, (3, 4), "masquerade fully-random")
+    before = relay.carried()
+    check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
+    check(pump(net, "h3", "h4", socket.AF_INET6, (addresses[1], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
+    print(f"  the relay carried {relay.carried() - before} bytes")
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("switch_nat: it makes network namespaces and TAPs: run it as root")
+    program = os.path.abspath(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_nat: terminated"))  # by way of the cleanup below
+    directory = tempfile.mkdtemp(prefix="godwit-switch.")
+    net = Net(f"gwsn{os.getpid()}")
+    hosts, segments, relay = [], [], None
+    try:
+        net.add("wan")
+        net.bridge("wan", "br0", f"{RELAY_IP}/24")
+        relay = Relay(net, program, directory)
+        story(net, program, directory, relay, hosts, segments)
+    finally:
+        for each in [*hosts, *([relay] if relay else [])]:
+            each.kill()
+        for segment in segments:
+            for host in hosts:
+                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
+        net.remove()
+        shutil.rmtree(directory)
+    print("switch_nat: passed")
+
+
+if __name__ == "__main__":
+    main()
