@@ -47,6 +47,7 @@ struct Departure {
   InstanceTag instance{kNoInstance};
   // Shared by all migrations of a host.
   std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
+  Favour::Member member{0};  // as memory->favour knows it
 };
 
 class BatchEncoder final {

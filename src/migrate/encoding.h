@@ -34,6 +34,12 @@ class Transfer {
                                                   std::unique_ptr<sys::Stream> wan) = 0;
   // At the source: what was put on the wire. At the destination: zeros.
   [[nodiscard]] virtual wire::WanBytes wan_bytes() const = 0;
+  // At the source: what QEMU reports of the guest, and whether it has the turn to pause: who else leaves this host may
+  // be slowed down for it.
+  virtual void note(const wire::MigrationProgress& progress, bool may_pause) {
+    static_cast<void>(progress);
+    static_cast<void>(may_pause);
+  }
   // At the source: what became of the bytes that QEMU gave. All zeros where the encoding does not look.
   [[nodiscard]] virtual wire::Savings savings() const { return {}; }
 };

@@ -1,9 +1,10 @@
-// What the shrunk connections of a host have together: zstd's working memory, and how much the rest of it may come to,
-// whatever migrations run. The table of all of it: docs/decisions/shrink.md.
+// What the shrunk connections of a host have together: zstd's working memory, how much the rest of it may come to,
+// whatever migrations run, and who of them goes first. The table of all of it: docs/decisions/shrink.md.
 #pragma once
 
 #include "base/bytes.h"
 #include "migrate/budget.h"
+#include "migrate/favour.h"
 
 #include <zstd.h>
 
@@ -37,6 +38,7 @@ struct HostMemory {
   Budget places;
   Budget rapports;
   Scratch scratch;
+  Favour favour;
 };
 
 // ---- one connection's part

@@ -39,7 +39,12 @@ content::PageId leased_from(const content::Store& store) {
 class Leaving final : public Transfer {
  public:
   Leaving(sys::Runtime& runtime, content::Library& images, Rapports& rapports, Departure departure)
-      : runtime_(runtime), images_(images), rapports_(rapports), departure_(std::move(departure)) {}
+      : runtime_(runtime), images_(images), rapports_(rapports), departure_(std::move(departure)) {
+    departure_.member = departure_.memory->favour.enter();
+  }
+  ~Leaving() override { departure_.memory->favour.leave(departure_.member); }
+  Leaving(const Leaving&) = delete;
+  Leaving& operator=(const Leaving&) = delete;
 
   sys::Task<Result<>> carry(Channel channel, std::unique_ptr<sys::Stream> local,
                             std::unique_ptr<sys::Stream> wan) override {
@@ -61,6 +66,9 @@ class Leaving final : public Transfer {
     co_return done;
   }
   wire::WanBytes wan_bytes() const override { return wan_bytes_; }
+  void note(const wire::MigrationProgress& progress, bool may_pause) override {
+    departure_.memory->favour.note(departure_.member, progress, may_pause, runtime_.clock.now());
+  }
   wire::Savings savings() const override { return departure_.savings; }
 
  private:

@@ -31,6 +31,7 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
     : clock_(clock),
       departure_(departure),
       connection_(connection),
+      channel_(channel),
       room_(std::move(room)),
       wan_bytes_(wan_bytes),
       encoder_(departure, connection),
@@ -172,7 +173,13 @@ bool ShrinkSource::may_write() {
   const auto kept = encoder_.kept_bytes();
   // The destination can't hold without end what comes behind a batch that it lacks.
   if (pace_.passes()) return kept == 0;
-  return kept < window_bytes_ && room_.may_keep_more(kept);
+  return kept < window() && room_.may_keep_more(kept);
+}
+
+// A disk's mirror is not slowed down: what it lacks at the end, its guest waits for.
+std::size_t ShrinkSource::window() const {
+  if (channel_ == Channel::disk) return window_bytes_;
+  return departure_.memory->favour.window(departure_.member, window_bytes_, clock_.now());
 }
 
 sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {

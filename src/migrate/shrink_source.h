@@ -40,6 +40,7 @@ class ShrinkSource final {
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] bool may_pass_by() const;
   [[nodiscard]] bool may_write();
+  [[nodiscard]] std::size_t window() const;
   [[nodiscard]] sys::Task<void> wait();
   [[nodiscard]] Backlog backlog() const;
   void take(std::size_t bytes, std::size_t stretches);
@@ -51,6 +52,7 @@ class ShrinkSource final {
   sys::Clock& clock_;
   Departure& departure_;
   std::uint32_t connection_;
+  Channel channel_;
   SourceRoom room_;
   std::size_t window_bytes_{kWindowLeast_bytes};
   std::uint64_t& wan_bytes_;

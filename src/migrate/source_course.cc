@@ -211,6 +211,7 @@ sys::Task<Result<>> Source::take_turn() {
   record_.cost.rounds = progress->rounds;
   auto& turns = context_.turns;
   turns.note(record_.id, progress->rounds, progress->memory_remaining_bytes, context_.now());
+  if (transfer_) transfer_->note(*progress, turns.may_pause(record_.id));
   if (!turns.may_pause(record_.id)) co_return Result<>{};
   // A guest that writes little gets away with a shorter pause than it is allowed: help_convergence() allows the rest.
   const auto allowed = co_await guest_->allow_pause(std::min(record_.options.downtime_limit_ms, kShortPause_ms));
@@ -223,6 +224,7 @@ sys::Task<Result<>> Source::note_progress() {
   if (!progress) co_return pass(progress);
   progress_ = *progress;
   record_.cost.rounds = progress_.rounds;
+  if (transfer_) transfer_->note(progress_, context_.turns.may_pause(record_.id));
   Frame frame;
   frame.type = FrameType::progress;
   frame.progress = progress_;
