@@ -123,4 +123,4 @@ class LabHost:
         places = [self.state / "instances", self.state / "records", self.state / "switch"]
         found += [str(path) for place in places for path in place.glob(f"{instance}*")]
         links = json.loads(run("ip", "-n", self.netns, "-j", "link"))
-        return found + [f"device {link['ifname']}" for link in links if link["ifname"] not in ("lo", "eth0")]
+        return found + [f"device {link['ifname']}" for link in links if link["ifname"] not in ("lo", "eth0", "gwhosts")]
