@@ -4,6 +4,7 @@
 #include "os/system.h"
 #include "os/tcp.h"
 #include "os/tls.h"
+#include "overlay/host_key.h"
 #include "overlay/relay_service.h"
 
 #include <CLI/CLI.hpp>
@@ -53,28 +54,6 @@ Result<Address> parse_address(std::string_view option, std::string_view text) {
     if (error == std::errc{} && read == end) return out;
   }
   return fail(Errc::invalid_argument, "{} {}: must be IP:PORT (an IPv6 address in brackets)", option, text);
-}
-
-// STATE/relay.key: 32 bytes, made when there is none. Hosts know the relay by it.
-Result<crypto::KeyPair> load_or_make_key(sys::Runtime& runtime, const std::string& state) {
-  const auto path = state + "/relay.key";
-  if (runtime.files.exists(path)) {
-    auto text = runtime.files.read(path, crypto::Secret::kSize + 1);
-    if (!text) return pass(text);
-    if (text->size() != crypto::Secret::kSize) {
-      return fail(Errc::invalid_argument, "{}: must have 32 bytes; remove it to get a new key", path);
-    }
-    crypto::Secret secret;
-    std::ranges::copy(as_bytes(*text), secret.writable().begin());
-    crypto::wipe({reinterpret_cast<std::byte*>(text->data()), text->size()});
-    return crypto::KeyPair::of(secret);
-  }
-  const auto directory = runtime.files.make_directories(state, 0700, 0);
-  if (!directory) return pass(directory);
-  auto made = crypto::KeyPair::generate(runtime.random);
-  const auto written = runtime.files.write_atomic(path, as_text(made.secret().bytes()), 0600);
-  if (!written) return pass(written);
-  return made;
 }
 
 using Keys = std::set<crypto::PublicKey>;
@@ -175,7 +154,9 @@ sys::Task<Result<>> relay(os::System& on, RelayOptions options) {
   if (!endpoint) co_return fail(endpoint, "--listen");
   auto admission = admission_of(runtime, options);
   if (!admission) co_return pass(admission);
-  auto key = load_or_make_key(runtime, options.state);
+  const auto made = runtime.files.make_directories(options.state, 0700, 0);
+  if (!made) co_return made;
+  auto key = overlay::load_or_make_key(runtime.files, runtime.random, options.state + "/relay.key");
   if (!key) co_return pass(key);
   const auto name = to_base64url(key->public_key());
   const auto told = runtime.files.write_atomic(options.state + "/relay.pub", name + "\n", 0644);

@@ -117,7 +117,7 @@ Result<> run(const SwitchOptions& options) {
   if (!made) return made;
   const auto saved = overlay::load_state(files, options.state);
   if (!saved) return pass(saved);
-  auto key = overlay::load_or_make_key(files, random, options.state);
+  auto key = overlay::load_or_make_key(files, random, options.state + "/switch.key");
   if (!key) return pass(key);
   auto packets = open_packets(executor, *underlay, *saved, log);
   if (!packets) return pass(packets);

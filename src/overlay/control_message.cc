@@ -1,6 +1,7 @@
 #include "overlay/control_message.h"
 
 #include "base/assert.h"
+#include "base/byte_reader.h"
 #include "base/id.h"
 #include "crypto/statement.h"
 #include "sys/packet.h"
@@ -60,56 +61,21 @@ void append_body(ByteVector& out, const Ack& ack) {
 void append_body(ByteVector& /*out*/, const Probe& /*probe*/) {}
 void append_body(ByteVector& /*out*/, const Pong& /*pong*/) {}
 
-// Takes fields off the front of a body; once one was not there, all the rest are empty.
-class Reader {
- public:
-  explicit Reader(ByteView body) : rest_(body) {}
-
-  [[nodiscard]] ByteView take(std::size_t size) {
-    if (size > rest_.size()) {
-      whole_ = false;
-      rest_ = {};
-      return {};
-    }
-    const auto out = rest_.first(size);
-    rest_ = rest_.subspan(size);
-    return out;
-  }
-  [[nodiscard]] std::uint64_t be64() {
-    const auto bytes = take(8);
-    return whole_ ? load_be64(bytes) : 0;
-  }
-  [[nodiscard]] std::uint16_t be16() {
-    const auto bytes = take(2);
-    return whole_ ? load_be16(bytes) : std::uint16_t{0};
-  }
-  [[nodiscard]] std::string label() {
-    const auto length = take(1);
-    return whole_ ? std::string(as_text(take(std::to_integer<std::size_t>(length[0])))) : std::string();
-  }
-  [[nodiscard]] std::string instance() { return std::string(as_text(take(kInstanceBytes))); }
-  [[nodiscard]] bool ended_in_order() const { return whole_ && rest_.empty(); }
-
- private:
-  ByteView rest_;
-  bool whole_{true};
-};
-
-Announce read_announce(Reader& from) {
+Announce read_announce(ByteReader& from) {
   Announce out;
-  out.instance = from.instance();
+  out.instance = from.text(kInstanceBytes);
   out.location.version = from.be64();
   sys::UdpEndpoint endpoint;
   const auto ip = from.take(endpoint.ip.size());
   std::copy(ip.begin(), ip.end(), endpoint.ip.begin());
   out.location.underlay_ip = sys::ip_to_string(endpoint);
   out.location.underlay_port = from.be16();
-  out.location.cloud = from.label();
-  out.location.host = from.label();
+  out.location.cloud = from.short_text();
+  out.location.host = from.short_text();
   return out;
 }
 
-Announce read_announce_with_record(Reader& from) {
+Announce read_announce_with_record(ByteReader& from) {
   auto out = read_announce(from);
   out.location.record = to_base64url(from.take(from.be16()));
   return out;
@@ -123,7 +89,7 @@ bool makes_sense(const Announce& announce) {
 bool makes_sense(const Ack& ack) { return is_id("i", ack.instance); }
 
 std::expected<Control, Drop> read_control(ByteView body) {
-  Reader from(body);
+  ByteReader from(body);
   const auto kind = from.take(1);
   Control out;
   out.nonce = from.be64();
@@ -138,7 +104,7 @@ std::expected<Control, Drop> read_control(ByteView body) {
         break;
       }
       case Kind::ack: {
-        auto ack = Ack{from.instance(), from.be64()};
+        auto ack = Ack{from.text(kInstanceBytes), from.be64()};
         sensible = makes_sense(ack);
         out.body = std::move(ack);
         break;

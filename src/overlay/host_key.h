@@ -1,4 +1,4 @@
-// This host's key pair: made by its switch, kept beside its state, never told to anybody.
+// A key pair that is made once and kept beside its owner's state, never told to anybody: a switch's, a relay's.
 #pragma once
 
 #include "crypto/x25519.h"
@@ -8,8 +8,8 @@
 
 namespace godwit::overlay {
 
-// From DIRECTORY/switch.key (32 bytes, 0600), which is made when there is none. Errors: io, invalid_argument.
-[[nodiscard]] Result<crypto::KeyPair> load_or_make_key(sys::Files& files, sys::Random& random,
-                                                       const std::string& directory);
+// From the file at `path` (32 bytes, 0600), which is made when there is none; its directory must be there.
+// Errors: io, invalid_argument.
+[[nodiscard]] Result<crypto::KeyPair> load_or_make_key(sys::Files& files, sys::Random& random, const std::string& path);
 
 }  // namespace godwit::overlay

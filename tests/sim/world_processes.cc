@@ -63,7 +63,7 @@ SwitchProcess::SwitchProcess(sim::Process& process, const std::function<void()>&
   packets_ = std::move(*packets);
   Result<> started = runtime.files.make_directories(kSwitchState, 0700, 0);
   const auto saved = overlay::load_state(runtime.files, kSwitchState);
-  auto key = overlay::load_or_make_key(runtime.files, runtime.random, kSwitchState);
+  auto key = overlay::load_or_make_key(runtime.files, runtime.random, std::string(kSwitchState) + "/switch.key");
   GODWIT_ASSERT(key.has_value());
   sessions_ = std::make_unique<overlay::OwnSessions>(std::move(*key), runtime.random, runtime.clock);
   service_ = std::make_unique<overlay::Service>(
