@@ -74,6 +74,10 @@ class NatHost(SwitchProcess):
               }}
             }}
             table ip filter {{
+              chain input {{  # as routers do: what is answered, or only seen, takes a port from the host behind
+                type filter hook input priority 0; policy accept
+                iifname "wan0" drop
+              }}
               chain forward {{
                 type filter hook forward priority 0; policy drop
                 ct state established,related accept
