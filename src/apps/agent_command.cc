@@ -65,8 +65,10 @@ sys::Task<Result<>> join(os::System& system, JoinOptions options) {
   if (!text) co_return fail(text, "invitation");
   const auto invitation = wire::decode<wire::Invitation>(*text);
   if (!invitation) co_return fail(invitation, "invitation " + options.invitation);
-  const auto endpoint = sys::parse_endpoint(invitation->url, "api." + invitation->cloud + ".godwit");
-  if (!endpoint) co_return fail(endpoint, "invitation " + options.invitation);
+  const bool has_own_url = !options.config.cloud_url.empty();
+  const auto url = has_own_url ? options.config.cloud_url : invitation->url;
+  const auto endpoint = sys::parse_endpoint(url, "api." + invitation->cloud + ".godwit");
+  if (!endpoint) co_return fail(endpoint, has_own_url ? "--cloud-url" : "invitation " + options.invitation);
 
   const auto made = runtime.files.make_directories(options.state, 0711, 0);
   if (!made) co_return made;
@@ -95,7 +97,7 @@ sys::Task<Result<>> join(os::System& system, JoinOptions options) {
   auto config = std::move(options.config);
   config.cloud = invitation->cloud;
   config.host = invitation->host;
-  config.cloud_url = invitation->url;
+  config.cloud_url = url;
   config.state_directory = options.state;
   if (config.switch_socket.empty()) config.switch_socket = options.state + "/switch.sock";
   const auto saved_key = runtime.files.write_atomic(key_path(options.state), key->to_pem(), 0600);
@@ -194,6 +196,8 @@ void add_join(CLI::App& agent, int& exit_code) {
   join->add_option("--invitation", options->invitation, "The file that `godwit cloud invite` made for this host")
       ->required();
   join->add_option("--listen", options->config.listen_ip, "Address at which other hosts reach this one")->required();
+  join->add_option("--cloud-url", options->config.cloud_url,
+                   "Where this host reaches its cloud's API, if not as others do: inside its NAT (the invitation's)");
   join->add_option("--port", options->config.migration_port, "TCP port for migrations")->capture_default_str();
   join->add_option("--directory-port", options->config.directory_port, "TCP port for the other hosts of the cloud")
       ->capture_default_str();

@@ -27,6 +27,17 @@ std::string address_of(const lab::Plan& plan, const std::string& node) {
   return lab::format_address(lab::find_node(plan, node)->address.address);
 }
 
+bool publishes_api(const lab::CloudConfig& cloud) {
+  return std::ranges::any_of(cloud.publish,
+                             [&](const auto& each) { return each.port == kCloudPort && each.node == cloud.control; });
+}
+
+// As everybody outside reaches the cloud: behind a NAT, by the router's published port.
+std::string url_of(const lab::Plan& plan, const lab::CloudConfig& cloud) {
+  const auto node = publishes_api(cloud) ? cloud.name + "-router" : cloud.control;
+  return fmt::format("https://{}:{}", address_of(plan, node), kCloudPort);
+}
+
 Result<std::string> image_name(const std::string& directory) {
   std::ifstream file(directory + "/manifest.json");
   std::stringstream text;
@@ -64,8 +75,8 @@ class Scripts {
 
 Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& cloud) {
   const auto ip = address_of(plan, cloud.control);
-  auto body = fmt::format("dir=$lab/clouds/{0}\n$godwit cloud init $dir --name {0} --url https://{1}:{2}\n", cloud.name,
-                          ip, kCloudPort);
+  auto body = fmt::format("dir=$lab/clouds/{0}\n$godwit cloud init $dir --name {0} --url {1}\n", cloud.name,
+                          url_of(plan, cloud));
   for (const auto& image : plan.config.images) {
     const auto name = image_name(image);
     if (!name) return pass(name);
@@ -82,15 +93,18 @@ Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& 
   return body;
 }
 
-std::string agent_script(const lab::Plan& plan, const std::string& host, std::uint32_t number) {
+std::string agent_script(const lab::Plan& plan, const lab::CloudConfig& cloud, const std::string& host,
+                         std::uint32_t number) {
+  const auto inside = fmt::format("https://{}:{}", address_of(plan, cloud.control), kCloudPort);
   return fmt::format(
       "until [ -s $lab/invitations/{0} ]; do sleep 0.1; done\n"
       "$godwit agent join --state $lab/hosts/{0} --invitation $lab/invitations/{0} --listen {1} \\\n"
-      "  --uid-base {2} --namespace-prefix \"$GODWIT_NETNS_PREFIX\" \\\n"
+      "  --cloud-url {6} --uid-base {2} --namespace-prefix \"$GODWIT_NETNS_PREFIX\" \\\n"
       "  --vcpus {3} --memory-mib {4} --disk-gib {5}\n"
       "rm $lab/invitations/{0}\n"
       "exec $godwit agent run --state $lab/hosts/{0}\n",
-      host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib);
+      host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib,
+      inside);
 }
 
 // Where some cloud is behind a NAT, hosts find each other by a relay on the first public node.
@@ -123,9 +137,9 @@ std::string accounts_script(const lab::Plan& plan) {
   for (const auto& cloud : plan.config.clouds) {
     body += fmt::format(
         "until [ -s $lab/accounts/{0} ]; do sleep 0.1; done\n"
-        "until $godwit account add {0} --url https://{1}:{2} --ca $lab/clouds/{0}/ca.pem --token-file "
-        "$lab/accounts/{0}; do sleep 0.5; done\n",
-        cloud.name, address_of(plan, cloud.control), kCloudPort);
+        "until $godwit account add {0} --url {1} --ca $lab/clouds/{0}/ca.pem --token-file $lab/accounts/{0}; do sleep "
+        "0.5; done\n",
+        cloud.name, url_of(plan, cloud));
   }
   return body;
 }
@@ -156,7 +170,8 @@ Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program,
     if (const auto added = scripts.add(cloud.control, "cloud", *body); !added) return pass(added);
     for (const auto& host : cloud.hosts) {
       if (const auto added = scripts.add(host, "switch", switch_script(plan, host)); !added) return pass(added);
-      if (const auto added = scripts.add(host, "agent", agent_script(plan, host, number++)); !added) return pass(added);
+      if (const auto added = scripts.add(host, "agent", agent_script(plan, cloud, host, number++)); !added)
+        return pass(added);
     }
   }
   if (plan.config.public_nodes.empty()) return scripts.take();
