@@ -36,7 +36,7 @@ std::optional<RecordHeader> read_record_header(ByteView bytes) {
                    vni_and_hops >> 8U,
                    kind_and_size & 0xff'ffffU,
                    {}};
-  const bool known = out.kind >= RecordKind::frame && out.kind <= RecordKind::packet;
+  const bool known = out.kind >= RecordKind::frame && out.kind <= RecordKind::control;
   if (!known || out.size > kRecordLimit || bytes.size() < out.bytes()) return std::nullopt;
   if (out.kind == RecordKind::super_frame) {
     const auto offload = read_offload(bytes.subspan(kRecordHeader));

@@ -16,7 +16,6 @@ enum class RecordKind : std::uint8_t {
   frame = 1,        // of a network, as it stands on a wire
   super_frame = 2,  // of a network, with an Offload
   control = 3,      // docs/protocols/overlay.md, Control
-  packet = 4,       // reserved: IP of the hosts themselves
 };
 
 constexpr std::uint8_t kMostHops = 3;  // a frame that chases an instance gives up after as many hosts
