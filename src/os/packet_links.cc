@@ -143,7 +143,7 @@ Result<> SystemSwitchLinks::remove_tap(const std::string& name) {
   return impl_->netlink.remove_link(index);
 }
 
-Result<bool> SystemSwitchLinks::join(const std::string& tap, const std::string& guest) {
+Result<bool> SystemSwitchLinks::join(const std::string& tap, const std::string& guest, bool promiscuous) {
   const Impl::Joined wanted{link_index(tap), link_index(guest)};
   if (wanted.tap == 0) return fail(Errc::not_found, "join {} and {}: the switch's own device is gone", tap, guest);
   if (wanted.guest == 0) {
@@ -152,7 +152,7 @@ Result<bool> SystemSwitchLinks::join(const std::string& tap, const std::string& 
   }
   if (impl_->joined[tap] == wanted) return true;
   set_ipv6(guest, false);
-  const auto quiet = impl_->netlink.set_link(wanted.guest, {0, 0, 0, false});
+  const auto quiet = impl_->netlink.set_link(wanted.guest, {0, 0, 0, false, promiscuous});
   const auto out = quiet ? impl_->netlink.redirect(wanted.guest, wanted.tap) : quiet;
   const auto in = out ? impl_->netlink.redirect(wanted.tap, wanted.guest) : out;
   if (!in) {

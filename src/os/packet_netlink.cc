@@ -167,6 +167,10 @@ Result<> Netlink::set_link(int index, const LinkSettings& settings) {
     change.ifi_flags |= IFF_NOARP;
     change.ifi_change |= IFF_NOARP;
   }
+  if (settings.promiscuous) {
+    change.ifi_flags |= IFF_PROMISC;
+    change.ifi_change |= IFF_PROMISC;
+  }
   request.put(change);
   if (settings.mtu != 0) request.attribute_of(IFLA_MTU, settings.mtu);
   if (settings.queue_length != 0) request.attribute_of(IFLA_TXQLEN, settings.queue_length);

@@ -15,6 +15,7 @@ struct LinkSettings {
   std::uint32_t queue_length{0};  // 0: as it is
   std::uint64_t mac{0};           // 0: as it is
   bool answers_arp{true};
+  bool promiscuous{false};  // true: hears also what is for other addresses
 };
 
 // A socket in the network namespace of the thread that opened it. Blocking and short; one thread.

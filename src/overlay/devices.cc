@@ -37,6 +37,13 @@ Devices::Wanted Devices::wanted() const {
       device.mtu = segment->mtu();
       out.emplace(PortName{id, instance}, std::move(device));
     }
+    if (segment->bridges()) {
+      Device device;
+      device.tap = tap_name({id, kLanPort});
+      device.guest = segment->lan_device();
+      device.mtu = segment->mtu();
+      out.emplace(PortName{id, kLanPort}, std::move(device));
+    }
     if (segment->gateway_namespace().empty()) continue;
     Device device;
     device.spec = gateway_spec(*segment);
@@ -90,7 +97,7 @@ bool Devices::make_port(const PortName& name, Device& device) {
     if (!opened) return complain(name, device, opened.error());
     device.handle = io_.attach(*opened);
   }
-  const auto joined = links_.join(device.tap, device.guest);
+  const auto joined = links_.join(device.tap, device.guest, name.instance == kLanPort);
   if (!joined) {
     if (joined.error().code == Errc::not_found) close(name, device);  // somebody removed it: made anew the next time
     return complain(name, device, joined.error());

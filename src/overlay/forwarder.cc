@@ -1,5 +1,6 @@
 #include "overlay/forwarder.h"
 
+#include "overlay/lan.h"
 #include "overlay/offload.h"
 
 #include <algorithm>
@@ -67,6 +68,7 @@ void Forwarder::on_frame(const sys::Packet& packet, Outbox& out) {
   if (packet.bytes.size() < wire::kEthernetHeader) return drop(Drop::malformed);
   Frame frame{packet.bytes, packet.offload};
   if (const auto why = check(frame.offload, frame.bytes, segment.frame_limit())) return drop(*why);
+  if (attachment->lan) return from_lan(segment, frame, out);
   if (!attachment->port) return from_gateway(segment, frame, out);
   from_guest(segment, *attachment->port, frame, out);
 }
@@ -75,7 +77,7 @@ void Forwarder::from_guest(Segment& segment, const Port& port, const Frame& fram
   if (!port.active()) return drop(Drop::not_claimed);
   const auto header = *wire::read_ethernet(frame.bytes);
   if (const auto why = lie(port, header, frame.bytes)) return drop(*why);
-  if (header.type == EtherType::arp && answer_arp(segment, port.handle, false, frame.bytes, out)) return;
+  if (header.type == EtherType::arp && answer_arp(segment, port.handle, Asker::guest, frame.bytes, out)) return;
 
   if (header.destination.is_link_local()) return drop(Drop::unsupported);
   if (header.destination == segment.gateway() || is_dhcp_request(header, frame.bytes)) {
@@ -86,18 +88,46 @@ void Forwarder::from_guest(Segment& segment, const Port& port, const Frame& fram
     count(segment, header.source, header.destination, frame);
     to_local_ports(segment, port.handle, frame, out);
     for (const auto host : segment.hosts()) to_host(segment, host, 0, frame, out);
+    if (segment.bridges()) to_lan(segment, frame, out);
     return;
   }
   const auto* member = segment.find(header.destination);
-  if (!member) return drop(Drop::unknown_destination);
+  if (!member && !segment.has_lan()) return drop(Drop::unknown_destination);
+  count(segment, header.source, header.destination, frame);
+  if (!member) return to_lan(segment, frame, out);
+  to_member(segment, *member, frame, out);
+}
+
+void Forwarder::from_lan(Segment& segment, const Frame& frame, Outbox& out) {
+  if (!segment.bridges()) return drop(Drop::not_attached);
+  const auto header = *wire::read_ethernet(frame.bytes);
+  if (const auto why = refuse_from_lan(segment, header, frame.bytes)) return drop(*why);
+  if (header.type == EtherType::arp && answer_arp(segment, segment.lan_handle, Asker::lan, frame.bytes, out)) return;
+  if (header.destination == segment.gateway()) return drop(Drop::gateway_only_local);
+  if (header.destination.is_group()) {
+    count(segment, header.source, header.destination, frame);
+    to_local_ports(segment, 0, frame, out);
+    for (const auto host : segment.hosts()) to_host(segment, host, 0, frame, out);
+    return;
+  }
+  const auto* member = segment.find(header.destination);
+  if (!member) return drop(Drop::needless);  // between two of the LAN's own
   count(segment, header.source, header.destination, frame);
   to_member(segment, *member, frame, out);
+}
+
+void Forwarder::to_lan(Segment& segment, const Frame& frame, Outbox& out) {
+  if (!segment.bridges()) return to_host(segment, segment.uplink(), 0, frame, out);
+  if (segment.lan_handle == 0) return drop(Drop::no_device);
+  note(out.to_port(segment.lan_handle, frame.bytes, frame.offload));
 }
 
 void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) {
   const auto header = *wire::read_ethernet(frame.bytes);
   if (header.source != segment.gateway()) return drop(Drop::spoofed_mac);
-  if (header.type == EtherType::arp && answer_arp(segment, segment.gateway_handle, true, frame.bytes, out)) return;
+  if (header.type == EtherType::arp && answer_arp(segment, segment.gateway_handle, Asker::gateway, frame.bytes, out)) {
+    return;
+  }
   if (header.destination.is_group()) return to_local_ports(segment, 0, frame, out);
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::unknown_destination);
@@ -113,8 +143,7 @@ void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination,
                   frame.bytes.size() + (frames - 1) * frame.offload.header_bytes);
 }
 
-bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, bool asker_is_gateway, ByteView frame,
-                           Outbox& out) {
+bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, Asker who, ByteView frame, Outbox& out) {
   const auto header = *wire::read_ethernet(frame);
   const auto arp = wire::read_arp(payload_of(frame));
   if (!arp) {
@@ -128,12 +157,17 @@ bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, bool asker_i
   }
   wire::Mac found;
   if (segment.is_gateway_ip(arp->target_ip)) {
-    if (!asker_is_gateway) found = segment.gateway();
+    if (who == Asker::guest) found = segment.gateway();
   } else if (const auto* member = segment.find(arp->target_ip)) {
-    const bool reachable = member->here || (member->at && !asker_is_gateway);
+    const bool reachable = member->here || (member->at && who != Asker::gateway);
     if (reachable && member->mac != arp->sender_mac) found = member->mac;
+  } else if (who == Asker::guest && segment.has_lan() && arp->target_ip != arp->sender_ip) {
+    to_lan(segment, {frame, {}}, out);
+    return true;
   }
   if (found.bits == 0) {
+    // An address that was given to another machine: whoever has talked to it must hear that.
+    if (who == Asker::lan && arp->target_ip == arp->sender_ip) return false;
     drop(arp->target_ip == arp->sender_ip ? Drop::needless : Drop::unknown_destination);
     return true;
   }
@@ -202,9 +236,14 @@ void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header
   if (ethernet->destination == segment->gateway() || ethernet->source == segment->gateway()) {
     return drop(Drop::gateway_only_local);
   }
-  if (ethernet->destination.is_group()) return to_local_ports(*segment, 0, frame, out);
+  if (ethernet->destination.is_group()) {
+    to_local_ports(*segment, 0, frame, out);
+    if (segment->bridges()) to_lan(*segment, frame, out);
+    return;
+  }
   auto* member = segment->find(ethernet->destination);
-  if (!member) return drop(Drop::unknown_destination);
+  if (!member && !segment->bridges()) return drop(Drop::unknown_destination);
+  if (!member) return to_lan(*segment, frame, out);
   if (member->here) return to_local_member(*member, frame, out);
   stray(now, from, *segment, *member, header.hops, frame, out);
 }

@@ -2,7 +2,8 @@
 // devices. Pure.
 //
 // No learning from the wire: members' addresses and places are known. ARP is answered here, DHCP and everything for the
-// gateway stays on this host, groups are replicated to the members' hosts only, unknown addresses are never flooded.
+// gateway stays on this host, groups are replicated to the members' hosts only, unknown addresses are never flooded:
+// they are on the LAN that one host joins the network to (overlay/lan.h), or nowhere.
 #pragma once
 
 #include "overlay/counters.h"
@@ -33,13 +34,16 @@ class Forwarder {
   void let_go(Segment& segment, const Member& member, const HeldFrame& frame, Outbox& out);
 
  private:
+  enum class Asker : std::uint8_t { guest, gateway, lan };
   void from_guest(Segment& segment, const Port& port, const Frame& frame, Outbox& out);
   void from_gateway(Segment& segment, const Frame& frame, Outbox& out);
+  void from_lan(Segment& segment, const Frame& frame, Outbox& out);
   // True: the frame is dealt with.
-  [[nodiscard]] bool answer_arp(Segment& segment, sys::PortHandle asker, bool asker_is_gateway, ByteView frame,
-                                Outbox& out);
+  [[nodiscard]] bool answer_arp(Segment& segment, sys::PortHandle asker, Asker who, ByteView frame, Outbox& out);
   void to_gateway(Segment& segment, const Frame& frame, Outbox& out);
   void to_local_ports(Segment& segment, sys::PortHandle except, const Frame& frame, Outbox& out);
+  // To the LAN's device here, or the host that has it. A frame for an address that is no member's.
+  void to_lan(Segment& segment, const Frame& frame, Outbox& out);
   void to_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out);
   void to_local_member(const Member& member, const Frame& frame, Outbox& out);
   void to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out);

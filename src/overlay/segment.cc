@@ -86,6 +86,10 @@ Result<> Segment::check(const wire::SwitchNetwork& config) {
   if (name.size() > 64 || name == "." || name == ".." || name.find_first_of(std::string_view("/\0", 2)) != name.npos) {
     return fail(Errc::invalid_argument, "network {}: gateway_namespace must be a file name", config.network.id);
   }
+  if (config.lan_device.size() > 15) {
+    return fail(Errc::invalid_argument, "network {}: lan_device must be a device, of 15 characters at most",
+                config.network.id);
+  }
   if (config.ports.size() > kMostPorts) {
     return fail(Errc::invalid_argument, "network {}: at most {} ports", config.network.id, kMostPorts);
   }
@@ -110,6 +114,7 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   network_.members.clear();
   gateway_namespace_ = config.gateway_namespace;
   gateway_ip_ = *wire::parse_ipv4(network_.gateway);
+  take_uplink(now, config);
   take_members(now, config.network.members);
   take_ports(config.ports);
   index();
@@ -121,6 +126,21 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   }
   refresh_hosts();
   return claims;
+}
+
+void Segment::take_uplink(TimePoint now, const wire::SwitchNetwork& config) {
+  const auto& uplink = config.network.uplink;
+  lan_device_ = config.lan_device;
+  const bool ours = !uplink.host.empty() && uplink.cloud == self_.cloud && uplink.host == self_.host;
+  bridges_ = ours && !lan_device_.empty();
+  uplink_ = ours ? kNobody : all_hosts_.find_or_add(now, uplink);
+}
+
+void Segment::lan_attached(sys::PortHandle handle) {
+  if (handle == lan_handle) return;
+  lan_handle = handle;
+  if (handle == 0 || !bridges_) return;
+  for (const auto& [instance, member] : members_) placed_.push_back(instance);
 }
 
 void Segment::take_members(TimePoint now, const std::vector<wire::Member>& members) {
@@ -185,6 +205,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   } else {
     member.at = all_hosts_.find_or_add(now, location);
   }
+  if (bridges_) placed_.push_back(member.instance);
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
   if (was_at != 0 && was_at != member.at) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
@@ -231,6 +252,7 @@ void Segment::refresh_hosts() {
   for (const auto& [instance, member] : members_) {
     if (member.at != 0) host_set_.insert(member.at);
   }
+  if (uplink_ != kNobody) host_set_.insert(uplink_);
   hosts_.assign(host_set_.begin(), host_set_.end());
   std::sort(hosts_.begin(), hosts_.end());
 }
@@ -270,6 +292,7 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
     out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed});
   }
   out.gateway_namespace = gateway_namespace_;
+  out.lan_device = lan_device_;
   return out;
 }
 

@@ -90,7 +90,7 @@ class Segment {
   [[nodiscard]] Port* find_port(const std::string& instance);
   [[nodiscard]] std::map<std::string, Port>& ports() { return ports_; }
 
-  // Other hosts that have a member now.
+  // Other hosts that have a member now, or the network's LAN.
   [[nodiscard]] const std::vector<PeerId>& hosts() const { return hosts_; }
   // A host that has a member, or had one until a while ago.
   [[nodiscard]] bool accepts_from(TimePoint now, PeerId host) const;
@@ -109,10 +109,21 @@ class Segment {
   [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;
   [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
   [[nodiscard]] crypto::MacKey& key() { return key_; }
+  // This host joins the network to its LAN.
+  [[nodiscard]] bool bridges() const { return bridges_; }
+  [[nodiscard]] bool has_lan() const { return bridges_ || uplink_ != kNobody; }
+  // The other host that does; nobody when none does, or it is this one.
+  [[nodiscard]] PeerId uplink() const { return uplink_; }
+  [[nodiscard]] const std::string& lan_device() const { return lan_device_; }
+  // Where this host bridges: the LAN has to hear again where all are.
+  void lan_attached(sys::PortHandle handle);
+  // The instances that have come to be somewhere since the last call.
+  [[nodiscard]] std::vector<std::string> take_placed() { return std::exchange(placed_, {}); }
   // With locations as we believe them. The key is left out where `with_key` is false.
   [[nodiscard]] wire::SwitchNetwork describe(bool with_key) const;
 
   sys::PortHandle gateway_handle{0};  // 0: no device yet
+  sys::PortHandle lan_handle{0};      // likewise
 
  private:
   template <class Map, class Key>
@@ -122,6 +133,7 @@ class Segment {
   }
   void take_members(TimePoint now, const std::vector<wire::Member>& members);
   void take_ports(const std::vector<wire::SwitchPort>& ports);
+  void take_uplink(TimePoint now, const wire::SwitchNetwork& config);
   void place(TimePoint now, Member& member, const wire::Location& location);
   void index();
   void refresh_hosts();
@@ -130,6 +142,10 @@ class Segment {
   Hosts& all_hosts_;
   wire::Network network_;  // without its members
   std::string gateway_namespace_;
+  std::string lan_device_;
+  bool bridges_{false};
+  PeerId uplink_{0};
+  std::vector<std::string> placed_;  // while it bridges
   wire::Ipv4 gateway_ip_;
   wire::Mac gateway_mac_;
   crypto::MacKey key_;

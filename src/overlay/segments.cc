@@ -8,6 +8,7 @@ void Segments::index() {
   for (const auto& [id, segment] : by_id_) {
     by_vni_[segment->vni()] = segment.get();
     if (segment->gateway_handle != 0) attachments_[segment->gateway_handle] = {segment.get(), nullptr};
+    if (segment->lan_handle != 0) attachments_[segment->lan_handle] = {segment.get(), nullptr, true};
     for (auto& [instance, port] : segment->ports()) {
       if (port.handle != 0) attachments_[port.handle] = {segment.get(), &port};
     }

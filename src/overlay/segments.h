@@ -10,10 +10,11 @@
 
 namespace godwit::overlay {
 
-// What a device is: an instance's port, or (port == nullptr) the gateway of a network.
+// What a device is: an instance's port, or (port == nullptr) the gateway of a network, or its LAN.
 struct Attachment {
   Segment* segment{nullptr};
   Port* port{nullptr};
+  bool lan{false};
 };
 
 class Segments {

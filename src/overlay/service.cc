@@ -133,6 +133,7 @@ sys::Task<void> Service::keep_time() {
 sys::Task<void> Service::keep_devices() {
   for (;;) {
     const bool all = devices_.reconcile();
+    poll();  // a LAN that has come hears who is where
     const auto again = parts_.clock.now() + (all ? Millis(kCheckDevices) : kRetryDevices);
     co_await devices_changed_.wait_until(parts_.clock, again);
     co_await parts_.clock.sleep_for(kSettle);

@@ -31,7 +31,7 @@ class FakeLinks final : public sys::SwitchLinks {
     taps.erase(name);
     return {};
   }
-  Result<bool> join(const std::string& tap, const std::string& guest) override {
+  Result<bool> join(const std::string& tap, const std::string& guest, bool /*promiscuous*/) override {
     if (!taps.contains(tap)) return fail(Errc::not_found, "join: {} is gone", tap);
     if (!guests.contains(guest)) return false;
     joined[tap] = guest;

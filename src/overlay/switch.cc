@@ -99,6 +99,7 @@ void Switch::configure(TimePoint now, Segment& segment, wire::SwitchNetwork conf
   for (auto& member : config.network.members) {
     if (!believes(member.location)) member.location = {};
   }
+  if (!believes(config.network.uplink)) config.network.uplink = {};
   const auto before = segment.hosts();  // the host that a claimed instance comes from may be on none of the new ones
   const auto claims = segment.configure(now, self_, config);
   std::vector<PeerId> told;
@@ -167,6 +168,8 @@ void Switch::attach(const PortName& name, sys::PortHandle handle) {
   if (!segment) return;
   if (name.instance.empty()) {
     segment->gateway_handle = handle;
+  } else if (name.instance == kLanPort) {
+    segment->lan_attached(handle);
   } else if (auto* port = segment->find_port(name.instance)) {
     port->handle = handle;
   }
@@ -175,6 +178,7 @@ void Switch::attach(const PortName& name, sys::PortHandle handle) {
 
 void Switch::refresh_hosts(TimePoint now) {
   peers_.update(now, segments_);
+  lan_announcer_.take(now, segments_);
   std::unordered_set<PeerId> wanted;
   for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
   announcer_.add_hosts(wanted);
@@ -297,6 +301,8 @@ void Switch::poll(TimePoint now, Outbox& out) {
   let_go(now, out);
   join(now, out);
   announcer_.poll(now, segments_, out);
+  lan_announcer_.take(now, segments_);
+  lan_announcer_.poll(now, segments_, out, counters_);
   peers_.poll(now, segments_, out);
   seal_.poll(now);
   send_of_sessions(now, out);
@@ -308,8 +314,8 @@ void Switch::poll(TimePoint now, Outbox& out) {
 
 std::optional<TimePoint> Switch::next_deadline() const {
   std::optional<TimePoint> next;
-  for (const auto& each :
-       {announcer_.next_deadline(), peers_.next_deadline(), holder_.next_deadline(), seal_.next_deadline()}) {
+  for (const auto& each : {announcer_.next_deadline(), lan_announcer_.next_deadline(), peers_.next_deadline(),
+                           holder_.next_deadline(), seal_.next_deadline()}) {
     if (each) next = std::min(next.value_or(*each), *each);
   }
   for (const auto peer : joining_) {

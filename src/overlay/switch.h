@@ -6,14 +6,15 @@
 #include "overlay/assembler.h"
 #include "overlay/forwarder.h"
 #include "overlay/host_network.h"
+#include "overlay/lan.h"
 #include "overlay/roster.h"
 
 #include <functional>
 
 namespace godwit::overlay {
 
-// What a handle is wanted for: an instance's port, with an empty instance the gateway of the network, with an empty
-// network this host's own end of the hosts' network.
+// What a handle is wanted for: an instance's port, with an empty instance the gateway of the network, with kLanPort its
+// LAN, with an empty network this host's own end of the hosts' network.
 struct PortName {
   std::string network;
   std::string instance;
@@ -102,6 +103,7 @@ class Switch {
   Segments segments_;
   Peers peers_;
   Announcer announcer_;
+  LanAnnouncer lan_announcer_;
   Holder holder_;
   Forwarder forwarder_;
   std::uint64_t generation_{0};

@@ -82,7 +82,7 @@ Result<> SimSwitchLinks::remove_tap(const std::string& name) {
   return {};
 }
 
-Result<bool> SimSwitchLinks::join(const std::string& tap, const std::string& guest) {
+Result<bool> SimSwitchLinks::join(const std::string& tap, const std::string& guest, bool /*promiscuous*/) {
   if (!host_.switch_taps_.contains(tap)) return fail(Errc::not_found, "join {}: there is no such device", tap);
   return host_.taps_.contains(guest);
 }

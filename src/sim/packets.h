@@ -45,7 +45,7 @@ class SimSwitchLinks final : public sys::SwitchLinks {
 
   [[nodiscard]] Result<int> open_tap(const std::string& name, std::uint32_t mtu) override;
   [[nodiscard]] Result<> remove_tap(const std::string& name) override;
-  [[nodiscard]] Result<bool> join(const std::string& tap, const std::string& guest) override;
+  [[nodiscard]] Result<bool> join(const std::string& tap, const std::string& guest, bool promiscuous) override;
   [[nodiscard]] Result<> part(const std::string& guest) override;
   [[nodiscard]] Result<int> open_gateway(const sys::GatewaySpec& spec) override;
   [[nodiscard]] Result<int> open_host_device(const sys::HostDeviceSpec& spec) override;

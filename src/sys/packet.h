@@ -134,8 +134,9 @@ class SwitchLinks {
   // Not an error when it is not there.
   [[nodiscard]] virtual Result<> remove_tap(const std::string& name) = 0;
   // Redirects what comes in at either device out of the other one. True: joined (again); false: `guest` is not there.
-  // Calling it again is cheap and changes nothing when the two are joined.
-  [[nodiscard]] virtual Result<bool> join(const std::string& tap, const std::string& guest) = 0;
+  // Calling it again is cheap and changes nothing when the two are joined. `promiscuous`: `guest` is on a real LAN, and
+  // shall also hear what is for other addresses than its own.
+  [[nodiscard]] virtual Result<bool> join(const std::string& tap, const std::string& guest, bool promiscuous) = 0;
   // Ends the redirection out of `guest`; not an error when it is not there.
   [[nodiscard]] virtual Result<> part(const std::string& guest) = 0;
   // A TAP "gw0" inside the namespace, with these addresses; the descriptor is the caller's.

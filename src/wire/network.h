@@ -57,8 +57,9 @@ struct Network {
   std::string key;       // 32 bytes in hex: authenticates the announcements between its switches. A secret.
   std::uint32_t mtu{1500};
   std::vector<Member> members;
+  Location uplink{};  // the host that joins it to a real LAN; without a version; empty: none does
 };
-BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, gateway, domain, key, mtu, members))
+BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, gateway, domain, key, mtu, members, uplink))
 
 // A cloud's CA: who signs the certificates and records of its hosts.
 struct CloudCa {

@@ -27,8 +27,11 @@ struct SwitchNetwork {
   std::vector<SwitchPort> ports;
   // A network namespace for this host's end of the network: device "gw0" with network.gateway and 169.254.169.254.
   std::string gateway_namespace;
+  // A device of this host on a real LAN, for the network alone: joined as a guest's is, while network.uplink is this
+  // host. Empty: none.
+  std::string lan_device{};
 };
-BOOST_DESCRIBE_STRUCT(SwitchNetwork, (), (network, ports, gateway_namespace))
+BOOST_DESCRIBE_STRUCT(SwitchNetwork, (), (network, ports, gateway_namespace, lan_device))
 
 struct SwitchConfig {
   std::string cloud;
