@@ -31,6 +31,7 @@ Devices::Wanted Devices::wanted() const {
   }
   for (const auto& [id, segment] : core_.segments().all()) {
     for (const auto& [instance, port] : segment->ports()) {
+      if (port.leaf_key) continue;
       Device device;
       device.tap = tap_name({id, instance});
       device.guest = port.guest_device;

@@ -1,6 +1,7 @@
 #include "overlay/forwarder.h"
 
 #include "overlay/lan.h"
+#include "overlay/leaf.h"
 #include "overlay/offload.h"
 
 #include <algorithm>
@@ -134,7 +135,7 @@ void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) 
   // The guest would answer its own host's gateway.
   if (!member->here) return drop(Drop::gateway_only_local);
   count(segment, header.source, header.destination, frame);
-  to_local_member(*member, frame, out);
+  to_local_member(segment, *member, frame, out);
 }
 
 void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination, const Frame& frame) {
@@ -193,19 +194,36 @@ void Forwarder::to_local_ports(Segment& segment, sys::PortHandle except, const F
 }
 
 void Forwarder::to_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
-  if (member.here) return to_local_member(member, frame, out);
+  if (member.here) return to_local_member(segment, member, frame, out);
   if (member.at == 0) return drop(Drop::not_located);
   to_host(segment, member.at, 0, frame, out);
 }
 
-void Forwarder::to_local_member(const Member& member, const Frame& frame, Outbox& out) {
+void Forwarder::to_local_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
   if (member.held) {
     if (!holder_.keep(member.instance, frame.bytes, frame.offload)) drop(Drop::held_too_many);
     return;
   }
   if (!member.port || !member.port->active()) return drop(Drop::not_claimed);
+  if (member.port->leaf_key) return to_leaf(segment, *member.port, frame, out);
   if (member.port->handle == 0) return drop(Drop::no_device);
   note(out.to_port(member.port->handle, frame.bytes, frame.offload));
+}
+
+void Forwarder::on_leaf(const Attachment& leaf, ByteView payload, Outbox& out) {
+  const auto made = frame_from_leaf(*leaf.segment, *leaf.port, payload, out);
+  if (const auto* why = std::get_if<Drop>(&made)) return drop(*why);
+  from_guest(*leaf.segment, *leaf.port, {std::get<ByteSpan>(made), {}}, out);
+}
+
+void Forwarder::to_leaf(Segment& segment, const Port& leaf, const Frame& frame, Outbox& out) {
+  if (leaf.leaf == kNobody) return drop(Drop::no_device);
+  const auto why =
+      packets_for_leaf(frame.bytes, frame.offload, [&](ByteView packet) { note(out.to_leaf(leaf.leaf, packet)); });
+  if (!why) return;
+  drop(*why);
+  const auto told = *why == Drop::too_big ? too_big_for_leaf(leaf, frame.bytes, out) : ByteSpan{};
+  if (!told.empty()) from_guest(segment, leaf, {told, {}}, out);
 }
 
 void Forwarder::let_go(Segment& segment, const Member& member, const HeldFrame& frame, Outbox& out) {
@@ -214,7 +232,7 @@ void Forwarder::let_go(Segment& segment, const Member& member, const HeldFrame& 
   const auto scratch = out.scratch(frame.bytes.size());
   if (scratch.empty()) return drop(Drop::crowded);
   std::copy(frame.bytes.begin(), frame.bytes.end(), scratch.begin());
-  to_local_member(member, {scratch, frame.offload}, out);
+  to_local_member(segment, member, {scratch, frame.offload}, out);
 }
 
 void Forwarder::to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out) {
@@ -244,7 +262,7 @@ void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header
   auto* member = segment->find(ethernet->destination);
   if (!member && !segment->bridges()) return drop(Drop::unknown_destination);
   if (!member) return to_lan(*segment, frame, out);
-  if (member->here) return to_local_member(*member, frame, out);
+  if (member->here) return to_local_member(*segment, *member, frame, out);
   stray(now, from, *segment, *member, header.hops, frame, out);
 }
 

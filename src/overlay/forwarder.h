@@ -28,6 +28,8 @@ class Forwarder {
 
   // A frame from the device packet.port. What it puts into `out` may lie in packet.bytes.
   void on_frame(const sys::Packet& packet, Outbox& out);
+  // A packet that the session of a WireGuard peer brought; `leaf` is its port.
+  void on_leaf(const Attachment& leaf, ByteView payload, Outbox& out);
   // A record of a frame, from a host that is who it says. What it puts into `out` may borrow `bytes`.
   void on_record(TimePoint now, PeerId from, const RecordHeader& header, ByteView bytes, Outbox& out);
   // A frame that was held back, to where its member is now.
@@ -45,7 +47,8 @@ class Forwarder {
   // To the LAN's device here, or the host that has it. A frame for an address that is no member's.
   void to_lan(Segment& segment, const Frame& frame, Outbox& out);
   void to_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out);
-  void to_local_member(const Member& member, const Frame& frame, Outbox& out);
+  void to_local_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out);
+  void to_leaf(Segment& segment, const Port& leaf, const Frame& frame, Outbox& out);
   void to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out);
   // For an instance that is elsewhere: after it, while it has only just left, and a word to the sender.
   void stray(TimePoint now, PeerId from, Segment& segment, Member& member, std::uint8_t hops, const Frame& frame,

@@ -50,7 +50,8 @@ class LanTest : public ::testing::Test {
   }
   [[nodiscard]] static std::vector<Delivered> to(const TestHost& host, const std::string& name) {
     std::vector<Delivered> out;
-    std::ranges::copy_if(host.delivered, std::back_inserter(out), [&](const auto& each) { return each.instance == name; });
+    std::ranges::copy_if(host.delivered, std::back_inserter(out),
+                         [&](const auto& each) { return each.instance == name; });
     return out;
   }
 
@@ -126,11 +127,13 @@ TEST_F(LanTest, NobodyOnTheLanSpeaksAsAMemberOrTheGateway) {
 
 // So the LAN's switches send the instance's frames to host 1, wherever its cable was before.
 TEST_F(LanTest, TheLanIsToldAfterEachMove) {
-  ASSERT_TRUE(b.configure(kNow, [] {
-    auto network = network_of({1, 2});
-    network.uplink = location_at(1, 0);
-    return network;
-  }(), {{0, 0}, {1, 1}}));
+  ASSERT_TRUE(b.configure(kNow,
+                          [] {
+                            auto network = network_of({1, 2});
+                            network.uplink = location_at(1, 0);
+                            return network;
+                          }(),
+                          {{0, 0}, {1, 1}}));
   ASSERT_TRUE(b.core().announce(kNow, {kNetworkId, instance_id(0), 2}, 0));
   b.poll(kNow);
   pass_on();

@@ -32,6 +32,16 @@ bool Outbox::to_endpoint(const sys::UdpEndpoint& endpoint, ByteView bytes) {
   return add({0, endpoint, copy, {}, 0});
 }
 
+// WireGuard, section 5.4.6: the payload is filled up to a multiple of 16 bytes.
+bool Outbox::to_leaf(PeerId peer, ByteView packet) {
+  const auto datagram = memory_.take((packet.size() + 15) / 16 * 16 + kSealOverhead);
+  if (datagram.empty()) return false;
+  std::ranges::fill(datagram, std::byte{0});
+  std::ranges::copy(packet, datagram.begin() + kSealHeader);
+  for_leaves_.push_back({peer, datagram});
+  return true;
+}
+
 bool Outbox::to_peer(PeerId peer, const RecordHeader& header, ByteView payload) {
   auto& train = train_of(peer);
   if (!train.slicer.append(header, payload)) return false;
@@ -63,6 +73,11 @@ void Outbox::seal(TimePoint now, Seal& seal, Counters& counters) {
       }
       if (!send_run(*route, run.bytes(), train.slicer.datagram_bytes())) counters.drop(Drop::crowded);
     }
+  }
+  for (const auto& each : for_leaves_) {
+    const auto route = seal.seal(now, each.peer, each.datagram);
+    if (!route) counters.drop(Drop::no_session);
+    if (route && !add({0, route->to, each.datagram, {}, 0})) counters.drop(Drop::crowded);
   }
 }
 
@@ -96,6 +111,7 @@ bool Outbox::send_run(const Route& route, ByteView bytes, std::size_t one) {
 void Outbox::clear() {
   for (auto& train : std::span(trains_).first(trains_used_)) train.slicer.clear();
   trains_used_ = 0;
+  for_leaves_.clear();
   packets_.clear();
   udp_train_.clear();
   memory_.clear();

@@ -26,6 +26,8 @@ class Outbox {
   // False when it is full. `bytes` must live until clear(). UDP frames of one flow may become one super-frame.
   bool to_port(sys::PortHandle port, ByteView bytes, const sys::Offload& offload = {});
   bool to_peer(PeerId peer, const RecordHeader& header, ByteView payload);
+  // A packet for a WireGuard peer: a datagram of its own, sealed with the others. Copied.
+  bool to_leaf(PeerId peer, ByteView packet);
   // As it is: a handshake's. Copied.
   bool to_endpoint(const sys::UdpEndpoint& endpoint, ByteView bytes);
   // Memory that lives until clear(); empty when there is no more.
@@ -34,7 +36,7 @@ class Outbox {
   // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
   void seal(TimePoint now, Seal& seal, Counters& counters);
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
-  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
+  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0 && for_leaves_.empty(); }
   // Send it before the next packet is handled.
   [[nodiscard]] bool crowded() const {
     return packets_.size() > kPackets / 2 || memory_.size() - memory_.left() > kEnoughBytes;
@@ -49,6 +51,11 @@ class Outbox {
     Slicer slicer;
   };
 
+  struct ForLeaf {
+    PeerId peer{0};
+    ByteSpan datagram;
+  };
+
   [[nodiscard]] Train& train_of(PeerId peer);
   [[nodiscard]] static std::optional<Route> seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run);
   [[nodiscard]] bool send_run(const Route& route, ByteView bytes, std::size_t one);
@@ -61,6 +68,7 @@ class Outbox {
   std::vector<Train> trains_;
   std::size_t trains_used_{0};
   std::size_t last_train_{0};
+  std::vector<ForLeaf> for_leaves_;
   // Where each peer's train is, and in which batch it was there: nothing is erased between batches.
   struct Place {
     std::uint64_t batch{0};

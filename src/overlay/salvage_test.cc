@@ -5,6 +5,7 @@
 #include "overlay/offload.h"
 #include "overlay/slicer.h"
 #include "overlay/test_host.h"
+#include "overlay/test_super_frame.h"
 
 #include <gtest/gtest.h>
 
@@ -16,78 +17,6 @@ namespace godwit::overlay::testing {
 namespace {
 
 constexpr std::size_t kDatagram = 1452;
-constexpr std::size_t kSegment = 1428;
-constexpr std::uint32_t kSequence = 0xfffff000;  // wraps within the frame
-
-std::uint16_t checksum_of(ByteView bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += load_be16(bytes.subspan(i));
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
-}
-
-struct Super {
-  RecordHeader header;
-  ByteVector frame;
-  std::size_t headers{0};
-};
-
-void set_addresses(ByteSpan ip, bool ipv4) {
-  for (std::size_t i = ipv4 ? 12 : 8; i < (ipv4 ? 20U : 40U); ++i) ip[i] = static_cast<std::byte>(i);
-}
-
-// What stands in a checksum that a device is still to fill in.
-std::uint16_t pseudo_sum(ByteView ip, bool ipv4, bool tcp, std::size_t length) {
-  const auto addresses = ipv4 ? ip.subspan(12, 8) : ip.subspan(8, 32);
-  const auto sum = checksum_of(addresses) + std::size_t{tcp ? kTcp : kUdp} + length;
-  return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
-}
-
-// As a guest makes them: IP's length and checksum are right, TCP's or UDP's checksum is to be filled in.
-Super super_frame(bool ipv4, bool tcp, std::size_t payload) {
-  const std::size_t ip = ipv4 ? 20 : 40;
-  const std::size_t transport = tcp ? 32 : 8;  // TCP with timestamps
-  Super out;
-  out.headers = 14 + ip + transport;
-  out.frame.resize(out.headers + payload);
-  ByteSpan at(out.frame);
-  store_be16(at.subspan(12), ipv4 ? 0x0800 : 0x86dd);
-  const auto ip_at = at.subspan(14);
-  set_addresses(ip_at, ipv4);
-  ip_at[0] = std::byte{static_cast<unsigned char>(ipv4 ? 0x45 : 0x60)};
-  ip_at[ipv4 ? 9 : 6] = std::byte{static_cast<unsigned char>(tcp ? kTcp : kUdp)};
-  const auto total = ip + transport + payload;
-  if (ipv4) {
-    store_be16(ip_at.subspan(2), static_cast<std::uint16_t>(total));
-    store_be16(ip_at.subspan(4), 7);
-    store_be16(ip_at.subspan(10), static_cast<std::uint16_t>(~checksum_of(ip_at.first(20))));
-  } else {
-    store_be16(ip_at.subspan(4), static_cast<std::uint16_t>(total - 40));
-  }
-  const auto transport_at = ip_at.subspan(ip);
-  if (tcp) {
-    store_be32(transport_at.subspan(4), kSequence);
-    transport_at[12] = std::byte{0x80};
-    transport_at[13] = std::byte{0x99};  // CWR, ACK, PSH, FIN
-  } else {
-    store_be16(transport_at.subspan(4), static_cast<std::uint16_t>(transport + payload));
-  }
-  store_be16(transport_at.subspan(tcp ? kTcpChecksumAt : kUdpChecksumAt),
-             pseudo_sum(ip_at, ipv4, tcp, transport + payload));
-  for (std::size_t i = 0; i < payload; ++i) out.frame[out.headers + i] = static_cast<std::byte>(i * 7 + i / 256);
-  auto& offload = out.header.offload;
-  offload.needs_checksum = true;
-  offload.gso = static_cast<std::uint8_t>(!tcp ? sys::Gso::udp : ipv4 ? sys::Gso::tcp4 : sys::Gso::tcp6);
-  offload.header_bytes = static_cast<std::uint16_t>(out.headers);
-  offload.segment_bytes = kSegment;
-  offload.checksum_start = static_cast<std::uint16_t>(14 + ip);
-  offload.checksum_offset = tcp ? kTcpChecksumAt : kUdpChecksumAt;
-  out.header.kind = RecordKind::super_frame;
-  out.header.vni = 7;
-  out.header.size = out.frame.size();
-  return out;
-}
-
 // Which bytes of `whole`'s payload a part carries, by what its headers say; they, and the payload, are checked.
 std::pair<std::size_t, std::size_t> range_of(const Super& whole, bool ipv4, bool tcp, const Record& part) {
   auto offload = part.header.offload;

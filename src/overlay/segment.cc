@@ -47,7 +47,11 @@ Result<> check_ports(const wire::SwitchNetwork& config) {
     };
     if (!is_id("i", port.instance)) return bad("instance must be i- and 17 hex digits");
     if (!instances.insert(port.instance).second) return bad("is there twice");
-    if (port.guest_tap.empty() || port.guest_tap.size() > 15 || !devices.insert(port.guest_tap).second) {
+    const bool leaf = !port.wireguard_key.empty();
+    if (leaf && (!port.guest_tap.empty() || !crypto::host_key_from_hex(port.wireguard_key))) {
+      return bad("wireguard_key must be 64 hex digits, and guest_tap empty then");
+    }
+    if (!leaf && (port.guest_tap.empty() || port.guest_tap.size() > 15 || !devices.insert(port.guest_tap).second)) {
       return bad("guest_tap must be a device of its own, of 1 to 15 characters");
     }
     const auto mac = field(config.network, port.instance, wire::parse_mac(port.mac));
@@ -172,6 +176,8 @@ void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
     port.mac = *wire::parse_mac(wanted.mac);
     port.ip = *wire::parse_ipv4(wanted.ip);
     port.guest_device = wanted.guest_tap;
+    port.leaf_key.reset();
+    if (const auto key = crypto::host_key_from_hex(wanted.wireguard_key)) port.leaf_key = *key;
     port.claimed = std::max(port.claimed, wanted.version);
   }
 }
@@ -289,7 +295,8 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
         {instance, member.name, to_string(member.mac), to_string(member.ip), member.roles, member.location});
   }
   for (const auto& [instance, port] : ports_) {
-    out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed});
+    out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed,
+                         port.leaf_key ? to_hex(*port.leaf_key) : std::string()});
   }
   out.gateway_namespace = gateway_namespace_;
   out.lan_device = lan_device_;

@@ -36,9 +36,11 @@ struct Port {
   wire::Mac mac;
   wire::Ipv4 ip;
   std::string guest_device;
-  std::uint64_t claimed{0};       // the highest version that our agent claimed for it
-  sys::PortHandle handle{0};      // 0: no device yet
-  const Member* member{nullptr};  // nothing while the network doesn't have it
+  std::uint64_t claimed{0};                     // the highest version that our agent claimed for it
+  sys::PortHandle handle{0};                    // 0: no device yet
+  const Member* member{nullptr};                // nothing while the network doesn't have it
+  std::optional<crypto::PublicKey> leaf_key{};  // it is a WireGuard peer, and no device
+  PeerId leaf{0};                               // of our sessions
 
   // Frames pass: the instance is here, and our agent said so with this version or a higher one.
   [[nodiscard]] bool active() const;

@@ -21,6 +21,7 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
       host_network_(seal.key(), hosts_, counters_),
       peers_(random),
       announcer_(random),
+      leaves_(seal_),
       forwarder_(segments_, holder_, counters_) {
   seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
     const auto introduced = hosts_.introduce(now, key, record);
@@ -178,6 +179,7 @@ void Switch::attach(const PortName& name, sys::PortHandle handle) {
 
 void Switch::refresh_hosts(TimePoint now) {
   peers_.update(now, segments_);
+  leaves_.update(now, segments_);
   lan_announcer_.take(now, segments_);
   std::unordered_set<PeerId> wanted;
   for (const auto& [id, segment] : segments_.all()) segment->add_hosts(wanted);
@@ -207,6 +209,7 @@ void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan d
     return send_of_sessions(now, out);  // a cookie, perhaps
   }
   if (opened.what != Heard::data) return;
+  if (const auto* leaf = leaves_.find(opened.peer)) return forwarder_.on_leaf(*leaf, opened.payload, out);
   const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
   records_.clear();
   if (!assembler->second.on_slice(now, opened.session, opened.counter, opened.payload, records_)) {

@@ -7,6 +7,7 @@
 #include "overlay/forwarder.h"
 #include "overlay/host_network.h"
 #include "overlay/lan.h"
+#include "overlay/leaf.h"
 #include "overlay/roster.h"
 
 #include <functional>
@@ -104,6 +105,7 @@ class Switch {
   Peers peers_;
   Announcer announcer_;
   LanAnnouncer lan_announcer_;
+  Leaves leaves_;
   Holder holder_;
   Forwarder forwarder_;
   std::uint64_t generation_{0};

@@ -19,8 +19,10 @@ struct SwitchPort {
   std::string guest_tap;
   // Frames pass only while this host has the member's location; a port may be made before (an incoming migration).
   std::uint64_t version{0};
+  // In hex. Then it has no guest_tap: the member is a WireGuard peer with this key, which dials this host's switch.
+  std::string wireguard_key{};
 };
-BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version))
+BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, wireguard_key))
 
 struct SwitchNetwork {
   Network network;

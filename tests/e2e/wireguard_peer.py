@@ -3,7 +3,6 @@
 
 Usage: wireguard_peer.py SESSION_LEAF    (needs root, /dev/net/tun, wireguard-go and wg; about 40 s)
 """
-import base64
 import contextlib
 import hashlib
 import os
@@ -16,10 +15,10 @@ import threading
 import time
 
 from rig.net import Net, run
+from rig.wireguard import LIMIT_S, WireGuardGo, make_key, to_hex, wait_for_device
 
 PORT = 51820
 OURS, THEIRS = "10.9.0.1", "10.9.0.2"  # inside the session
-LIMIT_S = 30
 
 
 def check(holds, what):
@@ -28,22 +27,13 @@ def check(holds, what):
     print(f"  {what}")
 
 
-def make_key():
-    private = run("wg", "genkey").strip()
-    public = subprocess.run(["wg", "pubkey"], input=private, capture_output=True, text=True, check=True).stdout.strip()
-    return private, public
-
-
-def to_hex(key):
-    return base64.b64decode(key).hex()
-
-
 class Ends:
     """Both ends, each in a namespace of its own, with a cable between them."""
 
     def __init__(self, net, leaf, directory):
         self.net, self.leaf_program, self.directory = net, leaf, directory
-        self.device = f"wg{os.getpid()}"  # wireguard-go's control socket goes by this name on the whole machine
+        self.theirs = WireGuardGo(net, "b", directory)
+        self.device = self.theirs.device
         self.our_key, self.their_key = make_key(), make_key()
         self.psk = run("wg", "genpsk").strip()
         self.processes = {}
@@ -61,6 +51,9 @@ class Ends:
             self.processes[name] = subprocess.Popen(words, stdin=subprocess.PIPE, **options)
 
     def stop(self, name):
+        if name == "b":
+            self.theirs.stop()
+            return
         process = self.processes.pop(name, None)
         if process is None:
             return
@@ -72,41 +65,18 @@ class Ends:
         words = [self.leaf_program, "tun0", str(PORT), "wireguard", to_hex(self.our_key[0]), to_hex(self.their_key[1]),
                  to_hex(self.psk), str(pace)]
         self.start("a", *words, *(["192.0.2.2", str(PORT)] if begins else []))
-        self.wait_for_device("a", "tun0")
+        wait_for_device(self.net, "a", "tun0", self.processes["a"])
         self.net.ip("a", "addr", "add", f"{OURS}/24", "dev", "tun0")
         self.net.ip("a", "link", "set", "tun0", "up", "mtu", "1420")
 
     def start_theirs(self, endpoint=True):
-        log = os.path.join(self.directory, "wireguard-go.log")
-        with open(log, "ab") as out:
-            self.start("b", "wireguard-go", "-f", self.device, stdout=out, stderr=out, env={**os.environ, "LOG_LEVEL": "verbose"})
-        self.wait_for_device("b", self.device)
-        private, psk = (os.path.join(self.directory, name) for name in ("key", "psk"))
-        for path, text in ((private, self.their_key[0]), (psk, self.psk)):
-            with open(path, "w", encoding="ascii") as file:
-                file.write(text)
-        self.wg("set", self.device, "listen-port", str(PORT), "private-key", private, "peer", self.our_key[1],
-                "preshared-key", psk, "allowed-ips", f"{OURS}/32",
-                *(["endpoint", f"192.0.2.1:{PORT}"] if endpoint else []))
-        self.net.ip("b", "addr", "add", f"{THEIRS}/24", "dev", self.device)
-        self.net.ip("b", "link", "set", self.device, "up")
-
-    def wait_for_device(self, name, device):
-        until = time.monotonic() + LIMIT_S
-        while subprocess.run(["ip", "-n", self.net.full(name), "link", "show", device], capture_output=True, check=False).returncode:
-            if time.monotonic() > until or self.processes[name].poll() is not None:
-                raise RuntimeError(f"{device} in {name} does not come")
-            time.sleep(0.02)
+        self.theirs.start(self.their_key[0], f"{THEIRS}/24", self.our_key[1], "preshared-key",
+                          self.theirs.file("psk", self.psk), "allowed-ips", f"{OURS}/32",
+                          *(["endpoint", f"192.0.2.1:{PORT}"] if endpoint else []))
+        self.wg("set", self.device, "listen-port", str(PORT))
 
     def wg(self, *words):
-        until = time.monotonic() + LIMIT_S
-        while True:  # its control socket comes a little after its device
-            try:
-                return run("ip", "netns", "exec", self.net.full("b"), "wg", *words)
-            except RuntimeError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
+        return self.theirs.wg(*words)
 
     def ping(self, name, address, *options):
         return subprocess.run(["ip", "netns", "exec", self.net.full(name), "ping", "-q", *options, address],
@@ -126,8 +96,7 @@ class Ends:
     def close(self):
         for name in list(self.processes):
             self.stop(name)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"/var/run/wireguard/{self.device}.sock")
+        self.theirs.close()
 
 
 def streams_pass(ends):
