@@ -198,6 +198,7 @@ wire::HostReport Agent::report() const {
   report.overlay_ip = switch_.overlay_ip();
   report.overlay_port = switch_.overlay_port();
   report.overlay_key = switch_.overlay_key();
+  for (const auto& lan : config_.lans) report.lans.push_back({lan.tenant, lan.network});
   for (const auto& image : desired_.images) {
     if (runtime_.files.exists(image.path + "/manifest.json")) report.images.push_back({image.name, image.sha256});
   }
@@ -292,6 +293,9 @@ void Agent::apply_networks() {
       const auto& interface = instance->record().spec.interface;
       if (instance->gone() || interface.network != network.id) continue;
       part.ports.push_back({id, interface.mac, interface.ip, tap_name_of(id), instance->claim()});
+    }
+    for (const auto& lan : config_.lans) {
+      if (lan.tenant == network.tenant && lan.network == network.name) part.lan_device = lan.device;
     }
     config.networks.push_back(std::move(part));
   }

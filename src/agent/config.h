@@ -5,8 +5,16 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace godwit::agent {
+
+// A device of this host that is on a real LAN, for one network of a tenant alone.
+struct LanPort {
+  std::string tenant;
+  std::string network;  // its name: that of its cluster
+  std::string device;
+};
 
 struct AgentConfig {
   std::string cloud;
@@ -27,6 +35,7 @@ struct AgentConfig {
   std::uint32_t disk_gib{0};
   std::uint32_t content_gib{4};  // of disk, for the pages that crossed: what migrations refer to instead of sending
   std::uint32_t scan_mib_s{16};  // of the guests' memory, looked through for what others need not send; 0: none
+  std::vector<LanPort> lans{};   // told at each start, not in the file
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
                       (cloud, host, cloud_url, listen_ip, migration_port, directory_port, state_directory,

@@ -1,6 +1,7 @@
 // `godwit agent join` makes a host a member of a cloud; `godwit agent run` is the host's agent.
 #include "agent/agent.h"
 #include "apps/command.h"
+#include "base/id.h"
 #include "crypto/identity.h"
 #include "os/system.h"
 #include "wire/invitation.h"
@@ -28,6 +29,7 @@ struct JoinOptions {
 
 struct RunOptions {
   std::string state;
+  std::vector<std::string> lans;
   std::string log{"info"};
 };
 
@@ -125,12 +127,39 @@ wire::HostCapacity capacity_of(const agent::AgentConfig& config) {
   return capacity;
 }
 
-sys::Task<Result<>> serve(os::System& system, std::string state) {
+// "alice/demo=eth1".
+Result<agent::LanPort> parse_lan(const std::string& text) {
+  const auto slash = text.find('/');
+  const auto equals = text.find('=', slash == text.npos ? 0 : slash);
+  if (slash == text.npos || equals == text.npos) {
+    return fail(Errc::invalid_argument, "--lan \"{}\": must be TENANT/NETWORK=DEVICE, like alice/demo=eth1", text);
+  }
+  agent::LanPort out{text.substr(0, slash), text.substr(slash + 1, equals - slash - 1), text.substr(equals + 1)};
+  if (out.tenant.empty() || out.tenant.size() > 64 || !is_label(out.network) || out.device.empty() ||
+      out.device.size() > 15) {
+    return fail(Errc::invalid_argument, "--lan \"{}\": tenant, network (a DNS label) and device (1 to 15 characters)",
+                text);
+  }
+  return out;
+}
+
+Result<std::vector<agent::LanPort>> parse_lans(const std::vector<std::string>& texts) {
+  std::vector<agent::LanPort> out;
+  for (const auto& text : texts) {
+    auto port = parse_lan(text);
+    if (!port) return pass(port);
+    out.push_back(std::move(*port));
+  }
+  return out;
+}
+
+sys::Task<Result<>> serve(os::System& system, std::string state, std::vector<agent::LanPort> lans) {
   auto runtime = system.runtime();
   const auto text = runtime.files.read(config_path(state), kFileLimit);
   if (!text) co_return fail(text, "this host has not joined a cloud (godwit agent join)");
   auto config = wire::decode<agent::AgentConfig>(*text);
   if (!config) co_return fail(config, config_path(state));
+  config->lans = std::move(lans);
   os::TlsIdentity identity;
   std::vector<sys::TrustedCa> trusted(1);
   trusted[0].cloud = config->cloud;
@@ -179,10 +208,13 @@ int run_join(const JoinOptions& options) {
 int run_agent(const RunOptions& options) {
   const auto level = os::parse_log_level(options.log);
   if (!level) return failed(level.error());
+  const auto lans = parse_lans(options.lans);
+  if (!lans) return failed(lans.error());
   os::System system({.log_level = *level, .component = "agent"});
   return system.run([&](os::System& on) -> sys::Task<int> {
     auto state = options.state;
-    const auto served = co_await serve(on, std::move(state));
+    auto ports = *lans;
+    const auto served = co_await serve(on, std::move(state), std::move(ports));
     if (!served) co_return failed(served.error());
     co_return 0;
   });
@@ -222,6 +254,9 @@ void add_run(CLI::App& agent, int& exit_code) {
   auto options = std::make_shared<RunOptions>();
   auto* run = agent.add_subcommand("run", "The agent: runs instances as the cloud desires, until it is told to stop");
   run->add_option("--state", options->state, "As given to `godwit agent join`")->required();
+  run->add_option("--lan", options->lans,
+                  "TENANT/NETWORK=DEVICE: joins that network to the LAN that DEVICE is on; may be repeated")
+      ->allow_extra_args(false);
   run->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   run->footer("It may be stopped and started at any time: its instances go on, and the next agent takes them up.");
   run->callback([options, &exit_code] { exit_code = run_agent(*options); });

@@ -193,7 +193,9 @@ std::string network_text(const wire::Network& network) {
   std::string out = field("Network", network.id) + field("Cluster", network.name) + field("CIDR", network.cidr);
   out +=
       field("Gateway", network.gateway) + field("Domain", network.domain) + field("VNI", std::to_string(network.vni));
-  out += field("MTU", std::to_string(network.mtu)) + "\n";
+  out += field("MTU", std::to_string(network.mtu));
+  const auto& lan = network.uplink;
+  out += (lan.host.empty() ? "" : field("LAN", "joined at " + place(lan.cloud, lan.host))) + "\n";
   Table table({{"MEMBER"}, {"IP"}, {"MAC"}, {"WHERE"}, {"UNDERLAY"}, {"VERSION", Align::right}});
   for (const auto& each : network.members) {
     const auto& at = each.location;

@@ -19,6 +19,7 @@ constexpr Seconds kHostSilence{15};
 constexpr Millis kLongestPoll{10'000};
 constexpr Seconds kTicketLife{120};
 constexpr std::size_t kInstancesPerReport = 4096;
+constexpr std::size_t kLansPerReport = 64;
 
 struct Settings {
   std::string name;

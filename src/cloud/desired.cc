@@ -2,6 +2,7 @@
 
 #include "cloud/content.h"
 #include "cloud/host_records.h"
+#include "cloud/lans.h"
 #include "crypto/digest.h"
 
 #include <algorithm>
@@ -98,6 +99,16 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     const auto& known = host->second;
     if (known.row) claim(member, row->second, *known.row, known.record, core.name());
   }
+  if (const auto host = uplink_host(sql, core, network)) {
+    network.uplink = {core.name(),
+                      host->name,
+                      host->report.overlay_ip,
+                      host->report.overlay_port,
+                      0,
+                      host_record_of(sql, host->name)};
+  } else if (network.uplink.cloud == core.name()) {
+    network.uplink = {};
+  }
   return network;
 }
 
@@ -126,6 +137,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
                                            host_name, core.now_ms())) {
     networks.insert(row.network);
   }
+  for (auto& id : networks_joined_at(sql, core, host_name)) networks.insert(std::move(id));
   // Without the last word of a migration the other side stays in doubt: until it has it, the two must find each other,
   // though the instance, and with it the network, may have left this host.
   auto believed = networks;

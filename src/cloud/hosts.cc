@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
+#include "cloud/lans.h"
 #include "cloud/reports.h"
 #include "crypto/host_record.h"
 
@@ -28,6 +29,12 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   if (report.content_of.size() > kInstancesPerReport) return bad("holds content of more than 4096 tenants");
   if (!report.overlay_key.empty() && !crypto::host_key_from_hex(report.overlay_key)) {
     return bad("overlay_key must be 64 hex digits");
+  }
+  if (report.lans.size() > kLansPerReport) return bad("has more than 64 LANs");
+  for (const auto& each : report.lans) {
+    if (each.tenant.empty() || each.tenant.size() > 64 || !is_label(each.network)) {
+      return bad("lans: must name a tenant and a network");
+    }
   }
   for (const auto& each : report.instances) {
     if (!is_id("i", each.id)) return bad("instances: an id must be i- and 17 hex digits");
@@ -114,9 +121,10 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     }
     if (!row) row = HostRow{host.name, host.key_sha256, {}, 0, 0, ""};
     row->last_seen_ms = core_.now_ms();
+    changed = note_lans(sql, host.name, row->report.lans, lasting.lans);
     row->report = std::move(lasting);
     put(sql, *row);
-    changed = renew_host_record(sql, core_, *row);
+    changed |= renew_host_record(sql, core_, *row);
     if (weighty) changed |= apply_report(sql, core_, *row);
     return {};
   });

@@ -64,6 +64,11 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE TABLE host_records (host TEXT PRIMARY KEY, overlay_key TEXT NOT NULL UNIQUE, authority TEXT NOT NULL,"
           " record TEXT NOT NULL, renew_ms BIGINT NOT NULL)",
       },
+      {
+          "CREATE TABLE lan_ports (host TEXT NOT NULL, tenant TEXT NOT NULL, network TEXT NOT NULL,"
+          " PRIMARY KEY (host, tenant, network))",
+          "CREATE INDEX lan_ports_by_network ON lan_ports (tenant, network)",
+      },
   };
   return all;
 }

@@ -56,6 +56,16 @@ struct HostRow {
 };
 BOOST_DESCRIBE_STRUCT(HostRow, (), (name, key_sha256, report, last_seen_ms, generation, desired_sha256))
 
+// The host has a device on a real LAN for that network, which may be none yet.
+struct LanPortRow {
+  static constexpr std::string_view kTable = "lan_ports";
+  static constexpr std::string_view kKey = "host, tenant, network";
+  std::string host;
+  std::string tenant;
+  std::string network;  // its name
+};
+BOOST_DESCRIBE_STRUCT(LanPortRow, (), (host, tenant, network))
+
 // The signed record of a host's overlay key.
 struct HostRecordRow {
   static constexpr std::string_view kTable = "host_records";

@@ -88,6 +88,15 @@ wire::ClusterState state_of(const ClusterRecord& record, const wire::ClusterView
   return record.ready_ms ? wire::ClusterState::degraded : wire::ClusterState::creating;
 }
 
+// The first cloud that joins the network to a LAN does so until it says that it doesn't: two would make a loop.
+bool absorb_uplink(wire::Location& known, const std::string& cloud, const wire::Location& said) {
+  if (!known.cloud.empty() && known.cloud != cloud) return false;
+  auto now = said.cloud == cloud ? said : wire::Location{};
+  if (now == known) return false;
+  known = std::move(now);
+  return true;
+}
+
 }  // namespace
 
 const wire::InstanceView* newest_view(const Sights& sights, const MemberRecord& member) {
@@ -125,7 +134,7 @@ bool absorb_instances(ClusterRecord& record, const Sights& sights, WallTime now)
 }
 
 bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said) {
-  bool changed = false;
+  bool changed = absorb_uplink(record.network.uplink, cloud, said.uplink);
   for (auto& member : record.network.members) {
     const auto found = std::find_if(said.members.begin(), said.members.end(), [&](const wire::Member& each) {
       return each.instance == member.instance && each.location.cloud == cloud;

@@ -29,6 +29,15 @@ struct InstanceReport {
 };
 BOOST_DESCRIBE_STRUCT(InstanceReport, (), (id, state, ready, location_version, problem))
 
+// The host has a device on a real LAN for this network.
+struct LanReport {
+  std::string tenant;
+  std::string network;  // its name
+
+  auto operator<=>(const LanReport&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(LanReport, (), (tenant, network))
+
 struct HostReport {
   std::string host;
   HostCapacity capacity;
@@ -46,13 +55,14 @@ struct HostReport {
   std::vector<MigrationReport> migrations;
   std::vector<std::string> content_of;  // tenants of whose content it holds something
   std::vector<std::string> unsettled;  // migrations, ended or not, of which the other side may have to be told or asked
+  std::vector<LanReport> lans;
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, overlay_ip, overlay_port, overlay_key, images, instances, migrations, content_of,
-                       unsettled, seen_generation, wait_ms))
+                       unsettled, lans, seen_generation, wait_ms))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 

@@ -17,6 +17,10 @@ Result<> validate(const Network& network) {
   if (network.mtu < 576 || network.mtu > 9000) return bad("mtu", "must be 576 to 9000");
   if (network.key.size() != 64 || !from_hex(network.key)) return bad("key", "must be 32 bytes in hex");
   if (network.members.size() > 4096) return bad("members", "must be at most 4096");
+  if (network.uplink.record.size() > kRecordText) return bad("uplink", "must have a record of 700 bytes at most");
+  for (const auto& name : {network.uplink.cloud, network.uplink.host}) {
+    if (!name.empty() && !is_label(name)) return bad("uplink", "must have DNS labels as cloud and host");
+  }
   for (const auto& member : network.members) {
     if (!is_id("i", member.instance)) return bad("members", "must name instances by their ids");
     if (!is_label(member.name)) return bad("members", "must have DNS labels as names");

@@ -105,6 +105,7 @@ void WorldRig::start(const std::string& host_name, const std::string& process) {
   config.cloud = cloud;
   config.host = host_name;
   config.cloud_url = api_url_of(cloud);
+  if (const auto lans = plan_.lans.find(host_name); lans != plan_.lans.end()) config.lans = lans->second;
   host.start(process, identity,
              [&](sim::Process& at) { return std::make_unique<AgentProcess>(at, config, ca_of(cloud), again); });
 }

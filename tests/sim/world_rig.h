@@ -23,6 +23,7 @@ struct RigPlan {
   int hosts_per_cloud{1};
   // The simulated mirror has one write in flight, so a guest that writes more often than once a round trip outruns it.
   sim::QemuSettings qemu{.boot_time = Millis{500}, .write_interval = Millis{100}};
+  std::map<std::string, std::vector<agent::LanPort>> lans{};  // by host
 };
 
 class WorldRig final {

@@ -47,6 +47,21 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
   EXPECT_EQ(rig.guests.problem(), "");
 }
 
+// b2 runs no instance, and takes part for its LAN.
+TEST(WorldStory, OneHostJoinsTheNetworkToItsLanAndAllHearOfIt) {
+  auto plan = two_hosts_each();
+  plan.lans["b2"] = {{"alice", kCluster, "eth1"}, {"alice", "another", "eth2"}};
+  WorldRig rig(4, plan);
+  ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-a"})) << show(rig);
+  const auto uplink = [&] {
+    const auto list = rig.ask<wire::NetworkList>("GET", "/v1/networks");
+    return list && !list->networks.empty() ? list->networks[0].uplink : wire::Location{};
+  };
+  ASSERT_TRUE(rig.world.run_until([&] { return uplink().host == "b2" && !uplink().record.empty(); }, Seconds{60}))
+      << show(rig);
+  EXPECT_EQ(uplink().cloud, "cloud-b");
+}
+
 TEST(WorldStory, TheHostsOfACloudHaveTheKeysOfTheTenantsThatTheyServe) {
   WorldRig rig(3, two_hosts_each());
   ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-a"})) << show(rig);
