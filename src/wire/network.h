@@ -1,7 +1,7 @@
 // A network: one isolated L2 segment over several clouds, its members, and where each of them is now.
 #pragma once
 
-#include "wire/json.h"
+#include "wire/security_group.h"
 
 #include <cstdint>
 #include <string>
@@ -41,10 +41,12 @@ struct Member {
   std::string ip;
   std::vector<std::string> roles;
   Location location;
+  // Of the network's; empty: kDefaultGroup alone. One that the network doesn't have allows nothing.
+  std::vector<std::string> groups{};
 
   bool operator==(const Member&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Member, (), (instance, name, mac, ip, roles, location))
+BOOST_DESCRIBE_STRUCT(Member, (), (instance, name, mac, ip, roles, location, groups))
 
 struct Network {
   std::string id;  // "net-0123…"
@@ -52,13 +54,15 @@ struct Network {
   std::string name;
   std::uint32_t vni{0};  // 24 bits, drawn by sky; unique among the networks of a host
   std::string cidr;      // "10.77.0.0/24"
-  std::string gateway;   // the same on every host: its metadata, DHCP and DNS answer there
-  std::string domain;    // "demo.internal"
-  std::string key;       // 32 bytes in hex: authenticates the announcements between its switches. A secret.
+  std::string cidr6;    // "fd12:3456:789a:bcde::/64": see derive_cidr6(); empty: IPv6 between link-local addresses only
+  std::string gateway;  // the same on every host: its metadata, DHCP and DNS answer there
+  std::string domain;   // "demo.internal"
+  std::string key;      // 32 bytes in hex: authenticates the announcements between its switches. A secret.
   std::uint32_t mtu{1500};
   std::vector<Member> members;
+  std::vector<SecurityGroup> groups;
 };
-BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, gateway, domain, key, mtu, members))
+BOOST_DESCRIBE_STRUCT(Network, (), (id, tenant, name, vni, cidr, cidr6, gateway, domain, key, mtu, members, groups))
 
 // A cloud's CA: who signs the certificates and records of its hosts.
 struct CloudCa {
@@ -68,6 +72,9 @@ struct CloudCa {
 BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
 
 constexpr std::size_t kRecordText = 700;  // no record is longer, as base64url
+
+// The IPv6 network that belongs to an id: fd00::/8 (RFC 4193) and 56 bits of its hash.
+[[nodiscard]] std::string derive_cidr6(std::string_view network_id);
 
 // Errors: invalid_argument, naming the field.
 [[nodiscard]] Result<> validate(const Network& network);
