@@ -18,6 +18,11 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   not_claimed,          // from or for a port whose instance is not (or not yet, or no longer) here
   spoofed_mac,          // the guest's source address is not its own
   spoofed_ip,
+  not_a_router,         // a guest's router advertisement, or redirect
+  not_a_server,         // a guest's answer to a DHCP client
+  too_many_to_groups,   // broadcasts and multicasts of a port beyond its rate
+  not_allowed,          // by no rule of its guest's security groups
+  too_many_connections, // allowed, but no more can be remembered
   unsupported,          // VLAN tags
   needless,             // announcements of an address to neighbours: locations do that
   unknown_destination,  // no member has this address: unknown unicast is never flooded

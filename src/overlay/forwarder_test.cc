@@ -136,6 +136,7 @@ TEST_F(ForwarderTest, AGuestThatLiesAboutItsSourceIsDroppedAndCounted) {
   a.from_guest(kNow, 0, arp);
   ByteVector ipv6(40);
   ipv6[0] = std::byte{0x60};
+  ipv6[6] = std::byte{59};  // nothing more
   ipv6[8] = std::byte{0x20};
   a.from_guest(kNow, 0, ethernet(guest_mac(2), guest_mac(0), wire::EtherType::ipv6, ipv6));
   EXPECT_TRUE(a.sent.empty());

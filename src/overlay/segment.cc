@@ -108,8 +108,11 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   if (config.network.key != network_.key) key_ = crypto::MacKey(key_of(config.network));
   network_ = config.network;
   network_.members.clear();
+  groups_ = SecurityGroups(network_.groups);
   gateway_namespace_ = config.gateway_namespace;
   gateway_ip_ = *wire::parse_ipv4(network_.gateway);
+  prefix6_.reset();
+  if (!network_.cidr6.empty()) prefix6_ = *wire::parse_ipv6_prefix(network_.cidr6);
   take_members(now, config.network.members);
   take_ports(config.ports);
   index();
@@ -126,12 +129,15 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
 void Segment::take_members(TimePoint now, const std::vector<wire::Member>& members) {
   std::map<std::string, Member> old;
   old.swap(members_);
+  GroupMask of_all = 0;
   for (const auto& wanted : members) {
     auto found = old.extract(wanted.instance);
     auto& member = found ? members_.insert(std::move(found)).position->second : members_[wanted.instance];
     member.instance = wanted.instance;
     member.name = wanted.name;
     member.roles = wanted.roles;
+    member.groups = groups_.mask_of(wanted.groups);
+    of_all |= member.groups;
     member.mac = *wire::parse_mac(wanted.mac);
     member.ip = *wire::parse_ipv4(wanted.ip);
     member.port = nullptr;
@@ -140,6 +146,7 @@ void Segment::take_members(TimePoint now, const std::vector<wire::Member>& membe
       place(now, member, early.mapped());
     }
   }
+  filtered_ = !groups_.open(of_all);
 }
 
 void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
@@ -235,6 +242,12 @@ void Segment::refresh_hosts() {
   std::sort(hosts_.begin(), hosts_.end());
 }
 
+Member* Segment::find(const wire::Ipv6& ip) {
+  if (const auto mac = wire::mac_of_link_local(ip)) return find(*mac);
+  const bool ours = prefix6_ && ip.high == prefix6_->address.high && ip.low >> 32U == 0;
+  return ours ? find(wire::Ipv4{static_cast<std::uint32_t>(ip.low)}) : nullptr;
+}
+
 Member* Segment::find(const std::string& instance) {
   const auto found = members_.find(instance);
   return found == members_.end() ? nullptr : &found->second;
@@ -258,13 +271,22 @@ void Segment::add_hosts(std::unordered_set<PeerId>& out) const {
 
 bool Segment::is_gateway_ip(wire::Ipv4 ip) const { return ip == gateway_ip_ || ip.bits == kMetadataIp; }
 
+bool Segment::is_gateway_ip(const wire::Ipv6& ip) const {
+  return ip == wire::link_local_of(gateway_mac_) || ip == ipv6_of(gateway_ip_);
+}
+
+std::optional<wire::Ipv6> Segment::ipv6_of(wire::Ipv4 member) const {
+  if (!prefix6_) return std::nullopt;
+  return wire::member_address(*prefix6_, member);
+}
+
 wire::SwitchNetwork Segment::describe(bool with_key) const {
   wire::SwitchNetwork out;
   out.network = network_;
   if (!with_key) out.network.key.clear();
   for (const auto& [instance, member] : members_) {
-    out.network.members.push_back(
-        {instance, member.name, to_string(member.mac), to_string(member.ip), member.roles, member.location});
+    out.network.members.push_back({instance, member.name, to_string(member.mac), to_string(member.ip), member.roles,
+                                   member.location, groups_.names_of(member.groups)});
   }
   for (const auto& [instance, port] : ports_) {
     out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed});

@@ -3,11 +3,14 @@
 
 #include "crypto/mac.h"
 #include "overlay/hosts.h"
+#include "overlay/link_locals.h"
+#include "overlay/port_filter.h"
+#include "overlay/token_bucket.h"
 #include "sys/packet.h"
-#include "wire/ethernet.h"
 #include "wire/switch_control.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -19,6 +22,10 @@ namespace godwit::overlay {
 // sends after it are accepted for so long.
 constexpr Seconds kForwardStrays{30};
 constexpr Seconds kFormerHost{60};
+
+// Frames to broadcast and multicast addresses, of one port: so many a second, after so many at once.
+constexpr std::uint32_t kGroupFrames = 100;
+constexpr std::uint32_t kGroupBurst = 200;
 
 // Who we are, as locations name it.
 struct Self {
@@ -36,9 +43,12 @@ struct Port {
   wire::Mac mac;
   wire::Ipv4 ip;
   std::string guest_device;
-  std::uint64_t claimed{0};       // the highest version that our agent claimed for it
-  sys::PortHandle handle{0};      // 0: no device yet
-  const Member* member{nullptr};  // nothing while the network doesn't have it
+  std::uint64_t claimed{0};                       // the highest version that our agent claimed for it
+  sys::PortHandle handle{0};                      // 0: no device yet
+  LinkLocals link_locals;                         // that it uses beside the one of its MAC
+  TokenBucket groups{kGroupFrames, kGroupBurst};  // for what it sends to broadcast and multicast addresses
+  std::unique_ptr<PortFilter> filter{};           // made for its first packet in a network that is not open
+  const Member* member{nullptr};                  // nothing while the network doesn't have it
 
   // Frames pass: the instance is here, and our agent said so with this version or a higher one.
   [[nodiscard]] bool active() const;
@@ -56,6 +66,7 @@ struct Member {
   Port* port{nullptr};        // ours, where it has one
   TimePoint forward_until{};  // it was here: its strays go on to `at`
   TimePoint next_correction{};
+  GroupMask groups{0};
   bool held{false};  // it is here, and its frames are kept back: see Holder
 };
 
@@ -86,6 +97,8 @@ class Segment {
 
   [[nodiscard]] Member* find(wire::Mac mac) { return lookup(by_mac_, mac); }
   [[nodiscard]] Member* find(wire::Ipv4 ip) { return lookup(by_ip_, ip); }
+  // By its address in the network, or the link-local one of its MAC.
+  [[nodiscard]] Member* find(const wire::Ipv6& ip);
   [[nodiscard]] Member* find(const std::string& instance);
   [[nodiscard]] Port* find_port(const std::string& instance);
   [[nodiscard]] std::map<std::string, Port>& ports() { return ports_; }
@@ -104,9 +117,20 @@ class Segment {
   [[nodiscard]] std::string gateway_address() const {
     return network_.gateway + network_.cidr.substr(network_.cidr.find('/'));
   }
+  // "fd12:3456:789a:bcde::a4d:1/64"; empty where the network has no IPv6.
+  [[nodiscard]] std::string gateway_address6() const {
+    const auto address = ipv6_of(gateway_ip_);
+    return address ? to_string(*address) + "/64" : std::string();
+  }
   [[nodiscard]] std::size_t frame_limit() const { return network_.mtu + wire::kEthernetHeader; }
   [[nodiscard]] wire::Mac gateway() const { return gateway_mac_; }
   [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;
+  [[nodiscard]] bool is_gateway_ip(const wire::Ipv6& ip) const;
+  // A member's in this network; nothing where that has no IPv6.
+  [[nodiscard]] std::optional<wire::Ipv6> ipv6_of(wire::Ipv4 member) const;
+  [[nodiscard]] const SecurityGroups& groups() const { return groups_; }
+  // Not everything is allowed between its members.
+  [[nodiscard]] bool filtered() const { return filtered_; }
   [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
   [[nodiscard]] crypto::MacKey& key() { return key_; }
   // With locations as we believe them. The key is left out where `with_key` is false.
@@ -129,8 +153,11 @@ class Segment {
   Self self_;
   Hosts& all_hosts_;
   wire::Network network_;  // without its members
+  SecurityGroups groups_;
+  bool filtered_{false};
   std::string gateway_namespace_;
   wire::Ipv4 gateway_ip_;
+  std::optional<wire::Ipv6Prefix> prefix6_;
   wire::Mac gateway_mac_;
   crypto::MacKey key_;
   std::map<std::string, Member> members_;  // by instance

@@ -22,6 +22,9 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
       peers_(random),
       announcer_(random),
       forwarder_(segments_, holder_, counters_) {
+  std::array<std::byte, 8> seed{};
+  random.fill(seed);
+  segments_.connection_budget().seed = load_be64(seed);
   seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
     const auto introduced = hosts_.introduce(now, key, record);
     return known != kNobody ? known : introduced;
@@ -188,7 +191,7 @@ void Switch::refresh_hosts(TimePoint now) {
 
 void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
   if (packet.port != 0 && packet.port == host_network_.handle()) return host_network_.on_frame(packet, out);
-  if (packet.port != 0) return forwarder_.on_frame(packet, out);
+  if (packet.port != 0) return forwarder_.on_frame(now, packet, out);
   const auto one = packet.segment == 0 ? packet.bytes.size() : packet.segment;
   for (auto rest = packet.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
     on_datagram(now, packet.peer, rest.first(std::min(one, rest.size())), out);

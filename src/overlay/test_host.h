@@ -47,6 +47,7 @@ inline constexpr WallTime kWallNow{Millis(1'800'000'000'000)};
 inline std::string instance_id(unsigned number) { return fmt::format("i-{:017x}", number); }
 inline wire::Mac guest_mac(unsigned number) { return {0x026700000000ULL | number}; }
 inline wire::Ipv4 guest_ip(unsigned number) { return {0x0a4d0000U | (number + 10U)}; }
+inline wire::Ipv6 guest_ip6(unsigned number) { return {0xfd123456789abcdeULL, guest_ip(number).bits}; }
 inline sys::UdpEndpoint host_address(unsigned number) {
   return *sys::parse_udp_endpoint(fmt::format("10.1.0.{}", number), 4790);
 }
@@ -94,6 +95,7 @@ inline wire::Network network_of(const std::vector<unsigned>& hosts) {
   out.name = "demo";
   out.vni = kVni;
   out.cidr = "10.77.0.0/24";
+  out.cidr6 = "fd12:3456:789a:bcde::/64";
   out.gateway = "10.77.0.1";
   out.domain = "demo.internal";
   out.key = std::string(64, 'a');
@@ -136,6 +138,20 @@ inline ByteVector ipv4_frame(wire::Mac to, wire::Mac from, wire::Ipv4 to_ip, wir
 // From guest to guest, as an honest one sends it.
 inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text) {
   return ipv4_frame(guest_mac(to), guest_mac(from), guest_ip(to), guest_ip(from), text);
+}
+
+// `payload` follows the IPv6 header.
+inline ByteVector ipv6_frame(wire::Mac to, wire::Mac from, wire::Ipv6 to_ip, wire::Ipv6 from_ip, std::uint8_t protocol,
+                             ByteView payload) {
+  ByteVector ip(wire::kIpv6Header);
+  ip[0] = std::byte{0x60};
+  store_be16(ByteSpan(ip).subspan(4), static_cast<std::uint16_t>(payload.size()));
+  ip[6] = std::byte{protocol};
+  ip[7] = std::byte{255};
+  wire::store_ipv6(ByteSpan(ip).subspan(8), from_ip);
+  wire::store_ipv6(ByteSpan(ip).subspan(24), to_ip);
+  append(ip, payload);
+  return ethernet(to, from, wire::EtherType::ipv6, ip);
 }
 
 class TestHost {
