@@ -137,7 +137,7 @@ void Forwarder::to_local_member(TimePoint now, Segment& segment, const Member& m
 
 void Forwarder::deliver(const Member& member, const Frame& frame, Outbox& out) {
   if (member.held) {
-    if (!holder_.keep(member.instance, frame.bytes, frame.offload)) drop(Drop::held_too_many);
+    if (!holder_.keep(member.instance(), frame.bytes, frame.offload)) drop(Drop::held_too_many);
     return;
   }
   if (!member.port || !member.port->active()) return drop(Drop::not_claimed);
@@ -189,7 +189,7 @@ void Forwarder::stray(TimePoint now, PeerId from, Segment& segment, Member& memb
   if (member.at == from) return drop(Drop::stray);
   if (now >= member.next_correction) {
     member.next_correction = now + kCorrectionEvery;
-    send_control(segment, from, {0, Announce{member.instance, member.location}}, out);
+    send_control(segment, from, {0, Announce{member.instance(), member.location}}, out);
   }
   if (now >= member.forward_until || (hops & ~kAnswers) >= kMostHops) return drop(Drop::stray);
   to_host(segment, member.at, static_cast<std::uint8_t>(hops + 1), frame, out);

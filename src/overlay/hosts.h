@@ -1,6 +1,7 @@
 // The other hosts' switches: which peer of our sessions each is. Pure.
 #pragma once
 
+#include "overlay/known_location.h"
 #include "overlay/roster.h"
 #include "overlay/seal.h"
 #include "wire/network.h"
@@ -38,6 +39,9 @@ class Hosts {
   [[nodiscard]] const HostAddress* address(PeerId peer) const;
   // Forgets all others, but who was introduced lately.
   void retain(TimePoint now, const std::unordered_set<PeerId>& wanted);
+  // What the members of all networks share.
+  [[nodiscard]] Places& places() { return places_; }
+  [[nodiscard]] Roles& roles() { return roles_; }
   [[nodiscard]] bool knows(PeerId peer) const { return hosts_.contains(peer); }
 
  private:
@@ -52,6 +56,8 @@ class Hosts {
   const WallClock& wall_;
   std::unordered_map<PeerId, Host> hosts_;
   std::map<HostAddress, PeerId> by_address_;
+  Places places_;
+  Roles roles_;
 };
 
 }  // namespace godwit::overlay

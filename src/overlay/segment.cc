@@ -101,6 +101,7 @@ Segment::Segment(Self self, Hosts& hosts, const wire::SwitchNetwork& config)
       gateway_mac_(gateway_mac(config.network.id)),
       key_(key_of(config.network)) {
   network_.members.clear();
+  network_.members.shrink_to_fit();
 }
 
 std::vector<std::string> Segment::configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config) {
@@ -108,6 +109,7 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   if (config.network.key != network_.key) key_ = crypto::MacKey(key_of(config.network));
   network_ = config.network;
   network_.members.clear();
+  network_.members.shrink_to_fit();
   groups_ = SecurityGroups(network_.groups);
   gateway_namespace_ = config.gateway_namespace;
   gateway_ip_ = *wire::parse_ipv4(network_.gateway);
@@ -127,15 +129,16 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
 }
 
 void Segment::take_members(TimePoint now, const std::vector<wire::Member>& members) {
-  std::map<std::string, Member> old;
+  std::map<InstanceId, Member> old;
   old.swap(members_);
   GroupMask of_all = 0;
   for (const auto& wanted : members) {
-    auto found = old.extract(wanted.instance);
-    auto& member = found ? members_.insert(std::move(found)).position->second : members_[wanted.instance];
-    member.instance = wanted.instance;
+    const auto id = read_instance_id(wanted.instance).value();
+    auto found = old.extract(id);
+    auto& member = found ? members_.insert(std::move(found)).position->second : members_[id];
+    member.id = id;
     member.name = wanted.name;
-    member.roles = wanted.roles;
+    member.roles = all_hosts_.roles().keep(wanted.roles);
     member.groups = groups_.mask_of(wanted.groups);
     of_all |= member.groups;
     member.mac = *wire::parse_mac(wanted.mac);
@@ -164,11 +167,11 @@ void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
 }
 
 void Segment::index() {
-  by_mac_.clear();
-  by_ip_.clear();
-  for (auto& [instance, member] : members_) {
-    by_mac_[member.mac] = &member;
-    by_ip_[member.ip] = &member;
+  by_mac_.begin(members_.size());
+  by_ip_.begin(members_.size());
+  for (auto& [id, member] : members_) {
+    by_mac_.add(member);
+    by_ip_.add(member);
   }
   for (auto& [instance, port] : ports_) {
     auto* member = find(instance);
@@ -181,17 +184,18 @@ void Segment::index() {
 void Segment::place(TimePoint now, Member& member, const wire::Location& location) {
   const bool was_here = member.here;
   const auto was_at = member.at;
-  member.location = location;
   member.here = location.version > 0 && location.cloud == self_.cloud && location.host == self_.host;
   member.at = 0;
   // Where we are, nobody knows better: a cloud whose agent has just been restarted may not know it at all.
+  auto known = location;
   if (member.here) {
-    member.location.underlay_ip = sys::ip_to_string(self_.address);
-    member.location.underlay_port = self_.address.port;
-    member.location.record = self_.record;
+    known.underlay_ip = sys::ip_to_string(self_.address);
+    known.underlay_port = self_.address.port;
+    known.record = self_.record;
   } else {
     member.at = all_hosts_.find_or_add(now, location);
   }
+  member.location = {all_hosts_.places(), known};
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
   if (was_at != 0 && was_at != member.at) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
@@ -224,7 +228,8 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
   const bool ours = member->here && member->location.version == version;
   if (version == 0 || (version <= member->location.version && !ours)) {
     return fail(Errc::conflict, "announce {} with version {}: version {} is at {}.{} already", instance, version,
-                member->location.version, member->location.host, member->location.cloud);
+                member->location.version, wire::Location(member->location).host,
+                wire::Location(member->location).cloud);
   }
   port->claimed = std::max(port->claimed, version);
   place(now, *member,
@@ -235,7 +240,7 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
 
 void Segment::refresh_hosts() {
   host_set_.clear();
-  for (const auto& [instance, member] : members_) {
+  for (const auto& [id, member] : members_) {
     if (member.at != 0) host_set_.insert(member.at);
   }
   hosts_.assign(host_set_.begin(), host_set_.end());
@@ -249,7 +254,8 @@ Member* Segment::find(const wire::Ipv6& ip) {
 }
 
 Member* Segment::find(const std::string& instance) {
-  const auto found = members_.find(instance);
+  const auto id = read_instance_id(instance);
+  const auto found = id ? members_.find(*id) : members_.end();
   return found == members_.end() ? nullptr : &found->second;
 }
 
@@ -284,9 +290,9 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
   wire::SwitchNetwork out;
   out.network = network_;
   if (!with_key) out.network.key.clear();
-  for (const auto& [instance, member] : members_) {
-    out.network.members.push_back({instance, member.name, to_string(member.mac), to_string(member.ip), member.roles,
-                                   member.location, groups_.names_of(member.groups)});
+  for (const auto& [id, member] : members_) {
+    out.network.members.push_back({to_string(id), member.name, to_string(member.mac), to_string(member.ip),
+                                   *member.roles, member.location, groups_.names_of(member.groups)});
   }
   for (const auto& [instance, port] : ports_) {
     out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed});

@@ -3,7 +3,10 @@
 
 #include "crypto/mac.h"
 #include "overlay/hosts.h"
+#include "overlay/instance_id.h"
+#include "overlay/known_location.h"
 #include "overlay/link_locals.h"
+#include "overlay/member_index.h"
 #include "overlay/port_filter.h"
 #include "overlay/token_bucket.h"
 #include "sys/packet.h"
@@ -54,20 +57,23 @@ struct Port {
   [[nodiscard]] bool active() const;
 };
 
+// A switch knows very many: what they share is kept once.
 struct Member {
-  std::string instance;
+  InstanceId id;
   std::string name;
-  std::vector<std::string> roles;
+  Roles::Shared roles;
   wire::Mac mac;
   wire::Ipv4 ip;
-  wire::Location location;
+  KnownLocation location;
   bool here{false};
+  bool held{false};           // it is here, and its frames are kept back: see Holder
   PeerId at{0};               // its host; nobody when it is here, or nowhere
   Port* port{nullptr};        // ours, where it has one
   TimePoint forward_until{};  // it was here: its strays go on to `at`
   TimePoint next_correction{};
   GroupMask groups{0};
-  bool held{false};  // it is here, and its frames are kept back: see Holder
+
+  [[nodiscard]] std::string instance() const { return to_string(id); }
 };
 
 // What a location did to what we believed.
@@ -95,8 +101,8 @@ class Segment {
   // Our agent says that it is here. Errors: not_found (no such member or port), conflict (a higher version is known).
   [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version);
 
-  [[nodiscard]] Member* find(wire::Mac mac) { return lookup(by_mac_, mac); }
-  [[nodiscard]] Member* find(wire::Ipv4 ip) { return lookup(by_ip_, ip); }
+  [[nodiscard]] Member* find(wire::Mac mac) { return by_mac_.find(mac); }
+  [[nodiscard]] Member* find(wire::Ipv4 ip) { return by_ip_.find(ip); }
   // By its address in the network, or the link-local one of its MAC.
   [[nodiscard]] Member* find(const wire::Ipv6& ip);
   [[nodiscard]] Member* find(const std::string& instance);
@@ -139,11 +145,6 @@ class Segment {
   sys::PortHandle gateway_handle{0};  // 0: no device yet
 
  private:
-  template <class Map, class Key>
-  static Member* lookup(const Map& map, const Key& key) {
-    const auto found = map.find(key);
-    return found == map.end() ? nullptr : found->second;
-  }
   void take_members(TimePoint now, const std::vector<wire::Member>& members);
   void take_ports(const std::vector<wire::SwitchPort>& ports);
   void place(TimePoint now, Member& member, const wire::Location& location);
@@ -160,10 +161,10 @@ class Segment {
   std::optional<wire::Ipv6Prefix> prefix6_;
   wire::Mac gateway_mac_;
   crypto::MacKey key_;
-  std::map<std::string, Member> members_;  // by instance
-  std::map<std::string, Port> ports_;      // by instance
-  std::unordered_map<wire::Mac, Member*> by_mac_;
-  std::unordered_map<wire::Ipv4, Member*> by_ip_;
+  std::map<InstanceId, Member> members_;
+  std::map<std::string, Port> ports_;  // by instance
+  MemberIndex<Member, &Member::mac> by_mac_;
+  MemberIndex<Member, &Member::ip> by_ip_;
   std::vector<PeerId> hosts_;
   std::unordered_set<PeerId> host_set_;
   std::unordered_map<PeerId, TimePoint> former_;  // until when each is accepted

@@ -5,6 +5,7 @@
 #include "overlay/record.h"
 #include "overlay/seal.h"
 
+#include <memory>
 #include <vector>
 
 namespace godwit::overlay {
@@ -12,21 +13,23 @@ namespace godwit::overlay {
 // Memory of one batch, taken from the front and given back as a whole.
 class BatchMemory {
  public:
-  explicit BatchMemory(std::size_t bytes) : memory_(bytes) {}
+  // What is never taken is never touched, and costs no memory.
+  explicit BatchMemory(std::size_t bytes) : memory_(new std::byte[bytes]), size_(bytes) {}
 
   // Empty when there is no more.
   [[nodiscard]] ByteSpan take(std::size_t size) {
     if (size > left()) return {};
-    const auto out = ByteSpan(memory_).subspan(used_, size);
+    const auto out = ByteSpan(memory_.get() + used_, size);
     used_ += size;
     return out;
   }
-  [[nodiscard]] std::size_t left() const { return memory_.size() - used_; }
-  [[nodiscard]] std::size_t size() const { return memory_.size(); }
+  [[nodiscard]] std::size_t left() const { return size_ - used_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
   void clear() { used_ = 0; }
 
  private:
-  ByteVector memory_;
+  std::unique_ptr<std::byte[]> memory_;
+  std::size_t size_{0};
   std::size_t used_{0};
 };
 

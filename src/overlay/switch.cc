@@ -264,7 +264,7 @@ void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint
                {nonce, Ack{announce.instance, member ? member->location.version : announce.location.version}}, out);
   // It is behind: what we know better, it wants to know.
   if (learned == Learned::older && member->at != 0 && member->at != from) {
-    send_control(segment, from, {0, Announce{member->instance, member->location}}, out);
+    send_control(segment, from, {0, Announce{member->instance(), member->location}}, out);
   }
 }
 
