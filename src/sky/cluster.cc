@@ -260,6 +260,18 @@ Result<> Cluster::erase() {
   return {};
 }
 
+Result<> Cluster::set_security_groups(std::vector<wire::SecurityGroup> groups) {
+  if (groups == record_.network.groups) return {};
+  std::swap(groups, record_.network.groups);
+  const auto saved = save();
+  if (!saved) {
+    std::swap(groups, record_.network.groups);
+    return saved;
+  }
+  record_changed();
+  return {};
+}
+
 Result<> Cluster::terminate(const std::string& instance) {
   auto* member = find(instance);
   if (!member) return fail(Errc::not_found, "cluster {}: {} is no member", record_.spec.name, instance);

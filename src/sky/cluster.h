@@ -48,6 +48,9 @@ class Cluster {
   // Errors: not_found.
   [[nodiscard]] Result<> terminate(const std::string& instance);
 
+  // The network carries these from now on. On disk when it returns.
+  [[nodiscard]] Result<> set_security_groups(std::vector<wire::SecurityGroup> groups);
+
   // For migrations. The cloud is told of the network and introduced to the others, who are introduced to it.
   [[nodiscard]] Result<> include(const std::string& cloud);
   // It has acknowledged the network with all its members, and the other clouds of it.
