@@ -33,9 +33,9 @@ class Interned {
   };
   struct Same {
     using is_transparent = void;
-    static const T& value_of(const T& value) { return value; }
-    static const T& value_of(const Shared& value) { return *value; }
-    bool operator()(const auto& a, const auto& b) const { return value_of(a) == value_of(b); }
+    static const T* at(const T& value) { return &value; }
+    static const T* at(const Shared& value) { return value.get(); }
+    bool operator()(const auto& a, const auto& b) const { return *at(a) == *at(b); }
   };
 
   std::unordered_set<Shared, HashOf, Same> kept_;

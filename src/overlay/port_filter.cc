@@ -60,14 +60,16 @@ Verdict PortFilter::arrive(TimePoint now, const SecurityGroups& groups, const Si
 }
 
 Verdict PortFilter::decide(TimePoint now, const Passage& passage) {
-  const auto& [groups, sides, packet, leaves, answers] = passage;
+  const auto& packet = passage.packet;
+  const bool leaves = passage.leaves;
   if (packet.neighbour_discovery) return Verdict::passes;
   if (packet.later_fragment) {
     const auto* known = connections_.find(now, fragments_key(packet, leaves));
     return known ? verdict_of(*known, leaves) : Verdict::refused;
   }
   const auto allows = [&](RuleDirection direction, bool reverse) {
-    return groups.allows(sides.mine, direction, ask_of(packet, leaves, reverse, sides.theirs));
+    const auto ask = ask_of(passage.packet, passage.leaves, reverse, passage.sides.theirs);
+    return passage.groups.allows(passage.sides.mine, direction, ask);
   };
   const auto own = leaves ? RuleDirection::egress : RuleDirection::ingress;
   const auto opposite = leaves ? RuleDirection::ingress : RuleDirection::egress;
@@ -87,7 +89,7 @@ Verdict PortFilter::decide(TimePoint now, const Passage& passage) {
   }
   // In the middle of a connection of which we know nothing: it may be an answer, where its beginning would have passed.
   const bool middle = packet.ends.protocol == kTcp && !packet.synchronizes;
-  const bool may_answer = leaves ? middle : answers && !packet.opens;
+  const bool may_answer = leaves ? middle : passage.answers && !packet.opens;
   const bool begins = allows(own, false);
   if (leaves) {
     const bool continues = may_answer && allows(opposite, true);
