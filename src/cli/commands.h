@@ -17,11 +17,12 @@ namespace godwit::cli {
 // Called once, while the command line is parsed, with what its user wants.
 using Choose = std::function<void(const CommonOptions&, Action)>;
 
-// account, cluster, instance, migration, host, image, network.
+// account, cluster, security-group, instance, migration, host, image, network.
 void add_user_commands(CLI::App& app, const Choose& choose);
 
 void add_account_commands(CLI::App& app, const Choose& choose);
 void add_cluster_commands(CLI::App& app, const Choose& choose);
+void add_security_group_commands(CLI::App& app, const Choose& choose);
 void add_instance_commands(CLI::App& app, const Choose& choose);
 void add_migration_commands(CLI::App& app, const Choose& choose);
 void add_listing_commands(CLI::App& app, const Choose& choose);
