@@ -157,9 +157,10 @@ class Host(SwitchProcess):
 class Segment:
     """One network over all hosts, as sky and the agents would tell it to the switches."""
 
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, cidr6=""):
+        self.number, self.cidr6 = number, cidr6
         self.members, self.ports = {}, {}  # by instance; by host, by instance
+        self.groups, self.groups_of = [], {}  # security groups; their names by instance
 
     def place(self, guest, host, version=1):
         self.members[guest.instance] = (guest, host.location(version))
@@ -171,9 +172,9 @@ class Segment:
 
     def config(self, host):
         members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
-                    "location": location} for instance, (guest, location) in self.members.items()]
+                    "groups": self.groups_of.get(instance, []), "location": location} for instance, (guest, location) in self.members.items()]
         network = {"id": f"net-{self.number:017x}", "tenant": "t", "name": f"net{self.number}", "vni": self.number,
-                   "cidr": CIDR, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
+                   "cidr": CIDR, "cidr6": self.cidr6, "groups": self.groups, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
                    "members": members}
         ports = [{"instance": i, "mac": g.mac, "ip": g.ip, "guest_tap": g.tap(host), "version": v}
                  for i, (g, v) in self.ports.get(host.name, {}).items()]
