@@ -21,6 +21,7 @@ Result<> validate(const Network& network) {
     if (!is_id("i", member.instance)) return bad("members", "must name instances by their ids");
     if (!is_label(member.name)) return bad("members", "must have DNS labels as names");
     if (member.location.record.size() > kRecordText) return bad("members", "must have records of 700 bytes at most");
+    if (member.location.claim.size() > kClaimText) return bad("members", "must have claims of 3900 bytes at most");
   }
   return {};
 }

@@ -9,7 +9,8 @@
 
 namespace godwit::wire {
 
-// Where frames for a member go: a host's switch. The higher version wins, whoever says it.
+// Where frames for a member go: a host's switch. The higher version wins, where it is proven
+// (docs/decisions/location-records.md).
 struct Location {
   std::string cloud;
   std::string host;         // "a1"; empty: not placed yet
@@ -19,10 +20,14 @@ struct Location {
   // The host's record, signed by its cloud (docs/formats/host-record.md), as base64url: with which key its switch
   // speaks. Empty: its cloud has none yet.
   std::string record{};
+  // What proves it to others: the location record and the hand-offs that lead to it, as base64url of
+  // overlay::encode_claim(). Empty where nobody needs it: a switch believes its own cloud without.
+  std::string claim{};
+  std::int64_t until_ms{0};  // Unix time at which that ends; 0: for as long as it stands here
 
   bool operator==(const Location&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, record))
+BOOST_DESCRIBE_STRUCT(Location, (), (cloud, host, underlay_ip, underlay_port, version, record, claim, until_ms))
 
 // A host's switch, for whoever has something to say to that host by way of the overlay.
 struct SwitchPoint {
@@ -68,6 +73,8 @@ struct CloudCa {
 BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
 
 constexpr std::size_t kRecordText = 700;  // no record is longer, as base64url
+constexpr std::size_t kMostHandOffs = 8;  // that travel with a location record
+constexpr std::size_t kClaimText = 3900;  // no claim is longer, as base64url
 
 // Errors: invalid_argument, naming the field.
 [[nodiscard]] Result<> validate(const Network& network);
