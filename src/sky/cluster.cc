@@ -65,6 +65,11 @@ sys::Task<Result<>> Cluster::visit(std::string cloud) {
   if (!network) co_return network;
   const auto peers = co_await tell_peers(cloud, *client);
   if (!peers) co_return peers;
+  // Whom it knows only now it could not believe before: where their instances are is said again.
+  if (sights_[cloud].network_told.empty()) {
+    const auto again = co_await tell_network(cloud, *client);
+    if (!again) co_return again;
+  }
   const auto looked = co_await look(cloud, *client);
   if (!looked) co_return looked;
   const auto ended = co_await terminate_wanted(cloud, *client);
@@ -100,6 +105,7 @@ sys::Task<Result<>> Cluster::tell_peers(std::string cloud, CloudClient client) {
   const auto told = co_await client.put_peers(record_.network.id, *peers);
   if (!told) co_return told;
   sights_[cloud].peers_told = wanted;
+  sights_[cloud].network_told.clear();
   co_return Result<>{};
 }
 

@@ -2,9 +2,6 @@
 
 #include "base/id.h"
 
-#include <algorithm>
-#include <map>
-
 namespace godwit::wire {
 
 Result<> validate(const Network& network) {
@@ -24,21 +21,6 @@ Result<> validate(const Network& network) {
     if (member.location.claim.size() > kClaimText) return bad("members", "must have claims of 3900 bytes at most");
   }
   return {};
-}
-
-Network merge_locations(Network newer, const Network& older) {
-  std::map<std::string, const Member*> known;
-  for (const auto& member : older.members) known[member.instance] = &member;
-  for (auto& member : newer.members) {
-    const auto found = known.find(member.instance);
-    if (found == known.end()) continue;
-    if (found->second->location.version > member.location.version) member.location = found->second->location;
-    known.erase(found);
-  }
-  for (const auto& member : older.members) {
-    if (known.contains(member.instance)) newer.members.push_back(member);
-  }
-  return newer;
 }
 
 }  // namespace godwit::wire

@@ -79,8 +79,4 @@ constexpr std::size_t kClaimText = 3900;  // no claim is longer, as base64url
 // Errors: invalid_argument, naming the field.
 [[nodiscard]] Result<> validate(const Network& network);
 
-// For every member, the location of the higher version of the two; members that only one of them has are kept.
-// `newer` is authoritative for everything else.
-[[nodiscard]] Network merge_locations(Network newer, const Network& older);
-
 }  // namespace godwit::wire
