@@ -167,11 +167,65 @@ TEST_F(CloudLocations, WhatHasMovedIsBelievedByAll) {
   EXPECT_EQ(tell(c, later), later);
 }
 
+TEST_F(CloudLocations, AChainOverThreeCloudsIsFollowedByWhoHeardOnlyOfItsEnds) {
+  arrived(ordered());
+  c.add_image("debian-12", testing::kImageSha);
+  testing::ObedientHost c1(c, "c1");
+  c1.sync();
+  // From b1 to c1.
+  const auto there = show(b, instance_id(1)).value();
+  wire::TicketRequest request;
+  request.migration = migration_id(2);
+  request.spec = there.spec;
+  request.source_cloud = "cloud-b";
+  request.source_host_key = there.host_key;
+  const auto grant = at_c<wire::TicketGrant>("POST", "/v1/tickets", wire::encode(request));
+  ASSERT_TRUE(grant) << grant.error().message;
+  const wire::MigrateRequest order{migration_id(2), *grant, "cloud-c", {}};
+  ASSERT_TRUE(
+      user<wire::MigrationReport>(b, "POST", "/v1/instances/" + instance_id(1) + "/migrate", wire::encode(order)));
+  b1.sync();
+  const auto hand_offs = b1.desired.migrations.at(0).hand_offs;
+  EXPECT_EQ(hand_offs.size(), 2U) << "of a to b, and of b to c";
+  const wire::RedeemRequest redeem{grant->ticket, "cloud-b", there.host_key, there.spec, 2};
+  const auto answer = c.told<wire::RedeemAnswer>(
+      CloudBench::as_host("c1", "cloud-c", "/v1/agent/tickets/redeem", wire::encode(redeem)));
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->location_version, 3U);
+  const auto release = "/v1/agent/migrations/" + migration_id(2) + "/release";
+  ASSERT_TRUE(b.told<wire::DecisionAnswer>(CloudBench::as_host("b1", "cloud-b", release)));
+  const auto claim = overlay::claim_text(answer->location_record, hand_offs).value();
+  c1.report.instances.push_back({instance_id(1), InstanceState::running, true, 3, "", claim});
+  c1.say(migration_id(2), MigrationRole::destination, MigrationPhase::completed);
+
+  const auto said = said_by(c);
+  EXPECT_EQ(said.host, "c1");
+  for (auto* cloud : {&a, &b}) {
+    cloud->restart();
+    EXPECT_EQ(tell(*cloud, said), said) << cloud->name();
+  }
+}
+
 TEST_F(CloudLocations, WhoHeardNothingForADayBelievesSkyAnew) {
   ordered();
   EXPECT_EQ(tell(c, signed_by(b, "b1", 2)).host, "a1");
   sphere.advance(crypto::kLocationRecordLife + Seconds{1});
   EXPECT_EQ(tell(c, signed_by(b, "b1", 2)).host, "b1");
+}
+
+TEST_F(CloudLocations, WhatAPersonHasFencedIsBelievedOnSkysWord) {
+  ordered();
+  auto granted = with_member(signed_by(b, "b1", 2));
+  granted.members[0].granted_to = "cloud-b";
+  granted.members[0].granted_version = 2;
+  const auto told = [&](const wire::Location& location) {
+    granted.members[0].location = location;
+    return at_c<wire::Network>("PUT", "/v1/networks/" + kNetwork, wire::encode(granted))->members[0].location.host;
+  };
+  EXPECT_EQ(told(signed_by(c, "c1", 2)), "a1") << "nobody else";
+  EXPECT_EQ(told(signed_by(b, "b1", 3)), "a1") << "no other version";
+  EXPECT_EQ(told({"cloud-b", "b1", "198.51.100.7", 7100, 2}), "a1") << "signed it must be still";
+  EXPECT_EQ(told(signed_by(b, "b1", 2)), "b1");
 }
 
 TEST_F(CloudLocations, AHandOffIsShownWithTheVoteAndNotBefore) {

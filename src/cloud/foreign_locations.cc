@@ -19,12 +19,14 @@ class Judge {
  public:
   Judge(Sql& sql, Core& core, const wire::Network& network) : sql_(sql), core_(core), network_(network) {}
 
-  // Of one member: `said`, or `known` where that stands.
-  wire::Location operator()(const std::string& instance, const wire::Location& said, const wire::Location& known) {
+  // Of one member: where it is said to be, or `known` where that stands.
+  wire::Location operator()(const wire::Member& member, const wire::Location& known) {
+    const auto& instance = member.instance;
+    const auto& said = member.location;
     if (said.version == 0 || said.version < known.version || said == known) return known;
     const auto before = as_this_cloud_knows(instance, known);
     if (said.version < before.version) return known;
-    auto until = proven(instance, said, before);
+    auto until = proven(member, before);
     if (!until) {
       core_.log().warn("network {}: {} is not believed to be at {}.{}: {}", network_.id, instance,
                        said.host.substr(0, 64), said.cloud.substr(0, 64), until.error().message);
@@ -43,13 +45,10 @@ class Judge {
     return {core_.name(), row->host, "", 0, row->location_version};
   }
 
-  Result<WallTime> proven(const std::string& instance, const wire::Location& said, const wire::Location& before) {
+  Result<WallTime> proven(const wire::Member& member, const wire::Location& before) {
     if (!authorities_) authorities_ = authorities_of(sql_, core_, network_.id);
-    const WallTime now{Millis(core_.now_ms())};
-    const overlay::Claimed of{network_.id, network_.vni, instance};
-    const bool first = before.version == 0 || overlay::has_ended(before, now);
-    if (first && said.version > before.version) return overlay::prove_first(of, said, *authorities_, now);
-    return overlay::prove(before, of, said, *authorities_, now);
+    return overlay::prove_member(network_, member, before, member.location, *authorities_,
+                                 WallTime{Millis(core_.now_ms())});
   }
 
   Sql& sql_;
@@ -66,8 +65,7 @@ wire::Network believe(Sql& sql, Core& core, wire::Network said, const wire::Netw
   Judge judge(sql, core, said);
   for (auto& member : said.members) {
     const auto found = before.find(member.instance);
-    member.location =
-        judge(member.instance, member.location, found == before.end() ? wire::Location{} : *found->second);
+    member.location = judge(member, found == before.end() ? wire::Location{} : *found->second);
   }
   return said;
 }

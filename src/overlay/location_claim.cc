@@ -182,4 +182,13 @@ Result<WallTime> prove_first(const Claimed& of, const wire::Location& said, cons
   return valid_until(of, said, *claim);
 }
 
+Result<WallTime> prove_member(const wire::Network& network, const wire::Member& member, const wire::Location& before,
+                              const wire::Location& said, const Authorities& authorities, WallTime now) {
+  const Claimed of{network.id, network.vni, member.instance};
+  const bool granted = said.cloud == member.granted_to && said.version == member.granted_version;
+  const bool first = granted || before.version == 0 || has_ended(before, now);
+  if (first && said.version > before.version) return prove_first(of, said, authorities, now);
+  return prove(before, of, said, authorities, now);
+}
+
 }  // namespace godwit::overlay

@@ -69,9 +69,13 @@ using Authorities = std::map<std::string, crypto::Authority>;  // by cloud
 // not_authentic also where the claim is of another host, cloud or epoch than it says.
 [[nodiscard]] Result<WallTime> prove(const wire::Location& before, const Claimed& of, const wire::Location& said,
                                      const Authorities& authorities, WallTime now);
-// The same for who believes nothing yet, and is told by somebody whose say it is who is a member (sky, to a cloud): the
-// location record must stand by itself.
+// The same for who believes nothing yet: the location record must stand by itself.
 [[nodiscard]] Result<WallTime> prove_first(const Claimed& of, const wire::Location& said,
                                            const Authorities& authorities, WallTime now);
+// The same for clouds and for sky, which are told by other clouds where `member` of `network` is: what was believed
+// ends with its record, and sky's word can stand in for a hand-off (wire::Member::granted_to).
+[[nodiscard]] Result<WallTime> prove_member(const wire::Network& network, const wire::Member& member,
+                                            const wire::Location& before, const wire::Location& said,
+                                            const Authorities& authorities, WallTime now);
 
 }  // namespace godwit::overlay

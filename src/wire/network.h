@@ -46,10 +46,14 @@ struct Member {
   std::string ip;
   std::vector<std::string> roles;
   Location location;
+  // sky's word in the place of a hand-off that nobody can give any more (a fence): that cloud has the instance, with
+  // that version, and no other one. Nothing where it has none.
+  std::string granted_to{};
+  std::uint64_t granted_version{0};
 
   bool operator==(const Member&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Member, (), (instance, name, mac, ip, roles, location))
+BOOST_DESCRIBE_STRUCT(Member, (), (instance, name, mac, ip, roles, location, granted_to, granted_version))
 
 struct Network {
   std::string id;  // "net-0123…"
