@@ -63,12 +63,13 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void changed();
 
   // migrate::Locations
-  sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  sys::Task<void> announce(wire::InstanceSpec spec, migrate::LocationProof proof) override;
   sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
   // migrate::Clouds
   sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
   sys::Task<Result<wire::Decision>> release(std::string migration) override;
-  sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url, std::string migration) override;
+  sys::Task<Result<wire::DecisionAnswer>> resolve(std::string cloud, std::string api_url,
+                                                  std::string migration) override;
 
   sys::Runtime runtime_;
   AgentConfig config_;

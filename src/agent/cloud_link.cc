@@ -47,16 +47,15 @@ sys::Task<Result<wire::Decision>> CloudLink::abort(std::string migration) {
   co_return answer->decision;
 }
 
-sys::Task<Result<wire::Decision>> CloudLink::resolve(std::string api_url, std::string cloud, std::string migration) {
+sys::Task<Result<wire::DecisionAnswer>> CloudLink::resolve(std::string api_url, std::string cloud,
+                                                           std::string migration) {
   auto endpoint = sys::parse_endpoint(api_url, "api." + cloud + ".godwit");
   if (!endpoint) co_return pass(endpoint);
   if (endpoint->tls != sys::HttpTls::server) {
     co_return fail(Errc::invalid_argument, "cloud {} at {}: only https is spoken between clouds", cloud, api_url);
   }
-  const auto answer = co_await post<wire::DecisionAnswer>(
-      std::move(*endpoint), "/v1/peer/migrations/" + migration + "/resolve", "{}", kCallLimit);
-  if (!answer) co_return pass(answer);
-  co_return answer->decision;
+  co_return co_await post<wire::DecisionAnswer>(std::move(*endpoint), "/v1/peer/migrations/" + migration + "/resolve",
+                                                "{}", kCallLimit);
 }
 
 }  // namespace godwit::agent

@@ -20,8 +20,8 @@ class CloudLink {
   [[nodiscard]] sys::Task<Result<wire::Decision>> release(std::string migration);
   [[nodiscard]] sys::Task<Result<wire::Decision>> abort(std::string migration);
   // Asks the cloud of the source, at `api_url` of the cloud named `cloud`, for its vote; it casts one if it has none.
-  [[nodiscard]] sys::Task<Result<wire::Decision>> resolve(std::string api_url, std::string cloud,
-                                                          std::string migration);
+  [[nodiscard]] sys::Task<Result<wire::DecisionAnswer>> resolve(std::string api_url, std::string cloud,
+                                                                std::string migration);
 
  private:
   template <class Answer>

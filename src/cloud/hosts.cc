@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
+#include "cloud/location_records.h"
 #include "cloud/reports.h"
 #include "crypto/host_record.h"
 
@@ -118,6 +119,7 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     put(sql, *row);
     changed = renew_host_record(sql, core_, *row);
     if (weighty) changed |= apply_report(sql, core_, *row);
+    changed |= renew_location_records(sql, core_, *row);
     return {};
   });
   if (!written) {

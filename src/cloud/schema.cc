@@ -64,6 +64,14 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE TABLE host_records (host TEXT PRIMARY KEY, overlay_key TEXT NOT NULL UNIQUE, authority TEXT NOT NULL,"
           " record TEXT NOT NULL, renew_ms BIGINT NOT NULL)",
       },
+      {
+          "CREATE TABLE location_records (instance TEXT PRIMARY KEY, host TEXT NOT NULL, network TEXT NOT NULL,"
+          " vni BIGINT NOT NULL, epoch BIGINT NOT NULL, authority TEXT NOT NULL, claim TEXT NOT NULL,"
+          " until_ms BIGINT NOT NULL, renew_ms BIGINT NOT NULL)",
+          "CREATE INDEX location_records_by_host ON location_records (host)",
+          "CREATE INDEX location_records_by_network ON location_records (network)",
+          "ALTER TABLE migrations ADD COLUMN hand_offs TEXT NOT NULL DEFAULT '[]'",
+      },
   };
   return all;
 }

@@ -24,7 +24,11 @@ class ClearSeal final : public Seal {
     return id;
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
-  void set_introduction(Introduction /*introduction*/) override {}
+  void set_introduction(Introduction introduction) override { introduction_ = std::move(introduction); }
+  // A stranger shows its record, as it does when it begins a session.
+  void introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
+    static_cast<void>(introduction_(now, key, record, kNobody));
+  }
   [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
   void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
   [[nodiscard]] std::optional<Route> seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
@@ -57,6 +61,7 @@ class ClearSeal final : public Seal {
 
  private:
   crypto::PublicKey key_;
+  Introduction introduction_;
   struct Peer {
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;

@@ -33,6 +33,7 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   unknown_network,
   not_a_member_host,    // data from a host that no member of the network is at
   not_authentic,
+  unproven,             // a location with a higher version that nobody who may has given to that host
   no_session,           // for a host to which there is no session (yet)
   stray,                // for an instance that left, too late or too often forwarded
   held_too_many,        // for an instance that stands still, more than is kept

@@ -24,17 +24,24 @@ using Roles = Interned<std::vector<std::string>, HashOfRoles>;
 
 struct KnownLocation {
   std::uint64_t version{0};  // 0: nowhere
-  Places::Shared place;      // of the same host's members; without version. Nothing: nowhere is known
+  std::int64_t until_ms{0};  // as in wire::Location
+  std::string claim;         // likewise; few have one
+  Places::Shared place;      // of the same host's members; without those. Nothing: nowhere is known
 
   KnownLocation() = default;
-  KnownLocation(Places& places, wire::Location location) : version(location.version) {
+  KnownLocation(Places& places, wire::Location location)
+      : version(location.version), until_ms(location.until_ms), claim(std::move(location.claim)) {
     location.version = 0;
+    location.until_ms = 0;
+    location.claim.clear();
     place = places.keep(location);
   }
   // NOLINTNEXTLINE(google-explicit-constructor): it is that
   operator wire::Location() const {
     wire::Location out = place ? *place : wire::Location{};
     out.version = version;
+    out.until_ms = until_ms;
+    out.claim = claim;
     return out;
   }
 };

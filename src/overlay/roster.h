@@ -22,6 +22,8 @@ class Roster {
   // an error nothing has changed. Errors: invalid_argument.
   [[nodiscard]] Result<> trust(const std::vector<wire::CloudCa>& authorities);
 
+  [[nodiscard]] const std::map<std::string, crypto::Authority>& authorities() const { return authorities_; }
+
   // The host that `record` is of, from now on known by it: what a peer shows of itself. An older record of a host
   // whose key has changed since, and another host's key, are refused. 70 us the first time.
   // Errors: invalid_argument, not_authentic, timed_out, exhausted.

@@ -9,7 +9,7 @@ namespace godwit::overlay {
 namespace {
 
 constexpr std::uint32_t kMetadataIp = 0xa9fea9fe;  // 169.254.169.254
-constexpr std::size_t kMostEarly = 4096;
+constexpr std::size_t kMostEarly = 1024;
 constexpr std::size_t kMostPorts = 1024;
 
 ByteVector key_of(const wire::Network& network) { return from_hex(network.key).value_or(ByteVector(32)); }
@@ -57,6 +57,13 @@ Result<> check_ports(const wire::SwitchNetwork& config) {
     if (mac->is_group()) return bad("mac must be a single address");
   }
   return {};
+}
+
+// What is said again in short, as most configurations do, takes no proof away that others may still want to see.
+wire::Location with_known_claim(wire::Location said, const wire::Location& known) {
+  const bool same = said.version == known.version && said.host == known.host && said.cloud == known.cloud;
+  if (same && said.claim.empty()) said.claim = known.claim;
+  return said;
 }
 
 }  // namespace
@@ -119,12 +126,22 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   take_ports(config.ports);
   index();
 
-  std::vector<std::string> claims;
-  for (const auto& [instance, port] : ports_) {
-    if (!port.member || port.claimed <= port.member->location.version) continue;
-    if (claim(now, instance, port.claimed)) claims.push_back(instance);
-  }
+  auto claims = take_claims(now, config.ports);
   refresh_hosts();
+  return claims;
+}
+
+std::vector<std::string> Segment::take_claims(TimePoint now, const std::vector<wire::SwitchPort>& ports) {
+  std::vector<std::string> claims;
+  for (const auto& wanted : ports) {
+    const auto& port = ports_.at(wanted.instance);
+    if (!port.member) continue;
+    auto& location = find(wanted.instance)->location;
+    const auto proof = port.claimed == wanted.version ? wanted.claim : std::string();
+    if (port.claimed == location.version && port.member->here && location.claim.empty()) location.claim = proof;
+    if (port.claimed <= location.version) continue;
+    if (claim(now, wanted.instance, port.claimed, proof)) claims.push_back(wanted.instance);
+  }
   return claims;
 }
 
@@ -144,12 +161,21 @@ void Segment::take_members(TimePoint now, const std::vector<wire::Member>& membe
     member.mac = *wire::parse_mac(wanted.mac);
     member.ip = *wire::parse_ipv4(wanted.ip);
     member.port = nullptr;
-    if (wanted.location.version >= member.location.version) place(now, member, wanted.location);
-    if (auto early = early_.extract(wanted.instance); early && early.mapped().version > member.location.version) {
-      place(now, member, early.mapped());
+    if (wanted.location.version >= member.location.version) {
+      place(now, member, with_known_claim(wanted.location, member.location));
     }
+    take_early(now, member);
   }
   filtered_ = !groups_.open(of_all);
+}
+
+// Announced before the configuration had it.
+void Segment::take_early(TimePoint now, Member& member) {
+  const auto early = early_.extract(member.instance());
+  if (!early || early.mapped().version <= member.location.version) return;
+  const auto location =
+      all_hosts_.proven(member.location, {network_.id, network_.vni, member.instance()}, std::move(early.mapped()));
+  if (location) place(now, member, *location);
 }
 
 void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
@@ -197,7 +223,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
   }
   member.location = {all_hosts_.places(), known};
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
-  if (was_at != 0 && was_at != member.at) {
+  if (was_at != 0 && was_at != member.at && !has_ended(location, all_hosts_.wall_now())) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
     former_[was_at] = now + kFormerHost;
   }
@@ -211,14 +237,19 @@ Learned Segment::learn(TimePoint now, const std::string& instance, const wire::L
     if (early_.size() > kMostEarly) early_.erase(early_.begin());
     return Learned::unknown_member;
   }
-  if (location.version < member->location.version) return Learned::older;
-  if (location.version == member->location.version) return Learned::known;
-  place(now, *member, location);
+  const wire::Location known = member->location;
+  if (location.version < known.version) return Learned::older;
+  if (location.version == known.version) {
+    return location.cloud == known.cloud && location.host == known.host ? Learned::known : Learned::unproven;
+  }
+  const auto proven = all_hosts_.proven(known, {network_.id, network_.vni, instance}, location);
+  if (!proven) return Learned::unproven;
+  place(now, *member, *proven);
   refresh_hosts();
   return Learned::newer;
 }
 
-Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_t version) {
+Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_t version, const std::string& proof) {
   auto* member = find(instance);
   auto* port = find_port(instance);
   if (!member || !port) {
@@ -233,15 +264,27 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
   }
   port->claimed = std::max(port->claimed, version);
   place(now, *member,
-        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record});
+        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record,
+         proof.empty() && ours ? member->location.claim : proof});
   refresh_hosts();
   return {};
 }
 
+void Segment::end_locations(WallTime now) {
+  if (now < next_end_) return;
+  for (auto& [instance, member] : members_) {
+    if (has_ended(member.location, now)) member.at = 0;
+  }
+  refresh_hosts();
+}
+
 void Segment::refresh_hosts() {
   host_set_.clear();
+  next_end_ = WallTime::max();
   for (const auto& [id, member] : members_) {
-    if (member.at != 0) host_set_.insert(member.at);
+    if (member.at == 0) continue;
+    host_set_.insert(member.at);
+    if (member.location.until_ms != 0) next_end_ = std::min(next_end_, WallTime(Millis(member.location.until_ms)));
   }
   hosts_.assign(host_set_.begin(), host_set_.end());
   std::sort(hosts_.begin(), hosts_.end());

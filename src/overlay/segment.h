@@ -77,7 +77,7 @@ struct Member {
 };
 
 // What a location did to what we believed.
-enum class Learned : std::uint8_t { newer, known, older, unknown_member };
+enum class Learned : std::uint8_t { newer, known, older, unknown_member, unproven };
 
 // The MAC of a network's gateway: the same on every host, so that a guest that moved finds it again.
 [[nodiscard]] wire::Mac gateway_mac(std::string_view network_id);
@@ -94,12 +94,17 @@ class Segment {
   [[nodiscard]] static Result<> check(const wire::SwitchNetwork& config);
 
   // Members and ports become those of `config`; locations and claims only ever rise. Returns the instances that a
-  // port's version claims anew: their peers want an announcement.
+  // port's version claims anew: their peers want an announcement. What the configuration says is our own cloud's word,
+  // and needs no proof.
   [[nodiscard]] std::vector<std::string> configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config);
-  // Somebody who has the key says where a member is.
+  // Somebody who has the key says where a member is: a higher version is believed where its claim proves it.
   Learned learn(TimePoint now, const std::string& instance, const wire::Location& location);
-  // Our agent says that it is here. Errors: not_found (no such member or port), conflict (a higher version is known).
-  [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version);
+  // Our agent says that it is here, and what proves it to others. Errors: not_found (no such member or port), conflict
+  // (a higher version is known).
+  [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version,
+                               const std::string& proof);
+  // Hosts whose locations have ended are none of this network's any more. Cheap where none has.
+  void end_locations(WallTime now);
 
   [[nodiscard]] Member* find(wire::Mac mac) { return by_mac_.find(mac); }
   [[nodiscard]] Member* find(wire::Ipv4 ip) { return by_ip_.find(ip); }
@@ -146,7 +151,9 @@ class Segment {
 
  private:
   void take_members(TimePoint now, const std::vector<wire::Member>& members);
+  void take_early(TimePoint now, Member& member);
   void take_ports(const std::vector<wire::SwitchPort>& ports);
+  [[nodiscard]] std::vector<std::string> take_claims(TimePoint now, const std::vector<wire::SwitchPort>& ports);
   void place(TimePoint now, Member& member, const wire::Location& location);
   void index();
   void refresh_hosts();
@@ -167,6 +174,7 @@ class Segment {
   MemberIndex<Member, &Member::ip> by_ip_;
   std::vector<PeerId> hosts_;
   std::unordered_set<PeerId> host_set_;
+  WallTime next_end_{WallTime::max()};            // of a location elsewhere
   std::unordered_map<PeerId, TimePoint> former_;  // until when each is accepted
   std::map<std::string, wire::Location> early_;   // of instances that the next config will bring
 };

@@ -46,6 +46,8 @@ class Service {
   // Devices stay as they are: frames wait for the next switch.
   [[nodiscard]] sys::Task<void> stop();
 
+  [[nodiscard]] const Switch& core() const { return core_; }
+
  private:
   struct Waiting;
 

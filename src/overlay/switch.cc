@@ -114,7 +114,7 @@ Result<> Switch::announce(TimePoint now, const wire::SwitchAnnounce& announce, s
   auto* segment = segments_.find(announce.network);
   if (!segment) return fail(Errc::not_found, "announce: this switch has no network {}", announce.network.substr(0, 64));
   const auto told = segment->hosts();  // before the claim: the host that it comes from is one of them
-  const auto claimed = segment->claim(now, announce.instance, announce.version);
+  const auto claimed = segment->claim(now, announce.instance, announce.version, announce.claim);
   if (!claimed) return claimed;
   ++generation_;
   announcer_.start(now, ticket, *segment, announce.instance, told, peers_);
@@ -253,6 +253,7 @@ void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint
                          Outbox& out) {
   if (!believes(announce.location)) return;
   const auto learned = segment.learn(now, announce.instance, announce.location);
+  if (learned == Learned::unproven) return counters_.drop(Drop::unproven);
   if (learned == Learned::newer) {
     ++generation_;
     refresh_hosts(now);
@@ -306,6 +307,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
+    for (const auto& [id, segment] : segments_.all()) segment->end_locations(wall_clock_());
   }
 }
 

@@ -53,7 +53,7 @@ class SwitchTest : public ::testing::Test {
   void run_for(Nanos span) { run_until(now + span); }
 
   Result<> announce(unsigned where, unsigned guest, std::uint64_t version, std::uint64_t ticket) {
-    return host(where).core().announce(now, {kNetworkId, instance_id(guest), version}, ticket);
+    return host(where).announce(now, guest, version, ticket);
   }
   wire::Location believed(unsigned by, unsigned guest) {
     return host(by).core().networks().at(0).members.at(guest).location;

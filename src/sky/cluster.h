@@ -4,6 +4,7 @@
 // cloud or a restart of sky costs a round, never the truth. Nothing is done that the record on disk does not say.
 #pragma once
 
+#include "overlay/location_claim.h"
 #include "sky/accounts.h"
 #include "sky/records.h"
 #include "sky/sight.h"
@@ -59,6 +60,8 @@ class Cluster {
   void set_migration(const std::string& instance, const std::string& migration);  // empty: none
   // The instance is owned there now.
   void settle_at(const std::string& instance, const std::string& cloud);
+  // A person has fenced it there: the other clouds are told to believe that of that one, with the next version.
+  void grant(const std::string& instance, const std::string& cloud);
   // Look again now.
   void wake();
 
@@ -66,6 +69,8 @@ class Cluster {
   [[nodiscard]] sys::Task<void> follow(std::string cloud);
   [[nodiscard]] sys::Task<Result<>> visit(std::string cloud);
   [[nodiscard]] sys::Task<Result<>> tell_network(std::string cloud, CloudClient client);
+  void absorb(const std::string& cloud, const wire::Network& said);
+  [[nodiscard]] std::optional<overlay::Authorities> authorities_of_all() const;
   [[nodiscard]] sys::Task<Result<>> tell_peers(std::string cloud, CloudClient client);
   [[nodiscard]] sys::Task<Result<>> look(std::string cloud, CloudClient client);
   [[nodiscard]] sys::Task<Result<>> launch_missing(std::string cloud, CloudClient client);

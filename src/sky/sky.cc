@@ -276,6 +276,10 @@ sys::Task<Result<wire::FenceAnswer>> Sky::fence(std::string instance, wire::Fenc
     }
   }
   if (answer.told.empty()) co_return std::unexpected(last.within("fence " + instance + ": no cloud took it"));
+  auto* cluster = cluster_of(instance);
+  const auto* migration = migrations_.find(request.migration);
+  if (cluster && migration && request.winner == wire::MigrationRole::destination)
+    cluster->grant(instance, migration->to);
   co_return answer;
 }
 

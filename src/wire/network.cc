@@ -3,8 +3,6 @@
 #include "base/id.h"
 #include "wire/ipv6.h"
 
-#include <algorithm>
-#include <map>
 #include <set>
 
 namespace godwit::wire {
@@ -58,23 +56,9 @@ Result<> validate(const Network& network) {
     if (!is_label(member.name)) return bad("members", "must have DNS labels as names");
     if (member.location.record.size() > kRecordText) return bad("members", "must have records of 700 bytes at most");
     if (member.groups.size() > kMostMemberGroups) return bad("members", "must be in at most 16 groups");
+    if (member.location.claim.size() > kClaimText) return bad("members", "must have claims of 3900 bytes at most");
   }
   return {};
-}
-
-Network merge_locations(Network newer, const Network& older) {
-  std::map<std::string, const Member*> known;
-  for (const auto& member : older.members) known[member.instance] = &member;
-  for (auto& member : newer.members) {
-    const auto found = known.find(member.instance);
-    if (found == known.end()) continue;
-    if (found->second->location.version > member.location.version) member.location = found->second->location;
-    known.erase(found);
-  }
-  for (const auto& member : older.members) {
-    if (known.contains(member.instance)) newer.members.push_back(member);
-  }
-  return newer;
 }
 
 }  // namespace godwit::wire

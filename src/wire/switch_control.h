@@ -19,8 +19,9 @@ struct SwitchPort {
   std::string guest_tap;
   // Frames pass only while this host has the member's location; a port may be made before (an incoming migration).
   std::uint64_t version{0};
+  std::string claim{};  // of that version, as in Location; empty: its cloud's word is awaited
 };
-BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version))
+BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, claim))
 
 struct SwitchNetwork {
   Network network;
@@ -47,8 +48,9 @@ struct SwitchAnnounce {
   std::string network;
   std::string instance;
   std::uint64_t version{0};
+  std::string claim{};  // as in Location: without it no other host believes it
 };
-BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version))
+BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version, claim))
 
 // hold: the vCPUs of `instance`, which is here, stand still for a hand-over: frames for it are kept, in order and
 // bounded, instead of filling a queue that ends with its QEMU. When another host announces it they are sent after it;

@@ -89,9 +89,10 @@ def liar_is_dropped(guest, host, address):
 
 def move(segment, guest, source, destination, version):
     """Pause, announce, start: returns the reply to the announcement and when the pause began."""
+    news = segment.announcement(guest, destination, version)  # what is signed is signed before the pause
     began = time.monotonic()
     guest.pause(source)
-    reply = destination.ask(op="announce", announce={"network": segment.id(), "instance": guest.instance, "version": version})
+    reply = destination.ask(op="announce", announce=news)
     guest.start(destination)
     return reply, began
 
@@ -115,7 +116,7 @@ def nothing_is_lost_in_the_pause(segment, mover, peer, peer_host, source, destin
     wait_for(lambda: pair_frames(peer, mover, segment, peer_host) >= len(sent), "the switch has taken them all")
     # A veth whose other end is down drops what a TAP keeps for its QEMU: so here it starts before it is announced.
     mover.start(destination)
-    destination.ask(op="announce", announce={"network": segment.id(), "instance": mover.instance, "version": version})
+    destination.ask(op="announce", announce=segment.announcement(mover, destination, version))
     check([listener.recv(100) for _ in sent] == sent, f"{len(sent)} datagrams of the pause arrived after it, in order")
 
 

@@ -170,6 +170,10 @@ class Segment:
         """A port for an incoming migration."""
         self.ports.setdefault(host.name, {})[guest.instance] = (guest, 0)
 
+    def announcement(self, guest, host, version):
+        return {"network": self.id(), "instance": guest.instance, "version": version,
+                "claim": AUTHORITY.location_claim(host.name, self.id(), self.number, guest.instance, version)}
+
     def config(self, host):
         members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
                     "groups": self.groups_of.get(instance, []), "location": location} for instance, (guest, location) in self.members.items()]
