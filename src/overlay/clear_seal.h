@@ -8,7 +8,8 @@
 
 namespace godwit::overlay::testing {
 
-// A peer is known by the first four bytes of its key, which each datagram carries in clear.
+// There is a session with who has an address, or was heard. A peer is known by the first four bytes of its key, which
+// each datagram carries in clear.
 class ClearSeal final : public Seal {
  public:
   static constexpr std::uint32_t kType = 0xc1ea0000;
@@ -24,6 +25,7 @@ class ClearSeal final : public Seal {
     return id;
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
+  void begin(TimePoint /*now*/, PeerId /*peer*/) override {}
   void set_introduction(Introduction /*introduction*/) override {}
   [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
   void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
@@ -41,16 +43,18 @@ class ClearSeal final : public Seal {
     const auto peer = load_be32(datagram.subspan(4));
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return {};
+    const bool ready = !found->second.at;
     found->second.at = from;
     return {Heard::data,
             Refusal::none,
             peer,
             true,
-            false,
+            ready,
             1,
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
+  void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }

@@ -13,6 +13,8 @@ class Seal {
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
   [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
   virtual void remove(PeerId peer) = 0;
+  // Makes a session without having anything to say.
+  virtual void begin(TimePoint now, PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
   [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
   // At which the other hosts may try this one.
@@ -35,6 +37,7 @@ class UnderlaySeal final : public Seal {
     return underlay_.add(now, spec, at);
   }
   void remove(PeerId peer) override { underlay_.remove(peer); }
+  void begin(TimePoint now, PeerId peer) override { underlay_.sessions().begin(now, peer); }
   void set_introduction(Introduction introduction) override {
     underlay_.sessions().set_introduction(std::move(introduction));
   }

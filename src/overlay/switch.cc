@@ -154,6 +154,7 @@ void Switch::let_go(TimePoint now, Outbox& out) {
 }
 
 void Switch::announce_again(TimePoint now) {
+  hosts_.begin_all(now);
   for (const auto& [id, segment] : segments_.all()) {
     for (const auto& [instance, port] : segment->ports()) {
       if (port.active()) announcer_.start(now, 0, *segment, instance, segment->hosts(), peers_);
@@ -197,6 +198,7 @@ void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
 
 void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
   const auto opened = seal_.on_datagram(now, from, datagram);
+  if (opened.ready) out.on_ready(opened.peer);
   if (opened.what == Heard::handshake) return send_of_sessions(now, out);
   if (opened.what == Heard::dropped) {
     counters_.drop(Drop::not_authentic);
@@ -303,6 +305,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
+    out.sweep(now, counters_);
   }
 }
 

@@ -38,7 +38,8 @@ class Switch {
   // not_found (it is not here).
   [[nodiscard]] Result<> hold(TimePoint now, const wire::SwitchHold& hold);
   [[nodiscard]] Result<> release(TimePoint now, const wire::SwitchHold& hold);
-  // After a restart: tells all peers once more what is here, for those that the predecessor did not reach.
+  // After a restart: begins sessions with all peers, and tells them once more what is here, for those that the
+  // predecessor did not reach.
   void announce_again(TimePoint now);
   [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
 

@@ -240,6 +240,43 @@ class Records(threading.Thread):
             raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
 
 
+class Beats(threading.Thread):
+    """Datagrams from one guest to another, one every 5 ms; notes when each came. Nobody sends one again."""
+
+    EVERY_S = 0.005
+
+    def __init__(self, sender, receiver):
+        super().__init__(daemon=True)
+        self.stopping, self.arrivals, self.sent = False, [], 0
+        self.into = receiver.listen(socket.SOCK_DGRAM)
+        with sender.net.inside(sender.name):
+            self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.start()
+
+    def run(self):
+        next_at = time.monotonic()
+        while not self.stopping:
+            self.out.sendto(b"beat", self.into.getsockname())
+            self.sent += 1
+            next_at += self.EVERY_S
+            time.sleep(max(0, next_at - time.monotonic()))
+
+    def _read(self):
+        while not self.stopping:
+            self.into.recv(16)
+            self.arrivals.append(time.monotonic())
+
+    def wait(self, count):
+        goal = len(self.arrivals) + count
+        wait_for(lambda: len(self.arrivals) >= goal, f"{count} more datagrams")
+
+    def gap_ms(self, since):
+        """The longest time without a datagram since then."""
+        times = [since] + [t for t in self.arrivals if t >= since]
+        return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
+
+
 def echo(guest):
     """Answers every datagram to `guest` from now on; returns the address."""
     server = guest.listen(socket.SOCK_DGRAM)
