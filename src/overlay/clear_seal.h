@@ -54,6 +54,11 @@ class ClearSeal final : public Seal {
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint /*now*/, PeerId peer) const override {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return std::nullopt;
+    return PeerView{.endpoint = found->second.at};
+  }
   void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }

@@ -42,6 +42,11 @@ class Hosts {
   }
   // Forgets all others, but who was introduced lately.
   void retain(TimePoint now, const std::unordered_set<PeerId>& wanted);
+  [[nodiscard]] std::vector<PeerId> all() const {
+    std::vector<PeerId> out;
+    for (const auto& [peer, host] : hosts_) out.push_back(peer);
+    return out;
+  }
   [[nodiscard]] bool knows(PeerId peer) const { return hosts_.contains(peer); }
 
  private:

@@ -21,6 +21,8 @@ class Seal {
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
   [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
+  // None: no such peer.
+  [[nodiscard]] virtual std::optional<PeerView> view(TimePoint now, PeerId peer) const = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   // Not between two datagrams of one record.
@@ -50,6 +52,9 @@ class UnderlaySeal final : public Seal {
   }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return underlay_.on_datagram(now, from, datagram);
+  }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint now, PeerId peer) const override {
+    return underlay_.view(now, peer);
   }
   void poll(TimePoint now) override { underlay_.poll(now); }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return underlay_.next_deadline(); }

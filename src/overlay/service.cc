@@ -197,6 +197,7 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
     }
     case wire::SwitchOp::locations: reply.networks = core_.networks(); break;
     case wire::SwitchOp::stats: add_stats(reply); break;
+    case wire::SwitchOp::observe: reply.observation = core_.observe(parts_.clock.now()); break;
   }
   if (core_.host_network().handle() != 0) reply.host_address = core_.host_network().address();
   co_return reply;

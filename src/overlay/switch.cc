@@ -17,11 +17,13 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
     : self_{"", "", address},
       wall_clock_(std::move(wall_clock)),
       seal_(seal),
+      flows_(random),
       hosts_(seal, roster_, wall_clock_),
       host_network_(seal.key(), hosts_, counters_),
       peers_(random),
       announcer_(random),
-      forwarder_(segments_, holder_, counters_) {
+      forwarder_(segments_, holder_, counters_, flows_),
+      interval_({counters_, flows_, segments_, hosts_, roster_, seal_, peers_}) {
   seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
     const auto introduced = hosts_.introduce(now, key, record);
     return known != kNobody ? known : introduced;
@@ -302,6 +304,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   peers_.poll(now, segments_, out);
   seal_.poll(now);
   send_of_sessions(now, out);
+  interval_.poll(now, wall_clock_());
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
@@ -338,6 +341,14 @@ wire::SwitchConfig Switch::state() const {
 std::vector<wire::Network> Switch::networks() const {
   std::vector<wire::Network> out;
   for (const auto& [id, segment] : segments_.all()) out.push_back(segment->describe(false).network);
+  return out;
+}
+
+wire::Observation Switch::observe(TimePoint now) {
+  interval_.poll(now, wall_clock_());
+  auto out = interval_.describe(now);
+  out.cloud = self_.cloud;
+  out.host = self_.host;
   return out;
 }
 
