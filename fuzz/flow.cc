@@ -1,6 +1,7 @@
 // A frame, of which flow it is. Input: the frame.
-#include "base/assert.h"
 #include "overlay/flow.h"
+
+#include "base/assert.h"
 #include "support/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

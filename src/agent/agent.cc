@@ -104,6 +104,7 @@ Result<> Agent::start() {
   gate_.spawn(converse());
   gate_.spawn(watch_changes());
   gate_.spawn(scans_.run());
+  gate_.spawn(observations_.run());
   gate_.spawn(read_back());
   return {};
 }

@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/gateway.h"
 #include "agent/instances.h"
+#include "agent/observations.h"
 #include "agent/scans.h"
 #include "agent/switch_link.h"
 #include "hypervisor/machine.h"
@@ -87,6 +88,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;
   Scans scans_;
+  Observations observations_{runtime_, switch_, cloud_};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
   wire::DesiredState desired_;

@@ -80,15 +80,13 @@ wire::Observation Interval::describe(TimePoint now) const {
     const auto* segment = of_.segments.find(each.key.vni);
     if (!segment) continue;
     out.flows.push_back({segment->id(), protocol_of(each.key), source_of(each.key), each.key.source_port,
-                         destination_of(each.key), each.key.destination_port, each.traffic.frames,
-                         each.traffic.bytes});
+                         destination_of(each.key), each.key.destination_port, each.traffic.frames, each.traffic.bytes});
   }
   for (const auto peer : of_.hosts.all()) {
     if (out.peers.size() < wire::kMostObservedPeers) describe_peer(now, peer, out);
   }
-  std::ranges::sort(out.peers, [](const auto& a, const auto& b) {
-    return std::tie(a.cloud, a.host) < std::tie(b.cloud, b.host);
-  });
+  std::ranges::sort(out.peers,
+                    [](const auto& a, const auto& b) { return std::tie(a.cloud, a.host) < std::tie(b.cloud, b.host); });
   return out;
 }
 

@@ -61,9 +61,9 @@ BOOST_DESCRIBE_STRUCT(PeerStatus, (),
 struct Observation {
   std::string cloud;
   std::string host;
-  std::int64_t ended_ms{0};      // Unix time; 0: no interval is over yet
-  std::uint32_t interval_ms{0};  // its length
-  std::uint32_t one_in{0};       // packets sampled for `flows`
+  std::int64_t ended_ms{0};        // Unix time; 0: no interval is over yet
+  std::uint32_t interval_ms{0};    // its length
+  std::uint32_t one_in{0};         // packets sampled for `flows`
   std::vector<PairTraffic> pairs;  // the largest, largest first
   std::vector<FlowTraffic> flows;  // likewise
   std::uint64_t other_packets{0};  // of pairs that are not named
@@ -83,7 +83,8 @@ constexpr std::size_t kMostObservedPeers = 1024;
 struct NetworkObservation {
   Network network;  // without its key
   std::vector<Observation> hosts;
+  std::vector<std::string> problems;  // of sky: clouds that could not be asked, and why
 };
-BOOST_DESCRIBE_STRUCT(NetworkObservation, (), (network, hosts))
+BOOST_DESCRIBE_STRUCT(NetworkObservation, (), (network, hosts, problems))
 
 }  // namespace godwit::wire
