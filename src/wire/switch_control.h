@@ -9,7 +9,7 @@
 
 namespace godwit::wire {
 
-BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats, observe)
+BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats, observe, capture)
 
 // An instance of this host. The switch makes a TAP of its own and joins it to `guest_tap` by tc redirect, both ways, as
 // soon as that device exists.
@@ -60,14 +60,25 @@ struct SwitchHold {
 };
 BOOST_DESCRIBE_STRUCT(SwitchHold, (), (network, instance))
 
+// capture: behind the answer, if it has no error, the connection carries pcapng until it is closed: what crosses the
+// devices of the instances and the gateway of a network here, both ways. Frames are dropped, and counted there, when
+// the reader is slow.
+struct SwitchCapture {
+  std::string network;          // its id; empty: all
+  std::string instance;         // its id; empty: all
+  std::uint32_t snap_bytes{0};  // no more of each frame; 0: all of it
+};
+BOOST_DESCRIBE_STRUCT(SwitchCapture, (), (network, instance, snap_bytes))
+
 struct SwitchRequest {
   std::uint64_t id{0};  // echoed
   SwitchOp op{SwitchOp::config};
   SwitchConfig config;
   SwitchAnnounce announce;
   SwitchHold hold;  // hold and release
+  SwitchCapture capture{};
 };
-BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold))
+BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold, capture))
 
 struct PairCount {
   std::string network;
