@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/metrics.h"
 #include "base/page.h"
 #include "content/read_back.h"
 #include "image/volume.h"
@@ -183,6 +184,8 @@ sys::Task<Result<>> Agent::sync_once() {
   apply();
   co_return Result<>{};
 }
+
+std::string Agent::metrics() const { return agent_metrics(report()); }
 
 wire::HostReport Agent::report() const {
   wire::HostReport report;

@@ -44,6 +44,8 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   // As its cloud is told them, for whoever watches from outside.
   [[nodiscard]] std::vector<wire::MigrationReport> migrations() const { return migrations_.reports(); }
   [[nodiscard]] const siblings::Directory& directory() const { return directory_; }
+  // In Prometheus' text format.
+  [[nodiscard]] std::string metrics() const;
 
  private:
   [[nodiscard]] sys::Task<void> converse();

@@ -1,5 +1,7 @@
 #include "overlay/service.h"
 
+#include "overlay/switch_metrics.h"
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -269,6 +271,11 @@ sys::Task<void> Service::serve_capture(wire::SwitchRequest request, sys::Stream&
     if (!bytes.empty()) written = co_await stream.write(bytes);
     co_await parts_.clock.sleep_for(kCaptureEvery);
   }
+}
+
+std::string Service::metrics() {
+  return switch_metrics(core_.counters(), parts_.packets.counts(), core_.observe(parts_.clock.now()),
+                        [this](std::uint32_t vni) { return core_.network_of(vni); });
 }
 
 void Service::add_stats(wire::SwitchReply& reply) const {

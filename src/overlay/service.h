@@ -46,6 +46,8 @@ class Service {
   [[nodiscard]] Result<> start(const std::string& control_path, const std::optional<SavedState>& saved);
   // Devices stay as they are: frames wait for the next switch.
   [[nodiscard]] sys::Task<void> stop();
+  // In Prometheus' text format.
+  [[nodiscard]] std::string metrics();
 
  private:
   struct Waiting;
