@@ -41,7 +41,8 @@ std::string agent_metrics(const wire::HostReport& report) {
   }
   out.family("godwit_agent_migrations", Kind::gauge, "Migrations that the cloud still wants to hear of.");
   for (const auto& [what, count] : migrations) out.sample(count, {{"role", what.first}, {"phase", what.second}});
-  out.family("godwit_agent_migration_bytes", Kind::gauge, "What QEMU put out in those migrations, and as what it crossed.");
+  out.family("godwit_agent_migration_bytes", Kind::gauge,
+             "What QEMU put out in those migrations, and as what it crossed.");
   boost::mp11::mp_for_each<boost::describe::describe_members<wire::Savings, boost::describe::mod_public>>(
       [&](auto member) { out.sample(static_cast<double>(savings.*member.pointer), {{"as", member.name}}); });
   return out.text();

@@ -43,9 +43,7 @@ class CloudObservation : public testing::TwoClouds {
     out.peers[1].host = "b2";
     return out;
   }
-  auto shown() {
-    return user<wire::NetworkObservation>(a, "GET", "/v1/networks/" + kNetwork + "/observation");
-  }
+  auto shown() { return user<wire::NetworkObservation>(a, "GET", "/v1/networks/" + kNetwork + "/observation"); }
 };
 
 TEST_F(CloudObservation, ATenantSeesWhatIsOfItsOwnNetworkAlone) {

@@ -47,8 +47,10 @@ sys::Task<Result<wire::NetworkObservation>> of_switch(Session* session, Where wh
   for (const auto& each : known->networks) {
     if (where.network.empty() || each.id == where.network || each.name == where.network) {
       const auto& members = each.members;
-      if (out.network.id.empty()) out.network = each;
-      else out.network.members.insert(out.network.members.end(), members.begin(), members.end());
+      if (out.network.id.empty())
+        out.network = each;
+      else
+        out.network.members.insert(out.network.members.end(), members.begin(), members.end());
     }
   }
   if (!where.network.empty()) {

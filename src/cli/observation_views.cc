@@ -92,7 +92,7 @@ std::string top_text(const wire::NetworkObservation& seen, std::size_t pairs, st
   for (const auto& host : seen.hosts) {
     for (const auto& each : host.pairs) {
       pair_rates[{end_of(names, each.source_mac), end_of(names, each.destination_mac)}].add(each.bytes, each.packets,
-                                                                                          host.interval_ms);
+                                                                                            host.interval_ms);
     }
     for (const auto& each : host.flows) {
       flow_rates[{each.protocol, address_of(names, each.source_ip, each.source_port),

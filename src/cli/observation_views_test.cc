@@ -50,14 +50,17 @@ TEST(ObservationViews, TopNamesWhoTalksMostFirst) {
 TEST(ObservationViews, StatusSaysWhatIsWrongFirst) {
   auto seen = observed();
   seen.problems = {"cloud cloud-c can't be reached"};
-  EXPECT_EQ(status_text(seen),
-            "! cloud cloud-c can't be reached\n"
-            "HOST        PEER        PATH     BY                  RTT  LOSS        OUT         IN    SESSION  PROFILE  PROBLEM\n"
-            "cloud-b/b1  cloud-a/a2  none     -                     -     -      0 B/s      0 B/s          -  native   no way to "
-            "it is known\n"
-            "cloud-b/b1  cloud-a/a1  relayed  192.0.2.9:4791  85.0 ms  3.1%  9.8 KiB/s  977 KiB/s  1 min 4 s  native   loses "
-            "datagrams\n"
-            "cloud-a/a1  cloud-b/b1  direct   10.1.0.2:4790   40.2 ms  0.0%  977 KiB/s  9.8 KiB/s  1 min 5 s  native   -\n");
+  EXPECT_EQ(
+      status_text(seen),
+      "! cloud cloud-c can't be reached\n"
+      "HOST        PEER        PATH     BY                  RTT  LOSS        OUT         IN    SESSION  PROFILE  "
+      "PROBLEM\n"
+      "cloud-b/b1  cloud-a/a2  none     -                     -     -      0 B/s      0 B/s          -  native   no "
+      "way to "
+      "it is known\n"
+      "cloud-b/b1  cloud-a/a1  relayed  192.0.2.9:4791  85.0 ms  3.1%  9.8 KiB/s  977 KiB/s  1 min 4 s  native   loses "
+      "datagrams\n"
+      "cloud-a/a1  cloud-b/b1  direct   10.1.0.2:4790   40.2 ms  0.0%  977 KiB/s  9.8 KiB/s  1 min 5 s  native   -\n");
 }
 
 }  // namespace

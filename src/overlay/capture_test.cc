@@ -1,5 +1,4 @@
 #include "overlay/captures.h"
-
 #include "overlay/test_host.h"
 
 #include <gtest/gtest.h>
@@ -19,14 +18,60 @@ TEST(Pcapng, StandsAsTheDraftSays) {
   pcapng::append_packet(out, {0, 0x18a1b2c3d4e5f607, pcapng::Direction::outbound, frame, 7, "cut"});
   pcapng::append_statistics(out, 0, 0x18a1b2c3d4e5f607, 5, 2);
   EXPECT_EQ(to_hex(out),
-            "0a0d0d0a" "00000034" "1a2b3c4d" "0001" "0000" "ffffffffffffffff"
-            "0004" "000d" "676f64776974207377697463" "68000000" "00000000" "00000034"
-            "00000001" "00000028" "0001" "0000" "00000060"
-            "0002" "0003" "766d3000" "0009" "0001" "09000000" "00000000" "00000028"
-            "00000006" "0000003c" "00000000" "18a1b2c3" "d4e5f607" "00000007" "0000000a" "0011223344556600"
-            "0001" "0003" "63757400" "0002" "0004" "00000002" "00000000" "0000003c"
-            "00000005" "00000034" "00000000" "18a1b2c3" "d4e5f607"
-            "0004" "0008" "0000000000000005" "0005" "0008" "0000000000000002" "00000000" "00000034");
+            "0a0d0d0a"
+            "00000034"
+            "1a2b3c4d"
+            "0001"
+            "0000"
+            "ffffffffffffffff"
+            "0004"
+            "000d"
+            "676f64776974207377697463"
+            "68000000"
+            "00000000"
+            "00000034"
+            "00000001"
+            "00000028"
+            "0001"
+            "0000"
+            "00000060"
+            "0002"
+            "0003"
+            "766d3000"
+            "0009"
+            "0001"
+            "09000000"
+            "00000000"
+            "00000028"
+            "00000006"
+            "0000003c"
+            "00000000"
+            "18a1b2c3"
+            "d4e5f607"
+            "00000007"
+            "0000000a"
+            "0011223344556600"
+            "0001"
+            "0003"
+            "63757400"
+            "0002"
+            "0004"
+            "00000002"
+            "00000000"
+            "0000003c"
+            "00000005"
+            "00000034"
+            "00000000"
+            "18a1b2c3"
+            "d4e5f607"
+            "0004"
+            "0008"
+            "0000000000000005"
+            "0005"
+            "0008"
+            "0000000000000002"
+            "00000000"
+            "00000034");
 }
 
 TEST(Capture, WhoReadsTooSlowlyLosesFramesThatAreCountedAndNobodyWaits) {
@@ -43,8 +88,7 @@ TEST(Capture, WhoReadsTooSlowlyLosesFramesThatAreCountedAndNobodyWaits) {
   (void)capture.take();
   capture.add_statistics(kNow);
   const auto statistics = to_hex(capture.take());
-  EXPECT_NE(statistics.find("00040008" + fmt::format("{:016x}", kFrames + 1)),
-            std::string::npos);
+  EXPECT_NE(statistics.find("00040008" + fmt::format("{:016x}", kFrames + 1)), std::string::npos);
   EXPECT_NE(statistics.find("00050008" + fmt::format("{:016x}", capture.dropped())), std::string::npos);
 }
 

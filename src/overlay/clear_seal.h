@@ -21,6 +21,7 @@ class ClearSeal final : public Seal {
     if (spec.key == key_) return kNobody;
     const auto id = load_be32(spec.key);
     auto& peer = peers_[id];
+    peer.key = spec.key;
     if (at && at != peer.configured) peer.at = peer.configured = at;
     return id;
   }
@@ -57,7 +58,7 @@ class ClearSeal final : public Seal {
   [[nodiscard]] std::optional<PeerView> view(TimePoint /*now*/, PeerId peer) const override {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return std::nullopt;
-    return PeerView{.endpoint = found->second.at};
+    return PeerView{.key = found->second.key, .endpoint = found->second.at};
   }
   void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
   void poll(TimePoint /*now*/) override {}
@@ -67,6 +68,7 @@ class ClearSeal final : public Seal {
  private:
   crypto::PublicKey key_;
   struct Peer {
+    crypto::PublicKey key{};
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;
     std::uint64_t next{0};  // counter

@@ -44,6 +44,7 @@ TEST_F(IntervalTest, TellsEachPairsTrafficOfTheLastWholeOneTheLargestFirst) {
 TEST_F(IntervalTest, NamesItsPeersAndHowTheyAreReached) {
   const auto peers = host.core().observe(kNow).peers;
   ASSERT_EQ(peers.size(), 1U);
+  EXPECT_EQ(peers[0].host, host_name(2));
   EXPECT_EQ(peers[0].endpoint, sys::to_string(host_address(2)));
   EXPECT_FALSE(peers[0].round_trip_ms);
   EXPECT_FALSE(peers[0].loss);

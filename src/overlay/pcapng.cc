@@ -17,7 +17,7 @@ constexpr std::uint16_t kReceived = 4;
 constexpr std::uint16_t kDropped = 5;
 
 constexpr std::uint16_t kEthernet = 1;
-constexpr std::byte kNanoseconds{9};  // 10^-9 s
+constexpr std::byte kNanoseconds{9};                  // 10^-9 s
 constexpr std::size_t kPacketBlock = 32 + 8 + 4 + 4;  // both ends, flags, end of options, head of a comment
 
 constexpr std::size_t padded(std::size_t size) { return (size + 3) & ~std::size_t{3}; }

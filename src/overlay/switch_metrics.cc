@@ -29,9 +29,8 @@ void add_networks(Exposition& out, const Counters& counters,
 
 void add_drops(Exposition& out, const Counters& counters, const sys::PacketCounts& packets) {
   out.family("godwit_switch_dropped_total", Kind::counter, "Frames and datagrams that went nowhere, and why.");
-  boost::mp11::mp_for_each<boost::describe::describe_enumerators<Drop>>([&](auto reason) {
-    out.sample(static_cast<double>(counters.drops(reason.value)), {{"reason", reason.name}});
-  });
+  boost::mp11::mp_for_each<boost::describe::describe_enumerators<Drop>>(
+      [&](auto reason) { out.sample(static_cast<double>(counters.drops(reason.value)), {{"reason", reason.name}}); });
   out.sample(static_cast<double>(packets.refused), {{"reason", "refused_by_kernel"}});
   out.sample(static_cast<double>(packets.truncated), {{"reason", "truncated"}});
 }

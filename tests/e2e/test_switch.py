@@ -176,6 +176,20 @@ def restart_is_hardly_noticed(host, streams, beats):
     check(statistics.median(silences) <= SILENCE_LIMIT_MS, f"a restart costs {SILENCE_LIMIT_MS} ms of silence at most")
 
 
+def agents_restart_is_not_noticed(host, other, segments, guests):
+    """What a switch sees of it: the connection ends, another comes, with the whole configuration once more."""
+    beats = [Beats(guests[2], guests[1]), Beats(guests[1], guests[2])]
+    for each in beats:
+        each.wait(50)
+    host.reconnect()
+    configure([host], *segments)
+    for each in beats:
+        each.wait(100)
+        each.stopping = True
+    wait_for(lambda: all(len(each.arrivals) >= each.sent for each in beats), "all datagrams have arrived")
+    check(True, f"the agent of {host.name} comes back: none of {sum(each.sent for each in beats)} datagrams to and from {other.name} is lost")
+
+
 def nothing_is_left(net, hosts, segments):
     for host in hosts:
         host.ask(op="config", config={"cloud": "lab", "host": host.name, "networks": []})
@@ -214,6 +228,8 @@ def story(net, program, directory, hosts, segments):
     streams = stream_survives_a_move(segment, guests, hosts)
     print("frames are held while an instance stands still")
     nothing_is_lost_in_the_pause(segment, guests[3], guests[2], hosts[1], hosts[2], hosts[0], 2)
+    print("an agent restarts under traffic")
+    agents_restart_is_not_noticed(hosts[1], hosts[0], segments, guests)
     print("a switch restarts under traffic")
     beats = [Beats(guests[2], guests[1]), Beats(guests[1], guests[2])]
     restart_is_hardly_noticed(hosts[1], streams, beats)

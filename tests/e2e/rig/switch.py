@@ -109,6 +109,15 @@ class SwitchProcess:
         self._connection = end.makefile("rw")
         return True
 
+    def reconnect(self):
+        """As an agent does that was restarted."""
+        self._connection.close()
+        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+
+    def path_to(self, other):
+        peers = self.ask(op="observe")["observation"]["peers"]
+        return next((peer["path"] for peer in peers if peer["host"] == other.name), None)
+
     def ask(self, **request):
         self._next += 1
         self._connection.write(json.dumps({"id": self._next, **request}) + "\n")
@@ -263,7 +272,7 @@ class Beats(threading.Thread):
             time.sleep(max(0, next_at - time.monotonic()))
 
     def _read(self):
-        while not self.stopping:
+        while True:
             self.into.recv(16)
             self.arrivals.append(time.monotonic())
 
