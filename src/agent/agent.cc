@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/metrics.h"
 #include "base/page.h"
 #include "content/read_back.h"
 #include "image/volume.h"
@@ -111,6 +112,7 @@ Result<> Agent::start() {
   gate_.spawn(converse());
   gate_.spawn(watch_changes());
   gate_.spawn(scans_.run());
+  gate_.spawn(observations_.run());
   gate_.spawn(read_back());
   return {};
 }
@@ -189,6 +191,8 @@ sys::Task<Result<>> Agent::sync_once() {
   apply();
   co_return Result<>{};
 }
+
+std::string Agent::metrics() const { return agent_metrics(report()); }
 
 wire::HostReport Agent::report() const {
   wire::HostReport report;

@@ -63,6 +63,10 @@ sys::Task<Result<wire::AccountList>> list_accounts(sky::Sky* sky) { co_return co
 
 sys::Task<Result<wire::CloudHostsList>> list_hosts(sky::Sky* sky) { co_return co_await sky->hosts(); }
 
+sys::Task<Result<wire::NetworkObservation>> observe(sky::Sky* sky, std::string network) {
+  co_return co_await sky->observe(std::move(network));
+}
+
 sys::Task<Result<wire::FenceAnswer>> fence(sky::Sky* sky, std::string instance, wire::FenceRequest request,
                                            std::string body) {
   // A default would decide for the person who must.
@@ -128,6 +132,10 @@ void SkyRoutes::add_account_routes() {
                                      [this](const Call&, Nothing) { return list_hosts(&sky_); });
   add<Nothing, wire::NetworkList>("GET", "/v1/networks", "The clusters' networks, without their keys",
                                   [this](const Call&, Nothing) { return Result<wire::NetworkList>(sky_.networks()); });
+  add<Nothing, wire::NetworkObservation>(
+      "GET", "/v1/networks/{id}/observation",
+      "Who talked with whom on the network in the last seconds, and how its hosts reach each other",
+      [this](const Call& call, Nothing) { return observe(&sky_, call.id()); });
 }
 
 void SkyRoutes::add_cluster_routes() {

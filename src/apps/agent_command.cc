@@ -1,6 +1,7 @@
 // `godwit agent join` makes a host a member of a cloud; `godwit agent run` is the host's agent.
 #include "agent/agent.h"
 #include "apps/command.h"
+#include "apps/metrics_server.h"
 #include "crypto/identity.h"
 #include "os/system.h"
 #include "wire/invitation.h"
@@ -28,6 +29,7 @@ struct JoinOptions {
 
 struct RunOptions {
   std::string state;
+  std::string metrics;
   std::string log{"info"};
 };
 
@@ -125,7 +127,7 @@ wire::HostCapacity capacity_of(const agent::AgentConfig& config) {
   return capacity;
 }
 
-sys::Task<Result<>> serve(os::System& system, std::string state) {
+sys::Task<Result<>> serve(os::System& system, std::string state, std::string metrics_at) {
   auto runtime = system.runtime();
   const auto text = runtime.files.read(config_path(state), kFileLimit);
   if (!text) co_return fail(text, "this host has not joined a cloud (godwit agent join)");
@@ -157,11 +159,14 @@ sys::Task<Result<>> serve(os::System& system, std::string state) {
                    facts.capacity.vcpus, facts.capacity.memory_mib);
 
   agent::Agent agent(runtime, std::move(*config), std::move(facts));
-  const auto started = agent.start();
+  auto started = agent.start();
+  auto metrics = serve_metrics(runtime.http, metrics_at, [&agent] { return agent.metrics(); });
+  if (started && !metrics) started = pass(metrics);
   if (started) {
     co_await system.stop_requested();
     runtime.log.info("stops; its instances go on");
   }
+  if (metrics) metrics->reset();
   co_await agent.stop();
   co_return started;
 }
@@ -182,7 +187,8 @@ int run_agent(const RunOptions& options) {
   os::System system({.log_level = *level, .component = "agent"});
   return system.run([&](os::System& on) -> sys::Task<int> {
     auto state = options.state;
-    const auto served = co_await serve(on, std::move(state));
+    auto metrics = options.metrics;
+    const auto served = co_await serve(on, std::move(state), std::move(metrics));
     if (!served) co_return failed(served.error());
     co_return 0;
   });
@@ -222,6 +228,7 @@ void add_run(CLI::App& agent, int& exit_code) {
   auto options = std::make_shared<RunOptions>();
   auto* run = agent.add_subcommand("run", "The agent: runs instances as the cloud desires, until it is told to stop");
   run->add_option("--state", options->state, "As given to `godwit agent join`")->required();
+  run->add_option("--metrics", options->metrics, kMetricsHelp);
   run->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   run->footer("It may be stopped and started at any time: its instances go on, and the next agent takes them up.");
   run->callback([options, &exit_code] { exit_code = run_agent(*options); });

@@ -1,5 +1,7 @@
 // `godwit relay`: where hosts behind NATs find each other, and what carries their datagrams where nothing else does.
+#include "apps/address.h"
 #include "apps/command.h"
+#include "apps/metrics_server.h"
 #include "os/packet_io.h"
 #include "os/system.h"
 #include "os/tcp.h"
@@ -9,7 +11,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <iostream>
 #include <set>
@@ -36,25 +37,6 @@ struct RelayOptions {
   std::size_t channels{1024};
   std::string log{"info"};
 };
-
-struct Address {
-  std::string host;
-  std::uint16_t port{0};
-};
-
-// "10.0.0.1:4791", "[fd00::1]:4791".
-Result<Address> parse_address(std::string_view option, std::string_view text) {
-  Address out;
-  const auto colon = text.rfind(':');
-  if (colon != text.npos && colon > 0) {
-    out.host = text.substr(0, colon);
-    if (out.host.starts_with('[') && out.host.ends_with(']')) out.host = out.host.substr(1, out.host.size() - 2);
-    const auto* const end = text.data() + text.size();
-    const auto [read, error] = std::from_chars(text.data() + colon + 1, end, out.port);
-    if (error == std::errc{} && read == end) return out;
-  }
-  return fail(Errc::invalid_argument, "{} {}: must be IP:PORT (an IPv6 address in brackets)", option, text);
-}
 
 using Keys = std::set<crypto::PublicKey>;
 
@@ -129,23 +111,6 @@ sys::Task<void> accept_all(sys::Runtime runtime, TcpFront& front, overlay::Relay
 
 // ---- the process
 
-Result<std::unique_ptr<sys::HttpServer>> serve_metrics(sys::Runtime& runtime, const std::string& where,
-                                                       const overlay::RelayService& service) {
-  const auto address = parse_address("--metrics", where);
-  if (!address) return pass(address);
-  sys::HttpListen listen;
-  listen.host = address->host;
-  listen.port = address->port;
-  listen.tls = sys::HttpTls::none;
-  return runtime.http.serve(listen, [&service](sys::HttpRequest request) -> sys::Task<sys::HttpResponse> {
-    sys::HttpResponse out;
-    out.status = request.path == "/metrics" && request.method == "GET" ? 200 : 404;
-    if (out.status == 200) out.body = service.metrics();
-    out.headers["content-type"] = "text/plain; version=0.0.4";
-    co_return out;
-  });
-}
-
 sys::Task<Result<>> relay(os::System& on, RelayOptions options) {
   auto runtime = on.runtime();
   const auto address = parse_address("--listen", options.listen);
@@ -180,17 +145,13 @@ sys::Task<Result<>> relay(os::System& on, RelayOptions options) {
     if (!opened) co_return pass(opened);
     front = std::move(*opened);
   }
-  std::unique_ptr<sys::HttpServer> metrics;
-  if (!options.metrics.empty()) {
-    auto served = serve_metrics(runtime, options.metrics, service);
-    if (!served) co_return pass(served);
-    metrics = std::move(*served);
-  }
+  auto metrics = serve_metrics(runtime.http, options.metrics, [&service] { return service.metrics(); });
+  if (!metrics) co_return pass(metrics);
   service.start();
   if (front) gate.spawn(accept_all(runtime, *front, service, gate));
   runtime.log.info("relay {} at UDP {}", name, sys::to_string((*packets)->local()));
   co_await on.stop_requested();
-  metrics.reset();
+  metrics->reset();
   co_await gate.close();
   co_await service.stop();
   co_return Result<>{};
@@ -227,7 +188,7 @@ void add_relay_command(CLI::App& app, int& exit_code) {
   auto* tcp = command->add_option("--tcp", options->tcp, "IP:PORT, TLS: for hosts whose UDP is blocked (443)");
   command->add_option("--tls-certificate", options->certificate, "PEM, for --tcp")->needs(tcp);
   command->add_option("--tls-key", options->key, "PEM, for --tcp")->needs(tcp);
-  command->add_option("--metrics", options->metrics, "IP:PORT, HTTP: /metrics, in Prometheus' text format");
+  command->add_option("--metrics", options->metrics, kMetricsHelp);
   command->add_option("--rate-mbit", options->rate_mbit, "Carried for one host at most, in Mbit/s")
       ->capture_default_str();
   command->add_option("--clients", options->clients, "Hosts at a time")->capture_default_str();

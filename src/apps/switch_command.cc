@@ -1,6 +1,8 @@
 #include "apps/command.h"
+#include "apps/metrics_server.h"
 #include "os/clock.h"
 #include "os/files.h"
+#include "os/http.h"
 #include "os/local_sockets.h"
 #include "os/log.h"
 #include "os/packet_io.h"
@@ -28,6 +30,7 @@ struct SwitchOptions {
   std::string state;
   std::string underlay;
   std::string relay;
+  std::string metrics;
   std::string log{"info"};
 };
 
@@ -92,8 +95,10 @@ Result<std::unique_ptr<os::SystemPacketIo>> open_packets(const sys::Executor& ex
   return os::SystemPacketIo::open(executor, underlay);
 }
 
-sys::Task<void> until_signalled(boost::asio::signal_set& signals, overlay::Service& service) {
+sys::Task<void> until_signalled(boost::asio::signal_set& signals, overlay::Service& service,
+                                std::unique_ptr<sys::HttpServer>& metrics) {
   co_await signals.async_wait(boost::asio::use_awaitable);
+  metrics.reset();
   co_await service.stop();
 }
 
@@ -130,8 +135,11 @@ Result<> run(const SwitchOptions& options) {
   const auto started = service.start(options.control, *saved);
   if (!started) return started;
   log.info("UDP {}, control {}", sys::to_string((*packets)->local()), options.control);
+  os::SystemHttp http(executor, clock, log);
+  auto metrics = serve_metrics(http, options.metrics, [&service] { return service.metrics(); });
+  if (!metrics) return pass(metrics);
   boost::asio::signal_set signals(executor, SIGINT, SIGTERM);
-  boost::asio::co_spawn(executor, until_signalled(signals, service), boost::asio::detached);
+  boost::asio::co_spawn(executor, until_signalled(signals, service, *metrics), boost::asio::detached);
   context.run();
   return {};
 }
@@ -146,6 +154,7 @@ void add_switch_command(CLI::App& app, int& exit_code) {
   command->add_option("--underlay", options->underlay, "IP[:PORT] at which other hosts reach it by UDP")->required();
   command->add_option("--relay", options->relay,
                       "KEY@IP:PORT of a relay, for hosts that nothing leads to directly: NATs, firewalls");
+  command->add_option("--metrics", options->metrics, kMetricsHelp);
   command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   command->callback([options, &exit_code] {
     options->control = std::filesystem::absolute(options->control);

@@ -8,7 +8,8 @@
 
 namespace godwit::overlay::testing {
 
-// A peer is known by the first four bytes of its key, which each datagram carries in clear.
+// There is a session with who has an address, or was heard. A peer is known by the first four bytes of its key, which
+// each datagram carries in clear.
 class ClearSeal final : public Seal {
  public:
   static constexpr std::uint32_t kType = 0xc1ea0000;
@@ -20,10 +21,12 @@ class ClearSeal final : public Seal {
     if (spec.key == key_) return kNobody;
     const auto id = load_be32(spec.key);
     auto& peer = peers_[id];
+    peer.key = spec.key;
     if (at && at != peer.configured) peer.at = peer.configured = at;
     return id;
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
+  void begin(TimePoint /*now*/, PeerId /*peer*/) override {}
   void set_introduction(Introduction introduction) override { introduction_ = std::move(introduction); }
   // A stranger shows its record, as it does when it begins a session.
   void introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
@@ -45,16 +48,23 @@ class ClearSeal final : public Seal {
     const auto peer = load_be32(datagram.subspan(4));
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return {};
+    const bool ready = !found->second.at;
     found->second.at = from;
     return {Heard::data,
             Refusal::none,
             peer,
             true,
-            false,
+            ready,
             1,
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint /*now*/, PeerId peer) const override {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return std::nullopt;
+    return PeerView{.key = found->second.key, .endpoint = found->second.at};
+  }
+  void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }
@@ -63,6 +73,7 @@ class ClearSeal final : public Seal {
   crypto::PublicKey key_;
   Introduction introduction_;
   struct Peer {
+    crypto::PublicKey key{};
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;
     std::uint64_t next{0};  // counter

@@ -48,7 +48,7 @@ struct PairKey {
   wire::Mac source;
   wire::Mac destination;
 
-  bool operator==(const PairKey&) const = default;
+  auto operator<=>(const PairKey&) const = default;
 };
 
 struct PairKeyHash {
@@ -60,6 +60,11 @@ struct PairKeyHash {
 struct Traffic {
   std::uint64_t frames{0};
   std::uint64_t bytes{0};  // of the whole frame
+};
+
+// Of a pair, since the switch started.
+struct PairCounts : Traffic {
+  Traffic told;  // when the last interval ended
 };
 
 class Counters {
@@ -79,11 +84,12 @@ class Counters {
     found->second.frames += frames;
     found->second.bytes += bytes;
   }
-  [[nodiscard]] const std::unordered_map<PairKey, Traffic, PairKeyHash>& pairs() const { return pairs_; }
+  [[nodiscard]] const std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() const { return pairs_; }
+  [[nodiscard]] std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() { return pairs_; }
 
  private:
   std::array<std::uint64_t, kDropReasons> drops_{};
-  std::unordered_map<PairKey, Traffic, PairKeyHash> pairs_;
+  std::unordered_map<PairKey, PairCounts, PairKeyHash> pairs_;
 };
 
 }  // namespace godwit::overlay

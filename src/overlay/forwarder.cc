@@ -90,8 +90,9 @@ void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) 
 
 void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination, const Frame& frame) {
   const auto frames = frames_of(frame.offload, frame.bytes);
-  counters_.count({segment.vni(), source, destination}, frames,
-                  frame.bytes.size() + (frames - 1) * frame.offload.header_bytes);
+  const auto bytes = frame.bytes.size() + (frames - 1) * frame.offload.header_bytes;
+  counters_.count({segment.vni(), source, destination}, frames, bytes);
+  flows_.see(segment.vni(), frame.bytes, frames, bytes);
 }
 
 void Forwarder::to_gateway(Segment& segment, const Frame& frame, Outbox& out) {

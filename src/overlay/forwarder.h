@@ -7,6 +7,7 @@
 #pragma once
 
 #include "overlay/counters.h"
+#include "overlay/flow_sampler.h"
 #include "overlay/holder.h"
 #include "overlay/segments.h"
 
@@ -23,8 +24,8 @@ struct Frame {
 
 class Forwarder {
  public:
-  Forwarder(Segments& segments, Holder& holder, Counters& counters)
-      : segments_(segments), holder_(holder), counters_(counters) {}
+  Forwarder(Segments& segments, Holder& holder, Counters& counters, FlowSampler& flows)
+      : segments_(segments), holder_(holder), counters_(counters), flows_(flows) {}
 
   // A frame from the device packet.port. What it puts into `out` may lie in packet.bytes.
   void on_frame(TimePoint now, const sys::Packet& packet, Outbox& out);
@@ -61,6 +62,7 @@ class Forwarder {
   Segments& segments_;
   Holder& holder_;
   Counters& counters_;
+  FlowSampler& flows_;
 };
 
 }  // namespace godwit::overlay

@@ -44,11 +44,20 @@ class Hosts {
   // By the address that its key gives (crypto::host_address); nobody when none of these hosts has it.
   [[nodiscard]] PeerId find(const HostAddress& address) const;
   [[nodiscard]] const HostAddress* address(PeerId peer) const;
+  // A session with each: after a restart all that there were are void.
+  void begin_all(TimePoint now) {
+    for (const auto& [peer, host] : hosts_) seal_.begin(now, peer);
+  }
   // Forgets all others, but who was introduced lately.
   void retain(TimePoint now, const std::unordered_set<PeerId>& wanted);
   // What the members of all networks share.
   [[nodiscard]] Places& places() { return places_; }
   [[nodiscard]] Roles& roles() { return roles_; }
+  [[nodiscard]] std::vector<PeerId> all() const {
+    std::vector<PeerId> out;
+    for (const auto& [peer, host] : hosts_) out.push_back(peer);
+    return out;
+  }
   [[nodiscard]] bool knows(PeerId peer) const { return hosts_.contains(peer); }
 
  private:

@@ -1,6 +1,7 @@
 // What a switch wants sent, in order. One is filled while a batch is handled, sealed, sent, and cleared.
 #pragma once
 
+#include "overlay/backlog.h"
 #include "overlay/counters.h"
 #include "overlay/hosts.h"
 #include "overlay/slicer.h"
@@ -31,8 +32,15 @@ class Outbox {
   // Memory that lives until clear(); empty when there is no more.
   [[nodiscard]] ByteSpan scratch(std::size_t size) { return memory_.take(size); }
 
-  // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
+  // Makes datagrams of the records; nothing can be added behind it. Frames for peers without a session wait for it;
+  // control records, which are repeated by who sent them, do not.
   void seal(TimePoint now, Seal& seal, Counters& counters);
+  // There is a session with the peer: what waited for it goes out with the next seal().
+  void on_ready(PeerId peer) {
+    if (backlog_.has(peer)) ready_.push_back(peer);
+  }
+  // Gives up what has waited too long.
+  void sweep(TimePoint now, Counters& counters) { counters.drop(Drop::no_session, backlog_.sweep(now)); }
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
   [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
   // Send it before the next packet is handled.
@@ -46,11 +54,18 @@ class Outbox {
   struct Train {
     PeerId peer{0};
     std::uint64_t records{0};
+    bool has_frames{false};
     Slicer slicer;
   };
+  enum class Sealed : std::uint8_t { whole, not_at_all, broken };
 
   [[nodiscard]] Train& train_of(PeerId peer);
-  [[nodiscard]] static std::optional<Route> seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run);
+  void seal_train(TimePoint now, Seal& seal, const Train& train, Counters& counters);
+  // What waits for the peer. False: it waits on.
+  [[nodiscard]] bool seal_backlog(TimePoint now, Seal& seal, PeerId peer, Counters& counters);
+  // Datagrams side by side; `route` where they are sealed.
+  [[nodiscard]] static Sealed seal_run(TimePoint now, Seal& seal, PeerId peer, ByteSpan bytes, std::size_t one,
+                                       Route& route);
   [[nodiscard]] bool send_run(const Route& route, ByteView bytes, std::size_t one);
   bool add(const sys::OutPacket& packet);
 
@@ -68,6 +83,8 @@ class Outbox {
   };
   std::unordered_map<PeerId, Place> places_;
   std::uint64_t batch_{1};
+  Backlog backlog_;
+  std::vector<PeerId> ready_;
 };
 
 }  // namespace godwit::overlay

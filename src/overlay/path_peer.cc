@@ -269,7 +269,10 @@ void PathPeer::on_candidates(TimePoint now, PathScope& scope, const sys::UdpEndp
   heard(now, find_or_add(from, is_relayed(from) ? WayKind::relay : WayKind::seen));
   if (message.token == last_list_) return;
   last_list_ = message.token;
-  for (const auto& each : message.list()) find_or_add(each.at, WayKind::listed);
+  for (const auto& each : message.list()) {
+    const auto place = find_or_add(each.at, WayKind::listed);
+    if (place >= 0) way(place).listed = each.kind;
+  }
   begin_burst(now, List::once_more);  // now, as the peer does
 }
 

@@ -39,8 +39,9 @@ struct Way {
 
   sys::UdpEndpoint at;
   WayKind kind{WayKind::seen};
-  bool proven{false};   // it carried an answer, and was not found dead since
-  Nanos round_trip{0};  // smoothed; 0: not measured
+  bool proven{false};                     // it carried an answer, and was not found dead since
+  Nanos round_trip{0};                    // smoothed; 0: not measured
+  std::optional<CandidateKind> listed{};  // as what the peer said that it is
   TimePoint heard_at{};
   std::uint64_t token{0};  // of its first probe; the lower 3 bits count up
   std::uint8_t probes{0};

@@ -36,6 +36,12 @@ class Roster {
   // As it is known now; nothing when it isn't, or its record has expired.
   [[nodiscard]] const crypto::HostRecord* find(WallTime now, const std::string& cloud, const std::string& host) const;
 
+  // Whose key it is: cloud and host; nothing when no record says so.
+  [[nodiscard]] const std::pair<std::string, std::string>* find(const crypto::HostKey& key) const {
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? nullptr : &found->second;
+  }
+
  private:
   struct Known {
     crypto::HostRecord record;

@@ -13,12 +13,16 @@ class Seal {
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
   [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
   virtual void remove(PeerId peer) = 0;
+  // Makes a session without having anything to say.
+  virtual void begin(TimePoint now, PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
   [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
   // At which the other hosts may try this one.
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
   [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
+  // None: no such peer.
+  [[nodiscard]] virtual std::optional<PeerView> view(TimePoint now, PeerId peer) const = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   // Not between two datagrams of one record.
@@ -35,6 +39,7 @@ class UnderlaySeal final : public Seal {
     return underlay_.add(now, spec, at);
   }
   void remove(PeerId peer) override { underlay_.remove(peer); }
+  void begin(TimePoint now, PeerId peer) override { underlay_.sessions().begin(now, peer); }
   void set_introduction(Introduction introduction) override {
     underlay_.sessions().set_introduction(std::move(introduction));
   }
@@ -47,6 +52,9 @@ class UnderlaySeal final : public Seal {
   }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return underlay_.on_datagram(now, from, datagram);
+  }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint now, PeerId peer) const override {
+    return underlay_.view(now, peer);
   }
   void poll(TimePoint now) override { underlay_.poll(now); }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return underlay_.next_deadline(); }

@@ -2,6 +2,7 @@
 // remembers in its state directory what it shall be.
 #pragma once
 
+#include "overlay/captures.h"
 #include "overlay/control_server.h"
 #include "overlay/devices.h"
 #include "sys/files.h"
@@ -45,6 +46,8 @@ class Service {
   [[nodiscard]] Result<> start(const std::string& control_path, const std::optional<SavedState>& saved);
   // Devices stay as they are: frames wait for the next switch.
   [[nodiscard]] sys::Task<void> stop();
+  // In Prometheus' text format.
+  [[nodiscard]] std::string metrics();
 
   [[nodiscard]] const Switch& core() const { return core_; }
 
@@ -57,6 +60,7 @@ class Service {
   [[nodiscard]] sys::Task<void> watch_links();
   [[nodiscard]] sys::Task<void> keep_state();
   [[nodiscard]] sys::Task<wire::SwitchReply> answer(wire::SwitchRequest request);
+  [[nodiscard]] sys::Task<void> serve_capture(wire::SwitchRequest request, sys::Stream& stream);
   [[nodiscard]] sys::Task<void> answer_announce(const wire::SwitchAnnounce& announce, wire::SwitchReply& reply);
   [[nodiscard]] Result<> configure(const wire::SwitchConfig& config);
   void add_stats(wire::SwitchReply& reply) const;
@@ -70,6 +74,7 @@ class Service {
   ServiceParts parts_;
   std::string state_path_;
   Switch core_;
+  Captures captures_;
   Devices devices_;
   Outbox out_;
   std::map<std::uint64_t, Waiting*> announcing_;  // by ticket

@@ -17,11 +17,13 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
     : self_{"", "", address},
       wall_clock_(std::move(wall_clock)),
       seal_(seal),
+      flows_(random),
       hosts_(seal, roster_, wall_clock_),
       host_network_(seal.key(), hosts_, counters_),
       peers_(random),
       announcer_(random),
-      forwarder_(segments_, holder_, counters_) {
+      forwarder_(segments_, holder_, counters_, flows_),
+      interval_({counters_, flows_, segments_, hosts_, roster_, seal_, peers_}) {
   std::array<std::byte, 8> seed{};
   random.fill(seed);
   segments_.connection_budget().seed = load_be64(seed);
@@ -157,6 +159,7 @@ void Switch::let_go(TimePoint now, Outbox& out) {
 }
 
 void Switch::announce_again(TimePoint now) {
+  hosts_.begin_all(now);
   for (const auto& [id, segment] : segments_.all()) {
     for (const auto& [instance, port] : segment->ports()) {
       if (port.active()) announcer_.start(now, 0, *segment, instance, segment->hosts(), peers_);
@@ -200,6 +203,7 @@ void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
 
 void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
   const auto opened = seal_.on_datagram(now, from, datagram);
+  if (opened.ready) out.on_ready(opened.peer);
   if (opened.what == Heard::handshake) return send_of_sessions(now, out);
   if (opened.what == Heard::dropped) {
     counters_.drop(Drop::not_authentic);
@@ -304,10 +308,12 @@ void Switch::poll(TimePoint now, Outbox& out) {
   peers_.poll(now, segments_, out);
   seal_.poll(now);
   send_of_sessions(now, out);
+  interval_.poll(now, wall_clock_());
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
     for (const auto& [id, segment] : segments_.all()) segment->end_locations(wall_clock_());
+    out.sweep(now, counters_);
   }
 }
 
@@ -340,6 +346,14 @@ wire::SwitchConfig Switch::state() const {
 std::vector<wire::Network> Switch::networks() const {
   std::vector<wire::Network> out;
   for (const auto& [id, segment] : segments_.all()) out.push_back(segment->describe(false).network);
+  return out;
+}
+
+wire::Observation Switch::observe(TimePoint now) {
+  interval_.poll(now, wall_clock_());
+  auto out = interval_.describe(now);
+  out.cloud = self_.cloud;
+  out.host = self_.host;
   return out;
 }
 

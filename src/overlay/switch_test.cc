@@ -68,6 +68,23 @@ class SwitchTest : public ::testing::Test {
   std::map<std::uint64_t, std::pair<TimePoint, Announced>> announced;
 };
 
+TEST_F(SwitchTest, RoundTripAndLossOfEachPeerAreMeasured) {
+  const auto seen = [this](const std::string& name) {
+    const auto peers = host(1).core().observe(now).peers;
+    return *std::ranges::find(peers, name, &wire::PeerStatus::host);
+  };
+  run_for(Seconds{60});
+  EXPECT_DOUBLE_EQ(seen("h2").round_trip_ms.value(), 40);
+  EXPECT_EQ(seen("h2").loss, 0.0);
+  unplugged.insert(2);
+  run_for(Seconds{60});
+  EXPECT_GT(seen("h2").loss.value(), 0.8);
+  EXPECT_EQ(seen("h3").loss, 0.0);
+  unplugged.clear();
+  run_for(Seconds{240});
+  EXPECT_LT(seen("h2").loss.value(), 0.01);
+}
+
 // Guest 0 moves from host 1 to host 3.
 class MoveTest : public SwitchTest {
  protected:

@@ -50,6 +50,27 @@ void Underlay::tell_own(TimePoint now) {
   paths_.set_own(now, own);
 }
 
+std::optional<PeerView> Underlay::view(TimePoint now, PeerId peer) const {
+  const auto* spec = sessions_.spec(peer);
+  if (!spec) return std::nullopt;
+  PeerView out;
+  out.key = spec->key;
+  out.profile = spec->profile;
+  out.session_since = sessions_.since(now, peer);
+  out.bytes = sessions_.bytes(peer);
+  const auto* path = paths_.find(peer);
+  const auto* way = path ? path->current() : nullptr;
+  if (!way) return out;
+  out.way = way->kind;
+  const auto& seen_as = path->seen_as();
+  const bool seen_elsewhere = seen_as && std::ranges::find(addresses_, seen_as) == addresses_.end();
+  const bool found_by_sight = way->kind == WayKind::seen && !way->listed;
+  out.mapped =
+      way->kind != WayKind::relay && (found_by_sight || way->listed == CandidateKind::mapped || seen_elsewhere);
+  out.endpoint = route_to(way->at).to;
+  return out;
+}
+
 // ---- out
 
 Route Underlay::route_to(const sys::UdpEndpoint& endpoint) const {

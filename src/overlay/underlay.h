@@ -26,6 +26,17 @@ struct RelaySpec {
   sys::UdpEndpoint at;
 };
 
+// How a peer is reached, for people.
+struct PeerView {
+  crypto::PublicKey key{};
+  Profile profile{Profile::native};
+  std::optional<TimePoint> session_since{};
+  SealedBytes bytes{};
+  WayKind way{WayKind::seen};
+  bool mapped{false};         // a NAT is between the two
+  sys::UdpEndpoint endpoint;  // where its datagrams go, the relay's included; none: no way is known
+};
+
 // One strand. What is borrowed outlives it.
 class Underlay {
  public:
@@ -53,6 +64,8 @@ class Underlay {
   // After every call above. Seals what paths and the relay are told: not between two datagrams of one record.
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint now);
 
+  // None: no such peer.
+  [[nodiscard]] std::optional<PeerView> view(TimePoint now, PeerId peer) const;
   [[nodiscard]] Sessions& sessions() { return sessions_; }
   [[nodiscard]] const Paths& paths() const { return paths_; }
   [[nodiscard]] const RelayClient* relay() const { return relay_ ? &relay_->client : nullptr; }

@@ -36,6 +36,9 @@ class Sky final : private ClusterFinder {
   [[nodiscard]] sys::Task<wire::AccountList> accounts();
   [[nodiscard]] sys::Task<wire::CloudHostsList> hosts();
 
+  // What is seen of the network of that id, or of that cluster, by its hosts' switches. Errors: not_found.
+  [[nodiscard]] sys::Task<Result<wire::NetworkObservation>> observe(std::string network);
+
   // Asking again with the same content gives the same cluster. Errors: invalid_argument, conflict (another of that
   // name), those of draw_cluster().
   [[nodiscard]] sys::Task<Result<wire::ClusterView>> create_cluster(wire::ClusterSpec spec);

@@ -158,6 +158,7 @@ def story(net, program, directory, relay, hosts, segments):
 
     wait_for(goes_directly, "the relay carries nothing more", 15)
     check(True, "the relay carries nothing more")
+    check(mine[0].path_to(mine[1]) == "mapped", "its status says: through the NATs' mappings")
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     for one, two in ((0, 1), (1, 0)):
         check(pump(net, mine[one].name, mine[two].name, socket.AF_INET6, (addresses[two], HOST_PORT)),
@@ -173,10 +174,11 @@ def story(net, program, directory, relay, hosts, segments):
     check(relay.carried() < MUCH, "none of it by the relay")
 
     print("two NATs with a new port for every peer: by the relay")
-    _, guests, addresses = pair(net, program, directory, relay, hosts, segments, (3, 4), "masquerade fully-random")
+    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (3, 4), "masquerade fully-random")
     before = relay.carried()
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h3", "h4", socket.AF_INET6, (addresses[1], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
+    check(mine[0].path_to(mine[1]) == "relayed", "its status says: by the relay")
     print(f"  the relay carried {relay.carried() - before} bytes")
 
 

@@ -109,6 +109,15 @@ class SwitchProcess:
         self._connection = end.makefile("rw")
         return True
 
+    def reconnect(self):
+        """As an agent does that was restarted."""
+        self._connection.close()
+        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+
+    def path_to(self, other):
+        peers = self.ask(op="observe")["observation"]["peers"]
+        return next((peer["path"] for peer in peers if peer["host"] == other.name), None)
+
     def ask(self, **request):
         self._next += 1
         self._connection.write(json.dumps({"id": self._next, **request}) + "\n")
@@ -243,6 +252,43 @@ class Records(threading.Thread):
         self.reader.join(15)
         if self.wrong or len(self.arrivals) != self.sent:
             raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
+
+
+class Beats(threading.Thread):
+    """Datagrams from one guest to another, one every 5 ms; notes when each came. Nobody sends one again."""
+
+    EVERY_S = 0.005
+
+    def __init__(self, sender, receiver):
+        super().__init__(daemon=True)
+        self.stopping, self.arrivals, self.sent = False, [], 0
+        self.into = receiver.listen(socket.SOCK_DGRAM)
+        with sender.net.inside(sender.name):
+            self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.start()
+
+    def run(self):
+        next_at = time.monotonic()
+        while not self.stopping:
+            self.out.sendto(b"beat", self.into.getsockname())
+            self.sent += 1
+            next_at += self.EVERY_S
+            time.sleep(max(0, next_at - time.monotonic()))
+
+    def _read(self):
+        while True:
+            self.into.recv(16)
+            self.arrivals.append(time.monotonic())
+
+    def wait(self, count):
+        goal = len(self.arrivals) + count
+        wait_for(lambda: len(self.arrivals) >= goal, f"{count} more datagrams")
+
+    def gap_ms(self, since):
+        """The longest time without a datagram since then."""
+        times = [since] + [t for t in self.arrivals if t >= since]
+        return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
 
 
 def echo(guest):
