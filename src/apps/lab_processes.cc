@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint16_t kCloudPort = 7443;
 constexpr std::uint16_t kRelayPort = 4791;
+constexpr std::uint16_t kRelayTcpPort = 443;
 constexpr std::uint32_t kFirstUid = 200'000;
 constexpr std::uint32_t kUidsPerHost = 4096;
 // What a host of a lab gives to instances: they share one machine, so this is a matter of belief.
@@ -114,8 +115,8 @@ bool has_relay(const lab::Plan& plan) {
 }
 
 std::string relay_script(const lab::Plan& plan) {
-  return fmt::format("exec $godwit relay --open --state $lab/relay --listen {}:{}\n",
-                     address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+  return fmt::format("exec $godwit relay --open --state $lab/relay --listen {0}:{1} --tcp {0}:{2}\n",
+                     address_of(plan, plan.config.public_nodes.front()), kRelayPort, kRelayTcpPort);
 }
 
 std::string switch_script(const lab::Plan& plan, const std::string& host) {
@@ -123,8 +124,8 @@ std::string switch_script(const lab::Plan& plan, const std::string& host) {
   std::string relay;
   if (has_relay(plan)) {
     script += "until [ -s $lab/relay/relay.pub ]; do sleep 0.1; done\n";
-    relay = fmt::format(" --relay $(cat $lab/relay/relay.pub)@{}:{}",
-                        address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+    relay = fmt::format(" --relay $(cat $lab/relay/relay.pub)@{}:{}/{}",
+                        address_of(plan, plan.config.public_nodes.front()), kRelayPort, kRelayTcpPort);
   }
   return script + fmt::format(
                       "exec $godwit switch --control $lab/hosts/{0}/switch.sock --state $lab/hosts/{0}/switch "

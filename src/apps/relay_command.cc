@@ -1,5 +1,6 @@
 // `godwit relay`: where hosts behind NATs find each other, and what carries their datagrams where nothing else does.
 #include "apps/command.h"
+#include "crypto/identity.h"
 #include "os/packet_io.h"
 #include "os/system.h"
 #include "os/tcp.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::size_t kAllowedLimit_bytes = 16UL * 1024 * 1024;
 constexpr std::size_t kPemLimit_bytes = 64UL * 1024;
 constexpr Seconds kTlsHandshake{5};
+constexpr std::chrono::hours kOwnCertificate{24 * 3650};
 constexpr std::size_t kMostHandshakes = 256;  // of TLS, at a time
 
 struct RelayOptions {
@@ -96,15 +98,31 @@ struct TcpFront {
   std::unique_ptr<os::Acceptor> acceptor;
 };
 
-Result<std::unique_ptr<TcpFront>> open_tcp(sys::Runtime& runtime, const RelayOptions& options) {
-  const auto address = parse_address("--tcp", options.tcp);
-  if (!address) return pass(address);
+// Switches look for the relay's key inside, at no certificate: without one of the operator's it is made for this run.
+Result<os::TlsIdentity> tls_identity(sys::Runtime& runtime, const RelayOptions& options) {
+  if (options.certificate.empty()) {
+    const auto key = crypto::Key::generate();
+    if (!key) return pass(key);
+    const auto now = runtime.clock.wall_now();
+    const auto made =
+        crypto::make_authority(*key, "relay", {now - kOwnCertificate, now + kOwnCertificate}, runtime.random);
+    if (!made) return pass(made);
+    return os::TlsIdentity{*made, key->to_pem()};
+  }
   const auto certificate = runtime.files.read(options.certificate, kPemLimit_bytes);
   if (!certificate) return fail(certificate, "--tls-certificate");
   const auto key = runtime.files.read(options.key, kPemLimit_bytes);
   if (!key) return fail(key, "--tls-key");
+  return os::TlsIdentity{*certificate, *key};
+}
+
+Result<std::unique_ptr<TcpFront>> open_tcp(sys::Runtime& runtime, const RelayOptions& options) {
+  const auto address = parse_address("--tcp", options.tcp);
+  if (!address) return pass(address);
+  const auto identity = tls_identity(runtime, options);
+  if (!identity) return pass(identity);
   auto front = std::make_unique<TcpFront>();
-  const auto used = front->tls.use_identity({*certificate, *key});
+  const auto used = front->tls.use_identity(*identity);
   if (!used) return pass(used);
   auto listening = os::listen_tcp({address->host, address->port, {}, {}});
   if (!listening) return pass(listening);
@@ -225,8 +243,10 @@ void add_relay_command(CLI::App& app, int& exit_code) {
   command->add_option("--allow", options->allow, "File with the keys of hosts that may use it, base64url, one a line");
   command->add_flag("--open", options->open, "Everybody may use it");
   auto* tcp = command->add_option("--tcp", options->tcp, "IP:PORT, TLS: for hosts whose UDP is blocked (443)");
-  command->add_option("--tls-certificate", options->certificate, "PEM, for --tcp")->needs(tcp);
-  command->add_option("--tls-key", options->key, "PEM, for --tcp")->needs(tcp);
+  auto* certificate =
+      command->add_option("--tls-certificate", options->certificate, "PEM, for --tcp (else one is made)")->needs(tcp);
+  auto* key = command->add_option("--tls-key", options->key, "PEM, for --tcp")->needs(tcp)->needs(certificate);
+  certificate->needs(key);
   command->add_option("--metrics", options->metrics, "IP:PORT, HTTP: /metrics, in Prometheus' text format");
   command->add_option("--rate-mbit", options->rate_mbit, "Carried for one host at most, in Mbit/s")
       ->capture_default_str();

@@ -5,6 +5,8 @@
 #include "os/log.h"
 #include "os/packet_io.h"
 #include "os/packet_links.h"
+#include "os/tcp.h"
+#include "os/tls.h"
 #include "overlay/own_sessions.h"
 #include "overlay/service.h"
 
@@ -60,22 +62,43 @@ Result<sys::UdpEndpoint> parse_endpoint(std::string_view option, std::string_vie
   return *endpoint;
 }
 
-// "KEY@IP:PORT", as `godwit relay` says it; empty: none.
-Result<std::optional<overlay::RelaySpec>> parse_relay(std::string_view text) {
+struct RelayOption {
+  overlay::RelaySpec spec;
+  std::uint16_t tcp_port{0};  // 0: it takes no connections
+};
+
+// "KEY@IP:PORT" or "KEY@IP:PORT/TCP", with the key as `godwit relay` says it; empty: none.
+Result<std::optional<RelayOption>> parse_relay(std::string_view text) {
   if (text.empty()) return std::nullopt;
   const auto at = text.find('@');
   const auto bytes = from_base64url(text.substr(0, at));
-  overlay::RelaySpec relay;
-  if (at == text.npos || !bytes || bytes->size() != relay.key.size()) {
+  RelayOption relay;
+  if (at == text.npos || !bytes || bytes->size() != relay.spec.key.size()) {
     return fail(Errc::invalid_argument,
                 "--relay: must be KEY@IP:PORT, with the key that the relay tells when it starts");
   }
-  std::ranges::copy(*bytes, relay.key.begin());
-  const auto endpoint = parse_endpoint("--relay", text.substr(at + 1));
+  std::ranges::copy(*bytes, relay.spec.key.begin());
+  const auto slash = text.find('/', at);
+  if (slash != text.npos) {
+    const auto* const end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data() + slash + 1, end, relay.tcp_port);
+    if (error != std::errc{} || read != end || relay.tcp_port == 0) {
+      return fail(Errc::invalid_argument, "--relay {}: behind the slash must be the relay's TCP port", text);
+    }
+  }
+  const auto endpoint = parse_endpoint("--relay", text.substr(0, slash).substr(at + 1));
   if (!endpoint) return pass(endpoint);
   if (endpoint->port == 0) return fail(Errc::invalid_argument, "--relay: the relay's port is missing: KEY@IP:PORT");
-  relay.at = *endpoint;
+  relay.spec.at = *endpoint;
   return relay;
+}
+
+sys::Task<Result<std::unique_ptr<sys::Stream>>> dial_relay(os::Tls& tls, RelayOption relay) {
+  auto socket = co_await os::dial_tcp(sys::ip_to_string(relay.spec.at), relay.tcp_port);
+  if (!socket) co_return pass(socket);
+  auto stream = co_await tls.connect(std::move(*socket), {});
+  if (!stream) co_return pass(stream);
+  co_return std::unique_ptr<sys::Stream>(std::move(*stream));
 }
 
 // The port of before, where none is asked for: the other hosts know it.
@@ -124,9 +147,15 @@ Result<> run(const SwitchOptions& options) {
   auto links = os::SystemSwitchLinks::open(executor);
   if (!links) return pass(links);
 
-  overlay::OwnSessions sessions(std::move(*key), random, clock, *relay);
-  overlay::Service service({executor, clock, random, files, local, **packets, **links, sessions.seal(), log},
-                           options.state);
+  overlay::OwnSessions sessions(std::move(*key), random, clock, *relay ? std::optional((*relay)->spec) : std::nullopt);
+  os::Tls tls({.server_must_identify = false});  // which relay it is, the session inside says
+  std::optional<overlay::RelayLink> link;
+  if (*relay && (*relay)->tcp_port != 0) {
+    link.emplace(executor, clock, sessions.seal(), [&] { return dial_relay(tls, **relay); }, log);
+  }
+  overlay::Service service(
+      {executor, clock, random, files, local, **packets, **links, sessions.seal(), log, link ? &*link : nullptr},
+      options.state);
   const auto started = service.start(options.control, *saved);
   if (!started) return started;
   log.info("UDP {}, control {}", sys::to_string((*packets)->local()), options.control);
@@ -144,8 +173,10 @@ void add_switch_command(CLI::App& app, int& exit_code) {
   command->add_option("--control", options->control, "unix socket on which the agent configures it")->required();
   command->add_option("--state", options->state, "directory for its last configuration (best on a tmpfs)")->required();
   command->add_option("--underlay", options->underlay, "IP[:PORT] at which other hosts reach it by UDP")->required();
-  command->add_option("--relay", options->relay,
-                      "KEY@IP:PORT of a relay, for hosts that nothing leads to directly: NATs, firewalls");
+  command->add_option(
+      "--relay", options->relay,
+      "KEY@IP:PORT of a relay, for hosts that nothing leads to directly: NATs, firewalls; with /TCP behind it "
+      "its TLS port, for when UDP is blocked");
   command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   command->callback([options, &exit_code] {
     options->control = std::filesystem::absolute(options->control);

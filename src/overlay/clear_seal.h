@@ -51,6 +51,8 @@ class ClearSeal final : public Seal {
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
+  void on_relay_connection(TimePoint /*now*/, bool /*connected*/) override {}
+  [[nodiscard]] bool wants_relay_connection() const override { return false; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }

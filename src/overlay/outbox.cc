@@ -14,8 +14,9 @@ Outbox::Outbox(std::size_t datagram_bytes) : datagram_bytes_(datagram_bytes), me
 }
 
 bool Outbox::add(const sys::OutPacket& packet) {
-  if (packets_.size() == kPackets) return false;
-  packets_.push_back(packet);
+  auto& packets = packet.port == 0 && is_relayed(packet.peer) ? linked_ : packets_;
+  if (packets.size() == kPackets) return false;
+  packets.push_back(packet);
   return true;
 }
 
@@ -97,6 +98,7 @@ void Outbox::clear() {
   for (auto& train : std::span(trains_).first(trains_used_)) train.slicer.clear();
   trains_used_ = 0;
   packets_.clear();
+  linked_.clear();
   udp_train_.clear();
   memory_.clear();
   ++batch_;

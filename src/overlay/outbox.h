@@ -34,7 +34,9 @@ class Outbox {
   // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
   void seal(TimePoint now, Seal& seal, Counters& counters);
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
-  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
+  // Of the same: what goes by the relay's connection.
+  [[nodiscard]] std::span<const sys::OutPacket> linked() const { return linked_; }
+  [[nodiscard]] bool empty() const { return packets_.empty() && linked_.empty() && trains_used_ == 0; }
   // Send it before the next packet is handled.
   [[nodiscard]] bool crowded() const {
     return packets_.size() > kPackets / 2 || memory_.size() - memory_.left() > kEnoughBytes;
@@ -57,6 +59,7 @@ class Outbox {
   std::size_t datagram_bytes_;
   BatchMemory memory_;
   std::vector<sys::OutPacket> packets_;
+  std::vector<sys::OutPacket> linked_;
   UdpTrain udp_train_;  // at the end of packets_
   std::vector<Train> trains_;
   std::size_t trains_used_{0};

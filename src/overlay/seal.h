@@ -19,6 +19,8 @@ class Seal {
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
   [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
+  virtual void on_relay_connection(TimePoint now, bool connected) = 0;
+  [[nodiscard]] virtual bool wants_relay_connection() const = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   // Not between two datagrams of one record.
@@ -48,6 +50,8 @@ class UnderlaySeal final : public Seal {
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return underlay_.on_datagram(now, from, datagram);
   }
+  void on_relay_connection(TimePoint now, bool connected) override { underlay_.on_relay_connection(now, connected); }
+  [[nodiscard]] bool wants_relay_connection() const override { return underlay_.wants_relay_connection(); }
   void poll(TimePoint now) override { underlay_.poll(now); }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return underlay_.next_deadline(); }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint now) override { return underlay_.take_out(now); }

@@ -66,11 +66,16 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   gate_.spawn(watch_links());
   gate_.spawn(keep_devices());
   gate_.spawn(keep_state());
+  if (parts_.relay_link) {
+    parts_.relay_link->start([this](const auto& from, ByteSpan datagram) { on_link(from, datagram); },
+                             [this] { poll(); });
+  }
   return {};
 }
 
 sys::Task<void> Service::stop() {
   if (control_) co_await control_->stop();
+  if (parts_.relay_link) co_await parts_.relay_link->stop();
   co_await gate_.close();
 }
 
@@ -88,6 +93,7 @@ sys::Task<void> Service::move_packets() {
     }
     const auto now = parts_.clock.now();
     for (const auto& packet : batch) {
+      if (packet.port == 0 && is_relayed(packet.peer)) continue;  // no network carries those: it is forged
       core_.on_packet(now, packet, out_);
       if (out_.crowded()) flush();
     }
@@ -100,8 +106,15 @@ sys::Task<void> Service::move_packets() {
 void Service::flush() {
   core_.seal(parts_.clock.now(), out_);
   if (!out_.packets().empty()) parts_.packets.send(out_.packets());
+  if (parts_.relay_link) std::ranges::for_each(out_.linked(), [&](const auto& each) { parts_.relay_link->send(each); });
   out_.clear();
   core_.end_batch();
+}
+
+void Service::on_link(const sys::UdpEndpoint& from, ByteSpan datagram) {
+  core_.on_packet(parts_.clock.now(), {0, from, datagram, {}, 0}, out_);
+  flush();
+  follow_up();
 }
 
 void Service::poll() {
@@ -119,6 +132,7 @@ void Service::follow_up() {
   }
   if (core_.next_deadline().value_or(TimePoint::max()) < armed_) earlier_.notify();
   if (core_.generation() != saved_generation_) state_changed_.notify();
+  if (parts_.relay_link) parts_.relay_link->attend();
 }
 
 sys::Task<void> Service::keep_time() {

@@ -4,6 +4,7 @@
 
 #include "overlay/control_server.h"
 #include "overlay/devices.h"
+#include "overlay/relay_link.h"
 #include "sys/files.h"
 #include "sys/task.h"
 
@@ -34,6 +35,7 @@ struct ServiceParts {
   sys::SwitchLinks& links;
   Seal& seal;
   Log log;
+  RelayLink* relay_link{nullptr};  // none: UDP only
 };
 
 class Service {
@@ -61,6 +63,7 @@ class Service {
 
   void poll();
   void flush();
+  void on_link(const sys::UdpEndpoint& from, ByteSpan datagram);
   // Wakes whoever waits for what the core has just done.
   void follow_up();
   [[nodiscard]] Result<> save();

@@ -133,7 +133,7 @@ void Underlay::run_relay(TimePoint now) {
     paths_.set_relay(now, each.peer, each.at);
     if (each.at) begin_by(now, each.peer, *each.at);
   }
-  for (const auto& each : relay_->client.take_out()) seal_and_send(now, relay_->peer, relay_->client.endpoint(), each);
+  for (const auto& each : relay_->client.take_out()) seal_and_send(now, relay_->peer, each.to, each.payload);
   if (relay_->client.mapped() != told_mapped_) tell_own(now);
 }
 

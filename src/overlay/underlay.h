@@ -45,6 +45,7 @@ class Underlay {
   // One received datagram; `from` is a UDP endpoint, or the relay's connection. `data` only of peers, and only what is
   // for the packet path.
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram);
+  // As RelayClient::use_connection(), wants_connection().
   void on_relay_connection(TimePoint now, bool connected);
   [[nodiscard]] bool wants_relay_connection() const { return relay_ && relay_->client.wants_connection(); }
 

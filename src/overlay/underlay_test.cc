@@ -62,6 +62,7 @@ class Net {
       }
       for (auto& each : hosts_) {
         each->core.poll(now);
+        keep_connection(*each);
         for (const auto& out : each->core.take_out(now)) send(each->number, out.to, out.bytes);
       }
       RelayOut out;
@@ -80,6 +81,9 @@ class Net {
     const auto* best = host(a).core.paths().best(host(a).peers.at(b));
     return best && !is_relayed(*best);
   }
+  // Its firewall lets no UDP out; TCP to the relay it does.
+  void block_udp(unsigned number, bool blocked) { host(number).udp_blocked = blocked; }
+  [[nodiscard]] bool connected(unsigned number) { return host(number).connected; }
   [[nodiscard]] Underlay& core(unsigned number) { return host(number).core; }
 
   sim::NatRealms realms;
@@ -97,6 +101,8 @@ class Net {
           random(seed),
           core(key_pair_of(number_), random, [] { return WallTime{Seconds{1'700'000'000}}; }, test_ciphers()) {}
     unsigned number;
+    bool udp_blocked{false};
+    bool connected{false};
     DrawnRandom random;
     Underlay core;
     std::map<unsigned, PeerId> peers;
@@ -109,7 +115,32 @@ class Net {
   };
 
   Host& host(unsigned number) { return *hosts_.at(number - 1); }
+  void keep_connection(Host& host) {
+    if (host.core.wants_relay_connection() == host.connected) return;
+    host.connected = !host.connected;
+    host.core.on_relay_connection(now, host.connected);
+  }
+  // Between a host and the relay, whose connections have the numbers of the hosts.
+  void send_by_connection(std::size_t from, std::uint32_t connection, ByteView bytes) {
+    auto run = [this, from, connection, copy = ByteVector(bytes.begin(), bytes.end())]() mutable {
+      if (from == 0) {
+        const auto source = relayed_endpoint({RelayedKind::connection, 1});
+        const auto opened = host(connection).core.on_datagram(now, source, copy);
+        if (opened.what == Heard::data) heard.emplace_back(as_text(opened.payload));
+        return;
+      }
+      RelayOut out;
+      relay->on_datagram(now, relayed_endpoint({RelayedKind::connection, static_cast<std::uint32_t>(from)}), copy, out);
+      send_of_relay(out);
+    };
+    events_.push({now + Millis{20}, ++order_, std::move(run)});
+  }
   bool send(std::size_t from, const sys::UdpEndpoint& to, ByteView bytes) {
+    if (is_relayed(to)) {
+      send_by_connection(from, relayed_of(to)->number, bytes);
+      return true;
+    }
+    if (from != 0 && host(static_cast<unsigned>(from)).udp_blocked) return true;
     const auto arrival = realms.route(now, from, to);
     if (!arrival || random_.below(100) < loss_percent) return true;
     auto run = [this, where = *arrival, copy = ByteVector(bytes.begin(), bytes.end())]() mutable {
@@ -174,6 +205,32 @@ TEST(UnderlayTest, WhereNoDirectWayCanBeTheRelayCarriesWhatItCannotRead) {
   EXPECT_FALSE(pair.direct(1, 2));
   EXPECT_EQ(pair.heard.size(), pair.said);
   EXPECT_GE(pair.relay->counters().carried_datagrams, pair.said);
+}
+
+TEST(UnderlayTest, WhereUdpIsBlockedAConnectionToTheRelayCarriesUntilItIsNot) {
+  Pair pair(8, kPortRestricted, kPortRestricted);
+  pair.block_udp(1, true);
+  pair.talk(1, 2, Seconds{10});
+  EXPECT_TRUE(pair.connected(1));
+  EXPECT_FALSE(pair.connected(2));
+  pair.run_for(Millis{200});
+  pair.said = 0;
+  pair.heard.clear();
+  pair.talk(1, 2, Seconds{60});
+  pair.run_for(Millis{200});
+  EXPECT_EQ(pair.heard.size(), pair.said);
+  EXPECT_FALSE(pair.direct(1, 2));
+  EXPECT_EQ(pair.core(1).relay()->mapped(), std::nullopt);
+
+  pair.block_udp(1, false);
+  pair.said = 0;
+  pair.heard.clear();
+  pair.talk(1, 2, Seconds{65});
+  EXPECT_FALSE(pair.connected(1)) << "the relay was asked by UDP, and answered";
+  EXPECT_GE(pair.heard.size() + 10, pair.said) << "what was on its way by the connection may be lost";
+  pair.talk(1, 2, Seconds{20});
+  EXPECT_TRUE(pair.direct(1, 2));
+  EXPECT_TRUE(pair.direct(2, 1));
 }
 
 TEST(UnderlayTest, ARelayThatIsRestartedIsFoundAgain) {

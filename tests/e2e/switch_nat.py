@@ -17,7 +17,7 @@ import urllib.request
 from rig.net import Net, run
 from rig.switch import Guest, Segment, SwitchProcess, configure, echo, wait_for
 
-RELAY_IP, RELAY_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 9100, 7402
+RELAY_IP, RELAY_PORT, TCP_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 443, 9100, 7402
 MUCH = 8 << 20
 
 
@@ -33,16 +33,20 @@ class Relay:
         os.mkdir(self.state)
         with net.inside("wan"):
             self.process = subprocess.Popen([program, "relay", "--open", "--state", self.state, "--listen", f"{RELAY_IP}:{RELAY_PORT}",
-                                             "--metrics", f"{RELAY_IP}:{METRICS_PORT}", "--log", "warn"])
+                                             "--tcp", f"{RELAY_IP}:{TCP_PORT}", "--metrics", f"{RELAY_IP}:{METRICS_PORT}",
+                                             "--log", "warn"])
         wait_for(lambda: os.path.exists(f"{self.state}/relay.pub"), "the relay says its key")
         with open(f"{self.state}/relay.pub", encoding="ascii") as key:
-            self.spec = f"{key.read().strip()}@{RELAY_IP}:{RELAY_PORT}"
+            self.spec = f"{key.read().strip()}@{RELAY_IP}:{RELAY_PORT}/{TCP_PORT}"
+
+    def metric(self, name):
+        with self.net.inside("wan"):
+            text = urllib.request.urlopen(f"http://{RELAY_IP}:{METRICS_PORT}/metrics", timeout=5).read().decode()
+        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"godwit_relay_{name} ")))
 
     def carried(self):
         """Bytes so far."""
-        with self.net.inside("wan"):
-            text = urllib.request.urlopen(f"http://{RELAY_IP}:{METRICS_PORT}/metrics", timeout=5).read().decode()
-        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith("godwit_relay_carried_bytes")))
+        return self.metric("carried_bytes_total")
 
     def kill(self):
         self.process.kill()
@@ -54,6 +58,7 @@ class NatHost(SwitchProcess):
 
     def __init__(self, net, number, program, directory, relay, masquerade):
         super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, relay.spec)
+        self.number = number
         router = f"r{number}"
         for each in (router, self.name):
             net.add(each)
@@ -84,9 +89,15 @@ class NatHost(SwitchProcess):
                 iifname "lan0" accept
               }}
             }}"""
-        inside = ["ip", "netns", "exec", net.full(router)]
-        run(*inside, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        subprocess.run([*inside, "nft", "-f", "-"], input=rules, text=True, check=True)
+        self.inside_router = ["ip", "netns", "exec", net.full(router)]
+        run(*self.inside_router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        subprocess.run([*self.inside_router, "nft", "-f", "-"], input=rules, text=True, check=True)
+
+    def block_udp(self, blocked):
+        """As a firewall that lets out nothing but TCP."""
+        rules = "table ip block { chain forward { type filter hook forward priority -10; meta l4proto udp drop; }; }"
+        rules = rules if blocked else "delete table ip block"
+        subprocess.run([*self.inside_router, "nft", "-f", "-"], input=rules, text=True, check=True)
 
 
 def reaches(guest, address, limit_s):
@@ -127,10 +138,13 @@ def pump(net, client, server, family, address, size=MUCH):
     return arrived == sent
 
 
-def pair(net, program, directory, relay, hosts, segments, numbers, masquerade):
+def pair(net, program, directory, relay, hosts, segments, numbers, masquerade, blocked=(), limit_s=10):
     """Two hosts with a guest each; their guests talk until they reach each other."""
     mine = [NatHost(net, number, program, directory, relay, masquerade) for number in numbers]
     hosts += mine
+    for host in mine:
+        if host.number in blocked:
+            host.block_udp(True)
     for host in mine:
         host.start()
     segment = Segment(numbers[0])
@@ -143,7 +157,7 @@ def pair(net, program, directory, relay, hosts, segments, numbers, masquerade):
     for guest, host in zip(guests, mine):
         guest.plug(host)
         guest.start(host)
-    check(reaches(guests[0], echo(guests[1]), 10), "a guest reaches the other")
+    check(reaches(guests[0], echo(guests[1]), limit_s), "a guest reaches the other")
     return mine, guests, [reply["host_address"] for reply in replies]
 
 
@@ -178,6 +192,15 @@ def story(net, program, directory, relay, hosts, segments):
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h3", "h4", socket.AF_INET6, (addresses[1], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
     print(f"  the relay carried {relay.carried() - before} bytes")
+
+    print("UDP blocked at one router: by the relay, over TCP, until it is not")
+    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (5, 6), "masquerade", blocked=(5,), limit_s=30)
+    check(relay.metric("connections") == 1, "one host has a connection")
+    check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
+    check(pump(net, "h6", "h5", socket.AF_INET6, (addresses[0], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
+    mine[0].block_udp(False)
+    wait_for(lambda: relay.metric("connections") == 0, "the connection goes when UDP is let through", 70)
+    check(reaches(guests[0], echo(guests[1], 5002), 10), "the guests still reach each other")
 
 
 def main():

@@ -240,9 +240,9 @@ class Records(threading.Thread):
             raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
 
 
-def echo(guest):
+def echo(guest, port=0):
     """Answers every datagram to `guest` from now on; returns the address."""
-    server = guest.listen(socket.SOCK_DGRAM)
+    server = guest.listen(socket.SOCK_DGRAM, port)
 
     def serve():
         while True:
