@@ -36,6 +36,7 @@ class ClearSeal final : public Seal {
     std::fill(datagram.end() - kSealTag, datagram.end(), std::byte{0x5e});
     return Route{found->second.at, 0};
   }
+  [[nodiscard]] std::size_t datagram_bytes(PeerId /*peer*/) const override { return PathMtu::kSizes[PathMtu::kUsual]; }
   [[nodiscard]] Opened on_datagram(TimePoint /*now*/, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     if (datagram.size() < kSealOverhead || load_be32(datagram) != kType) return {};
     const auto peer = load_be32(datagram.subspan(4));
@@ -51,8 +52,8 @@ class ClearSeal final : public Seal {
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
-  void on_relay_connection(TimePoint /*now*/, bool /*connected*/) override {}
-  [[nodiscard]] bool wants_relay_connection() const override { return false; }
+  void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool /*connected*/) override {}
+  [[nodiscard]] bool wants_relay_connection(std::size_t /*relay*/) const override { return false; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }

@@ -9,9 +9,7 @@ constexpr std::size_t kMostPlaces = 65'536;  // peers come and go
 
 }  // namespace
 
-Outbox::Outbox(std::size_t datagram_bytes) : datagram_bytes_(datagram_bytes), memory_(kMemoryBytes) {
-  packets_.reserve(kPackets);
-}
+Outbox::Outbox(const Seal* sizes) : sizes_(sizes), memory_(kMemoryBytes) { packets_.reserve(kPackets); }
 
 bool Outbox::add(const sys::OutPacket& packet) {
   auto& packets = packet.port == 0 && is_relayed(packet.peer) ? linked_ : packets_;
@@ -44,7 +42,9 @@ Outbox::Train& Outbox::train_of(PeerId peer) {
   if (last_train_ < trains_used_ && trains_[last_train_].peer == peer) return trains_[last_train_];
   auto& place = places_[peer];
   if (place.batch != batch_) {
-    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, Slicer(memory_, datagram_bytes_)});
+    const auto datagram_bytes = sizes_ ? sizes_->datagram_bytes(peer) : kDatagramBytes;
+    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, Slicer(memory_, datagram_bytes)});
+    trains_[trains_used_].slicer.begin(datagram_bytes);
     trains_[trains_used_].peer = peer;
     trains_[trains_used_].records = 0;
     place = {batch_, trains_used_++};

@@ -46,21 +46,25 @@ void RelayClient::on_message(TimePoint now, ByteView payload) {
     ++malformed_;
     return;
   }
-  if (message->kind == RelayMessageKind::here) return on_here(*message);
+  silent_ = false;
+  if (message->kind == RelayMessageKind::here) return on_here(now, *message);
   asked_at_.reset();
   const auto same = [&](const auto& each) { return each.second.key == message->key; };
   const auto at = std::ranges::find_if(wanted_, same);
   if (at != wanted_.end()) on_bound(now, at->second, at->first, *message);
 }
 
-void RelayClient::on_here(const RelayMessage& here) {
+void RelayClient::on_here(TimePoint now, const RelayMessage& here) {
   if (look_token_ != 0 && here.token == look_token_) {
     udp_is_dead_ = false;
     look_token_ = 0;
     return;
   }
   asked_at_.reset();
-  if (here.token != token_ || is_relayed(here.seen)) return;
+  if (here.token != token_) return;
+  const Nanos took = now - said_hello_at_;
+  round_trip_ = round_trip_ ? *round_trip_ + (took - *round_trip_) / 4 : took;
+  if (is_relayed(here.seen)) return;
   mapped_ = here.seen;
   udp_is_dead_ = false;
 }
@@ -83,13 +87,25 @@ void RelayClient::set_channel(PeerId peer, Wanted& wanted, std::uint32_t channel
   channels_.erase(wanted.channel);
   wanted.channel = channel;
   if (channel != 0) channels_[channel] = peer;
-  const auto at = channel == 0 ? std::nullopt : std::optional(relayed_endpoint({RelayedKind::channel, channel}));
-  changes_.push_back({peer, at});
+  changes_.push_back(peer);
+}
+
+std::vector<PeerId> RelayClient::peers() const {
+  std::vector<PeerId> out;
+  for (const auto& [peer, wanted] : wanted_) out.push_back(peer);
+  return out;
+}
+
+std::optional<sys::UdpEndpoint> RelayClient::channel_to(PeerId peer) const {
+  const auto at = wanted_.find(peer);
+  if (at == wanted_.end() || at->second.channel == 0) return std::nullopt;
+  return relayed_endpoint({RelayedKind::channel, at->second.channel, number_});
 }
 
 bool RelayClient::from_channel(TimePoint, const sys::UdpEndpoint& from, std::uint32_t channel) {
   if (from != endpoint() || !channels_.contains(channel)) return false;
   asked_at_.reset();
+  silent_ = false;
   return true;
 }
 
@@ -98,6 +114,7 @@ void RelayClient::say_hello(TimePoint now) {
   random_.fill(drawn);
   token_ = load_be64(drawn);
   say({.kind = RelayMessageKind::hello, .token = token_});
+  said_hello_at_ = now;
   hello_at_ = now + kHelloEvery;
   if (!asked_at_) asked_at_ = now;
 }
@@ -128,6 +145,7 @@ void RelayClient::poll(TimePoint now) {
   if (connected_ && now >= look_at_) look(now);
   if (!asked_at_ || now < *asked_at_ + kSilentAfter) return;
   // As seen from here: it moved, or its session has ended there, or a NAT has forgotten us.
+  silent_ = true;
   if (!connected_) udp_is_dead_ = true;
   mapped_.reset();
   asked_at_.reset();

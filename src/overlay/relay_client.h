@@ -28,8 +28,9 @@ class RelayClient {
   static constexpr Seconds kAbsentAgain{5};  // it was not there; doubled, up to
   static constexpr Seconds kLongestPause{60};
 
-  // `at`: the relay's UDP endpoint. `random` outlives it.
-  RelayClient(sys::Random& random, const sys::UdpEndpoint& at) : random_(random), udp_(at) {}
+  // `at`: the relay's UDP endpoint; `number`: which of the host's relays it is. `random` outlives it.
+  RelayClient(sys::Random& random, const sys::UdpEndpoint& at, std::uint8_t number = 0)
+      : random_(random), udp_(at), number_(number) {}
 
   // A peer to which there shall be a channel, for as long as both want it.
   void want(TimePoint now, PeerId peer, const crypto::PublicKey& key);
@@ -53,16 +54,18 @@ class RelayClient {
   // To be sealed for the relay. Nothing can be sealed before there is a session: each try begins one.
   [[nodiscard]] std::vector<Said> take_out() { return std::exchange(out_, {}); }
 
-  struct Change {
-    PeerId peer{kNobody};
-    std::optional<sys::UdpEndpoint> at;  // for Paths::set_relay()
-  };
-  [[nodiscard]] std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
+  // Peers to which there is a channel now, or none any more.
+  [[nodiscard]] std::vector<PeerId> take_changes() { return std::exchange(changes_, {}); }
+  [[nodiscard]] std::vector<PeerId> peers() const;
+  // None: there is no channel.
+  [[nodiscard]] std::optional<sys::UdpEndpoint> channel_to(PeerId peer) const;
+  // Smoothed; none before the first answer, and while it is silent.
+  [[nodiscard]] std::optional<Nanos> round_trip() const { return silent_ ? std::nullopt : round_trip_; }
   // How the relay sees this host by UDP; none by a connection, or while it isn't known.
   [[nodiscard]] const std::optional<sys::UdpEndpoint>& mapped() const { return mapped_; }
   // Where the relay is: its UDP endpoint, or the connection's stand-in.
   [[nodiscard]] sys::UdpEndpoint endpoint() const {
-    return connected_ ? relayed_endpoint({RelayedKind::connection, 1}) : udp_;
+    return connected_ ? relayed_endpoint({RelayedKind::connection, 1, number_}) : udp_;
   }
   // UDP doesn't lead there: there should be a connection, until it does.
   [[nodiscard]] bool wants_connection() const { return udp_is_dead_; }
@@ -75,7 +78,7 @@ class RelayClient {
     TimePoint next{};  // bind
     Nanos pause{kAbsentAgain};
   };
-  void on_here(const RelayMessage& here);
+  void on_here(TimePoint now, const RelayMessage& here);
   void on_bound(TimePoint now, Wanted& wanted, PeerId peer, const RelayMessage& message);
   void set_channel(PeerId peer, Wanted& wanted, std::uint32_t channel);
   void say(const RelayMessage& message) { out_.push_back({endpoint(), encode_relay_message(message)}); }
@@ -86,12 +89,16 @@ class RelayClient {
 
   sys::Random& random_;
   sys::UdpEndpoint udp_;
+  std::uint8_t number_;
   bool connected_{false};
   std::unordered_map<PeerId, Wanted> wanted_;
   std::unordered_map<std::uint32_t, PeerId> channels_;
   std::optional<sys::UdpEndpoint> mapped_;
   std::uint64_t token_{0};
   TimePoint hello_at_{};
+  TimePoint said_hello_at_{};
+  std::optional<Nanos> round_trip_;
+  bool silent_{false};                 // it was asked, and did not answer
   TimePoint bind_at_{};                // not later than the first of wanted_
   std::optional<TimePoint> asked_at_;  // and not answered since
   bool udp_is_dead_{false};
@@ -99,7 +106,7 @@ class RelayClient {
   TimePoint look_at_{};
   Nanos look_pause_{kFirstLook};
   std::vector<Said> out_;
-  std::vector<Change> changes_;
+  std::vector<PeerId> changes_;
   std::uint64_t malformed_{0};
 };
 

@@ -4,10 +4,12 @@
 
 namespace godwit::overlay {
 
-RelayLink::RelayLink(const sys::Executor& executor, sys::Clock& clock, Seal& seal, Dial dial, Log log)
+RelayLink::RelayLink(const sys::Executor& executor, sys::Clock& clock, Seal& seal, std::size_t relay, Dial dial,
+                     Log log)
     : executor_(executor),
       clock_(clock),
       seal_(seal),
+      relay_(relay),
       dial_(std::move(dial)),
       log_(std::move(log)),
       wish_(executor),
@@ -22,13 +24,13 @@ void RelayLink::start(Receive receive, std::function<void()> changed) {
 sys::Task<void> RelayLink::stop() { co_await gate_.close(); }
 
 void RelayLink::take_note() {
-  wanted_ = seal_.wants_relay_connection();
+  wanted_ = seal_.wants_relay_connection(relay_);
   wish_.notify();
 }
 
 void RelayLink::tell(bool connected) {
   if (std::exchange(told_connected_, connected) == connected) return;
-  seal_.on_relay_connection(clock_.now(), connected);
+  seal_.on_relay_connection(clock_.now(), relay_, connected);
   changed_();
 }
 
@@ -58,7 +60,7 @@ sys::Task<void> RelayLink::use(std::shared_ptr<DatagramStream> stream) {
   gate_.spawn(write(stream));
   gate_.spawn(end_when_not_wanted(stream));
   tell(true);
-  const auto from = relayed_endpoint({RelayedKind::connection, 1});
+  const auto from = relayed_endpoint({RelayedKind::connection, 1, static_cast<std::uint8_t>(relay_)});
   ByteVector datagram;
   for (;;) {
     auto reading = stream->read(datagram);

@@ -1,5 +1,5 @@
-// A host's connection to its relay where UDP leads nowhere: dialled when the underlay wants it, given up when UDP is
-// answered again. docs/protocols/relay.md.
+// A host's connection to one of its relays where UDP leads nowhere: dialled when the underlay wants it, given up when
+// UDP is answered again. docs/protocols/relay.md.
 #pragma once
 
 #include "base/log.h"
@@ -23,8 +23,8 @@ class RelayLink {
   // A stream to the relay, its TLS done.
   using Dial = std::function<sys::Task<Result<std::unique_ptr<sys::Stream>>>()>;
 
-  // What is borrowed outlives it.
-  RelayLink(const sys::Executor& executor, sys::Clock& clock, Seal& seal, Dial dial, Log log);
+  // `relay`: which of the underlay's it is. What is borrowed outlives it.
+  RelayLink(const sys::Executor& executor, sys::Clock& clock, Seal& seal, std::size_t relay, Dial dial, Log log);
 
   // `receive` gets each datagram that comes, altered as it likes; `changed` is called when the connection stands, or
   // doesn't any more: the seal then has something to say.
@@ -34,10 +34,11 @@ class RelayLink {
 
   // The underlay has been polled: it may want something else. Cheap.
   void attend() {
-    if (seal_.wants_relay_connection() != wanted_) take_note();
+    if (seal_.wants_relay_connection(relay_) != wanted_) take_note();
   }
   // Datagrams for the connection; dropped while there is none.
   void send(const sys::OutPacket& packet);
+  [[nodiscard]] std::size_t relay() const { return relay_; }
 
  private:
   void take_note();
@@ -50,6 +51,7 @@ class RelayLink {
   sys::Executor executor_;
   sys::Clock& clock_;
   Seal& seal_;
+  std::size_t relay_;
   Dial dial_;
   Log log_;
   Receive receive_;

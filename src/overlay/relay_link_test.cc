@@ -26,11 +26,14 @@ class WishfulSeal final : public Seal {
   [[nodiscard]] std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
     return inner_.seal(now, peer, datagram);
   }
+  [[nodiscard]] std::size_t datagram_bytes(PeerId peer) const override { return inner_.datagram_bytes(peer); }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return inner_.on_datagram(now, from, datagram);
   }
-  void on_relay_connection(TimePoint /*now*/, bool connected_) override { connected = connected_; }
-  [[nodiscard]] bool wants_relay_connection() const override { return wanted; }
+  void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool connected_) override {
+    connected = connected_;
+  }
+  [[nodiscard]] bool wants_relay_connection(std::size_t /*relay*/) const override { return wanted; }
   void poll(TimePoint now) override { inner_.poll(now); }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return inner_.next_deadline(); }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint now) override { return inner_.take_out(now); }
@@ -73,7 +76,7 @@ class RelayLinkTest : public ::testing::Test {
   unsigned dials{0};
   std::unique_ptr<sys::Stream> far;
   std::vector<std::string> received;
-  RelayLink link{time.executor(), time, seal, [this] { return dial(); }, Log{}};
+  RelayLink link{time.executor(), time, seal, 0, [this] { return dial(); }, Log{}};
 };
 
 TEST_F(RelayLinkTest, NobodyIsDialledWhileUdpLeadsThere) {

@@ -39,6 +39,7 @@ Service::Service(ServiceParts parts, std::string state_directory)
       state_path_(path_in(state_directory)),
       core_(parts_.packets.local(), parts_.random, parts_.seal, [this] { return parts_.clock.wall_now(); }),
       devices_(core_, parts_.packets, parts_.links, parts_.log),
+      out_(&parts_.seal),
       earlier_(parts_.executor),
       devices_changed_(parts_.executor),
       state_changed_(parts_.executor),
@@ -66,16 +67,15 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   gate_.spawn(watch_links());
   gate_.spawn(keep_devices());
   gate_.spawn(keep_state());
-  if (parts_.relay_link) {
-    parts_.relay_link->start([this](const auto& from, ByteSpan datagram) { on_link(from, datagram); },
-                             [this] { poll(); });
+  for (auto* link : parts_.relay_links) {
+    link->start([this](const auto& from, ByteSpan datagram) { on_link(from, datagram); }, [this] { poll(); });
   }
   return {};
 }
 
 sys::Task<void> Service::stop() {
   if (control_) co_await control_->stop();
-  if (parts_.relay_link) co_await parts_.relay_link->stop();
+  for (auto* link : parts_.relay_links) co_await link->stop();
   co_await gate_.close();
 }
 
@@ -106,7 +106,10 @@ sys::Task<void> Service::move_packets() {
 void Service::flush() {
   core_.seal(parts_.clock.now(), out_);
   if (!out_.packets().empty()) parts_.packets.send(out_.packets());
-  if (parts_.relay_link) std::ranges::for_each(out_.linked(), [&](const auto& each) { parts_.relay_link->send(each); });
+  for (const auto& each : out_.linked()) {
+    const auto link = std::ranges::find(parts_.relay_links, relayed_of(each.peer)->relay, &RelayLink::relay);
+    if (link != parts_.relay_links.end()) (*link)->send(each);
+  }
   out_.clear();
   core_.end_batch();
 }
@@ -132,7 +135,7 @@ void Service::follow_up() {
   }
   if (core_.next_deadline().value_or(TimePoint::max()) < armed_) earlier_.notify();
   if (core_.generation() != saved_generation_) state_changed_.notify();
-  if (parts_.relay_link) parts_.relay_link->attend();
+  for (auto* link : parts_.relay_links) link->attend();
 }
 
 sys::Task<void> Service::keep_time() {

@@ -35,7 +35,7 @@ struct ServiceParts {
   sys::SwitchLinks& links;
   Seal& seal;
   Log log;
-  RelayLink* relay_link{nullptr};  // none: UDP only
+  std::vector<RelayLink*> relay_links{};  // to those relays that take connections
 };
 
 class Service {

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 from rig.net import Net, run
-from rig.switch import Guest, Segment, SwitchProcess, configure, echo, wait_for
+from rig.switch import AUTHORITY, Guest, Segment, SwitchProcess, configure, echo, wait_for
 
 RELAY_IP, RELAY_PORT, TCP_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 443, 9100, 7402
 MUCH = 8 << 20
@@ -28,20 +28,26 @@ def check(holds, what):
 
 
 class Relay:
-    def __init__(self, net, program, directory):
-        self.net, self.state = net, f"{directory}/relay"
+    """It serves the hosts of the rig's cloud."""
+
+    def __init__(self, net, program, directory, number=0, node="wan", ip=RELAY_IP):
+        self.net, self.node, self.state, port = net, node, f"{directory}/relay{number}", RELAY_PORT + number
         os.mkdir(self.state)
-        with net.inside("wan"):
-            self.process = subprocess.Popen([program, "relay", "--open", "--state", self.state, "--listen", f"{RELAY_IP}:{RELAY_PORT}",
-                                             "--tcp", f"{RELAY_IP}:{TCP_PORT}", "--metrics", f"{RELAY_IP}:{METRICS_PORT}",
+        with open(f"{self.state}/lab.pem", "w", encoding="ascii") as pem:
+            pem.write(AUTHORITY.pem)
+        with net.inside(node):
+            self.process = subprocess.Popen([program, "relay", "--authority", f"lab={self.state}/lab.pem", "--state", self.state, "--listen", f"{ip}:{port}",
+                                             "--tcp", f"{ip}:{TCP_PORT + number}",
+                                             "--metrics", f"{ip}:{METRICS_PORT + number}",
                                              "--log", "warn"])
         wait_for(lambda: os.path.exists(f"{self.state}/relay.pub"), "the relay says its key")
         with open(f"{self.state}/relay.pub", encoding="ascii") as key:
-            self.spec = f"{key.read().strip()}@{RELAY_IP}:{RELAY_PORT}/{TCP_PORT}"
+            self.spec = f"{key.read().strip()}@{ip}:{port}/{TCP_PORT + number}"
+        self.metrics = f"http://{ip}:{METRICS_PORT + number}/metrics"
 
     def metric(self, name):
-        with self.net.inside("wan"):
-            text = urllib.request.urlopen(f"http://{RELAY_IP}:{METRICS_PORT}/metrics", timeout=5).read().decode()
+        with self.net.inside(self.node):
+            text = urllib.request.urlopen(self.metrics, timeout=5).read().decode()
         return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"godwit_relay_{name} ")))
 
     def carried(self):
@@ -56,8 +62,8 @@ class Relay:
 class NatHost(SwitchProcess):
     """A host whose router has one address outside, and forwards for it what it asked for."""
 
-    def __init__(self, net, number, program, directory, relay, masquerade):
-        super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, relay.spec)
+    def __init__(self, net, number, program, directory, relays, masquerade, answers=False):
+        super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, [each.spec for each in relays])
         self.number = number
         router = f"r{number}"
         for each in (router, self.name):
@@ -81,7 +87,7 @@ class NatHost(SwitchProcess):
             table ip filter {{
               chain input {{  # as routers do: what is answered, or only seen, takes a port from the host behind
                 type filter hook input priority 0; policy accept
-                iifname "wan0" drop
+                iifname "wan0" {"accept" if answers else "drop"}
               }}
               chain forward {{
                 type filter hook forward priority 0; policy drop
@@ -138,9 +144,9 @@ def pump(net, client, server, family, address, size=MUCH):
     return arrived == sent
 
 
-def pair(net, program, directory, relay, hosts, segments, numbers, masquerade, blocked=(), limit_s=10):
+def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=(), answers=False, limit_s=30):
     """Two hosts with a guest each; their guests talk until they reach each other."""
-    mine = [NatHost(net, number, program, directory, relay, masquerade) for number in numbers]
+    mine = [NatHost(net, number, program, directory, relays, masquerade, answers) for number in numbers]
     hosts += mine
     for host in mine:
         if host.number in blocked:
@@ -161,16 +167,23 @@ def pair(net, program, directory, relay, hosts, segments, numbers, masquerade, b
     return mine, guests, [reply["host_address"] for reply in replies]
 
 
-def story(net, program, directory, relay, hosts, segments):
+def carries(relay, guests, address):
+    """Bytes that it carries for the guests' words."""
+    before = relay.carried()
+    for _ in range(20):
+        reaches(guests[0], address, 2)
+    return relay.carried() - before
+
+
+def goes_directly(relay, guests):
+    return carries(relay, guests, echo(guests[1])) < 1000
+
+
+def story(net, program, directory, relays, hosts, segments):
+    relay = relays[0]
     print("two NATs that keep a host's port for all: direct, after the first words")
-    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (1, 2), "masquerade")
-    address = echo(guests[1])
-
-    def goes_directly():
-        before = relay.carried()
-        return all(reaches(guests[0], address, 2) for _ in range(10)) and relay.carried() - before < 500
-
-    wait_for(goes_directly, "the relay carries nothing more", 15)
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (1, 2), "masquerade")
+    wait_for(lambda: goes_directly(relay, guests), "the relay carries nothing more", 15)
     check(True, "the relay carries nothing more")
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     for one, two in ((0, 1), (1, 0)):
@@ -187,20 +200,34 @@ def story(net, program, directory, relay, hosts, segments):
     check(relay.carried() < MUCH, "none of it by the relay")
 
     print("two NATs with a new port for every peer: by the relay")
-    _, guests, addresses = pair(net, program, directory, relay, hosts, segments, (3, 4), "masquerade fully-random")
+    _, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (3, 4), "masquerade fully-random")
     before = relay.carried()
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h3", "h4", socket.AF_INET6, (addresses[1], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
     print(f"  the relay carried {relay.carried() - before} bytes")
 
     print("UDP blocked at one router: by the relay, over TCP, until it is not")
-    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (5, 6), "masquerade", blocked=(5,), limit_s=30)
-    check(relay.metric("connections") == 1, "one host has a connection")
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (5, 6), "masquerade", blocked=(5,), limit_s=30)
+    wait_for(lambda: relay.metric("connections") == 1, "one host has a connection", 30)
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h6", "h5", socket.AF_INET6, (addresses[0], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
     mine[0].block_udp(False)
     wait_for(lambda: relay.metric("connections") == 0, "the connection goes when UDP is let through", 70)
     check(reaches(guests[0], echo(guests[1], 5002), 10), "the guests still reach each other")
+
+    print("two routers that answer whoever knocks, as Linux does by itself: direct all the same")
+    _, guests, _ = pair(net, program, directory, [relay], hosts, segments, (7, 8), "masquerade", answers=True)
+    wait_for(lambda: goes_directly(relay, guests), "the relay carries nothing more", 60)
+    check(True, "the relay carries nothing more")
+
+    print("two relays, and one dies")
+    _, guests, _ = pair(net, program, directory, relays, hosts, segments, (9, 10), "masquerade fully-random")
+    address = echo(guests[1])
+    carrying = max(relays, key=lambda each: carries(each, guests, address))
+    carrying.kill()
+    began = time.monotonic()
+    check(reaches(guests[0], address, 10), "a guest reaches the other again")
+    print(f"  {time.monotonic() - began:.1f} s later")
 
 
 def main():
@@ -210,14 +237,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_nat: terminated"))  # by way of the cleanup below
     directory = tempfile.mkdtemp(prefix="godwit-switch.")
     net = Net(f"gwsn{os.getpid()}")
-    hosts, segments, relay = [], [], None
+    hosts, segments, relays = [], [], []
     try:
         net.add("wan")
         net.bridge("wan", "br0", f"{RELAY_IP}/24")
-        relay = Relay(net, program, directory)
-        story(net, program, directory, relay, hosts, segments)
+        relays += [Relay(net, program, directory, number) for number in range(2)]
+        story(net, program, directory, relays, hosts, segments)
     finally:
-        for each in [*hosts, *([relay] if relay else [])]:
+        for each in [*hosts, *relays]:
             each.kill()
         for segment in segments:
             for host in hosts:
