@@ -13,7 +13,6 @@
 namespace godwit::apps {
 namespace {
 
-constexpr std::uint16_t kCloudPort = 7443;
 constexpr std::uint16_t kRelayPort = 4791;
 constexpr std::uint16_t kRelayTcpPort = 443;
 constexpr std::uint32_t kFirstUid = 200'000;
@@ -29,14 +28,14 @@ std::string address_of(const lab::Plan& plan, const std::string& node) {
 }
 
 bool publishes_api(const lab::CloudConfig& cloud) {
-  return std::ranges::any_of(cloud.publish,
-                             [&](const auto& each) { return each.port == kCloudPort && each.node == cloud.control; });
+  return std::ranges::any_of(
+      cloud.publish, [&](const auto& each) { return each.port == lab::kApiPort && each.node == cloud.control; });
 }
 
 // As everybody outside reaches the cloud: behind a NAT, by the router's published port.
 std::string url_of(const lab::Plan& plan, const lab::CloudConfig& cloud) {
   const auto node = publishes_api(cloud) ? cloud.name + "-router" : cloud.control;
-  return fmt::format("https://{}:{}", address_of(plan, node), kCloudPort);
+  return fmt::format("https://{}:{}", address_of(plan, node), lab::kApiPort);
 }
 
 Result<std::string> image_name(const std::string& directory) {
@@ -90,13 +89,13 @@ Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& 
   // The account's token is written last: who finds it finds everything.
   body += fmt::format("$godwit cloud add-user $dir {0} > $lab/accounts/{1}.part\n", kTenant, cloud.name);
   body += fmt::format("mv $lab/accounts/{0}.part $lab/accounts/{0}\n", cloud.name);
-  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, kCloudPort);
+  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, lab::kApiPort);
   return body;
 }
 
 std::string agent_script(const lab::Plan& plan, const lab::CloudConfig& cloud, const std::string& host,
                          std::uint32_t number) {
-  const auto inside = fmt::format("https://{}:{}", address_of(plan, cloud.control), kCloudPort);
+  const auto inside = fmt::format("https://{}:{}", address_of(plan, cloud.control), lab::kApiPort);
   return fmt::format(
       "until [ -s $lab/invitations/{0} ]; do sleep 0.1; done\n"
       "$godwit agent join --state $lab/hosts/{0} --invitation $lab/invitations/{0} --listen {1} \\\n"
