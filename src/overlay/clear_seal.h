@@ -43,6 +43,7 @@ class ClearSeal final : public Seal {
     std::fill(datagram.end() - kSealTag, datagram.end(), std::byte{0x5e});
     return Route{found->second.at, 0};
   }
+  [[nodiscard]] std::size_t datagram_bytes(PeerId /*peer*/) const override { return PathMtu::kSizes[PathMtu::kUsual]; }
   [[nodiscard]] Opened on_datagram(TimePoint /*now*/, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     if (datagram.size() < kSealOverhead || load_be32(datagram) != kType) return {};
     const auto peer = load_be32(datagram.subspan(4));
@@ -65,6 +66,8 @@ class ClearSeal final : public Seal {
     return PeerView{.key = found->second.key, .endpoint = found->second.at};
   }
   void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
+  void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool /*connected*/) override {}
+  [[nodiscard]] bool wants_relay_connection(std::size_t /*relay*/) const override { return false; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }

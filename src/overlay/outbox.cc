@@ -9,13 +9,12 @@ constexpr std::size_t kMostPlaces = 65'536;  // peers come and go
 
 }  // namespace
 
-Outbox::Outbox(std::size_t datagram_bytes) : datagram_bytes_(datagram_bytes), memory_(kMemoryBytes) {
-  packets_.reserve(kPackets);
-}
+Outbox::Outbox(const Seal* sizes) : sizes_(sizes), memory_(kMemoryBytes) { packets_.reserve(kPackets); }
 
 bool Outbox::add(const sys::OutPacket& packet) {
-  if (packets_.size() == kPackets) return false;
-  packets_.push_back(packet);
+  auto& packets = packet.port == 0 && is_relayed(packet.peer) ? linked_ : packets_;
+  if (packets.size() == kPackets) return false;
+  packets.push_back(packet);
   return true;
 }
 
@@ -44,7 +43,9 @@ Outbox::Train& Outbox::train_of(PeerId peer) {
   if (last_train_ < trains_used_ && trains_[last_train_].peer == peer) return trains_[last_train_];
   auto& place = places_[peer];
   if (place.batch != batch_) {
-    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, false, Slicer(memory_, datagram_bytes_)});
+    const auto datagram_bytes = sizes_ ? sizes_->datagram_bytes(peer) : kDatagramBytes;
+    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, false, Slicer(memory_, datagram_bytes)});
+    trains_[trains_used_].slicer.begin(datagram_bytes);
     trains_[trains_used_].peer = peer;
     trains_[trains_used_].records = 0;
     trains_[trains_used_].has_frames = false;
@@ -126,6 +127,7 @@ void Outbox::clear() {
   for (auto& train : std::span(trains_).first(trains_used_)) train.slicer.clear();
   trains_used_ = 0;
   packets_.clear();
+  linked_.clear();
   udp_train_.clear();
   memory_.clear();
   ++batch_;

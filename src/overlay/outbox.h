@@ -17,10 +17,11 @@ class Outbox {
   static constexpr std::size_t kMemoryBytes = std::size_t{16} << 20U;
   // Behind it the batch is sent before the next packet is handled: what is sealed is still in the processor's cache.
   static constexpr std::size_t kEnoughBytes = std::size_t{512} << 10U;
-  // Of a datagram: the underlay's MTU of 1500 without IPv6's, UDP's and a relay's header.
-  static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8 - kRelayHeader;
+  // Of a datagram, where nobody knows better: those of an underlay with MTU 1500.
+  static constexpr std::size_t kDatagramBytes = PathMtu::kSizes[PathMtu::kUsual];
 
-  explicit Outbox(std::size_t datagram_bytes = kDatagramBytes);
+  // `sizes` says how long each peer's datagrams may be, and outlives it; none: kDatagramBytes.
+  explicit Outbox(const Seal* sizes = nullptr);
   Outbox(const Outbox&) = delete;  // its trains hold its memory
   Outbox& operator=(const Outbox&) = delete;
 
@@ -42,7 +43,9 @@ class Outbox {
   // Gives up what has waited too long.
   void sweep(TimePoint now, Counters& counters) { counters.drop(Drop::no_session, backlog_.sweep(now)); }
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
-  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0; }
+  // Of the same: what goes by the relay's connection.
+  [[nodiscard]] std::span<const sys::OutPacket> linked() const { return linked_; }
+  [[nodiscard]] bool empty() const { return packets_.empty() && linked_.empty() && trains_used_ == 0; }
   // Send it before the next packet is handled.
   [[nodiscard]] bool crowded() const {
     return packets_.size() > kPackets / 2 || memory_.size() - memory_.left() > kEnoughBytes;
@@ -69,9 +72,10 @@ class Outbox {
   [[nodiscard]] bool send_run(const Route& route, ByteView bytes, std::size_t one);
   bool add(const sys::OutPacket& packet);
 
-  std::size_t datagram_bytes_;
+  const Seal* sizes_;
   BatchMemory memory_;
   std::vector<sys::OutPacket> packets_;
+  std::vector<sys::OutPacket> linked_;
   UdpTrain udp_train_;  // at the end of packets_
   std::vector<Train> trains_;
   std::size_t trains_used_{0};

@@ -44,6 +44,7 @@ Service::Service(ServiceParts parts, std::string state_directory)
       core_(parts_.packets.local(), parts_.random, parts_.seal, [this] { return parts_.clock.wall_now(); }),
       captures_(core_.segments()),
       devices_(core_, parts_.packets, parts_.links, parts_.log),
+      out_(&parts_.seal),
       earlier_(parts_.executor),
       devices_changed_(parts_.executor),
       state_changed_(parts_.executor),
@@ -75,11 +76,15 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   gate_.spawn(watch_links());
   gate_.spawn(keep_devices());
   gate_.spawn(keep_state());
+  for (auto* link : parts_.relay_links) {
+    link->start([this](const auto& from, ByteSpan datagram) { on_link(from, datagram); }, [this] { poll(); });
+  }
   return {};
 }
 
 sys::Task<void> Service::stop() {
   if (control_) co_await control_->stop();
+  for (auto* link : parts_.relay_links) co_await link->stop();
   co_await gate_.close();
 }
 
@@ -97,6 +102,7 @@ sys::Task<void> Service::move_packets() {
     }
     const auto now = parts_.clock.now();
     for (const auto& packet : batch) {
+      if (packet.port == 0 && is_relayed(packet.peer)) continue;  // no network carries those: it is forged
       if (captures_.any()) captures_.came(now, packet);
       core_.on_packet(now, packet, out_);
       if (out_.crowded()) flush();
@@ -112,8 +118,18 @@ void Service::flush() {
   core_.seal(now, out_);
   if (captures_.any()) captures_.goes(now, out_.packets());
   if (!out_.packets().empty()) parts_.packets.send(out_.packets());
+  for (const auto& each : out_.linked()) {
+    const auto link = std::ranges::find(parts_.relay_links, relayed_of(each.peer)->relay, &RelayLink::relay);
+    if (link != parts_.relay_links.end()) (*link)->send(each);
+  }
   out_.clear();
   core_.end_batch();
+}
+
+void Service::on_link(const sys::UdpEndpoint& from, ByteSpan datagram) {
+  core_.on_packet(parts_.clock.now(), {0, from, datagram, {}, 0}, out_);
+  flush();
+  follow_up();
 }
 
 void Service::poll() {
@@ -131,6 +147,7 @@ void Service::follow_up() {
   }
   if (core_.next_deadline().value_or(TimePoint::max()) < armed_) earlier_.notify();
   if (core_.generation() != saved_generation_) state_changed_.notify();
+  for (auto* link : parts_.relay_links) link->attend();
 }
 
 sys::Task<void> Service::keep_time() {

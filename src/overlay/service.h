@@ -5,6 +5,7 @@
 #include "overlay/captures.h"
 #include "overlay/control_server.h"
 #include "overlay/devices.h"
+#include "overlay/relay_link.h"
 #include "sys/files.h"
 #include "sys/task.h"
 
@@ -35,6 +36,7 @@ struct ServiceParts {
   sys::SwitchLinks& links;
   Seal& seal;
   Log log;
+  std::vector<RelayLink*> relay_links{};  // to those relays that take connections
 };
 
 class Service {
@@ -67,6 +69,7 @@ class Service {
 
   void poll();
   void flush();
+  void on_link(const sys::UdpEndpoint& from, ByteSpan datagram);
   // Wakes whoever waits for what the core has just done.
   void follow_up();
   [[nodiscard]] Result<> save();

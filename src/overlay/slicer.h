@@ -41,11 +41,14 @@ struct Run {
   [[nodiscard]] ByteSpan bytes() const { return {begin, size}; }
 };
 
-// One batch for one peer: append() each record, finish(), send runs(), clear().
+// One batch for one peer: begin(), append() each record, finish(), send runs(), clear().
 class Slicer {
  public:
-  // Datagrams of at most `datagram_bytes`, `memory` outlives the batch.
-  Slicer(BatchMemory& memory, std::size_t datagram_bytes);
+  // `memory` outlives the batch.
+  Slicer(BatchMemory& memory, std::size_t datagram_bytes) : memory_(&memory) { begin(datagram_bytes); }
+
+  // Of a new batch, whose datagrams have at most so many bytes.
+  void begin(std::size_t datagram_bytes);
 
   // False when there is no memory for the whole of it: then nothing was appended. Copies `payload`.
   [[nodiscard]] bool append(const RecordHeader& header, ByteView payload);
@@ -64,7 +67,7 @@ class Slicer {
   void pad();
 
   BatchMemory* memory_;
-  std::size_t datagram_bytes_;
+  std::size_t datagram_bytes_{0};
   std::vector<Run> runs_;
   std::byte* at_{nullptr};  // in the last slice, where the next byte goes
   std::size_t room_{0};     //   and how many it has left

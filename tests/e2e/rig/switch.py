@@ -30,8 +30,8 @@ def wait_for(condition, what, limit_s=10):
 
 
 class Guest:
-    def __init__(self, net, number, network=1):
-        self.net, self.number, self.network = net, number, network
+    def __init__(self, net, number, network=1, mtu=MTU):
+        self.net, self.number, self.network, self.mtu = net, number, network, mtu
         self.name, self.device = f"g{network}{number}", {}
         self.instance = f"i-{network:08x}{number:09x}"
         self.ip, self.mac = f"10.77.0.{10 + number}", f"02:67:00:00:{network:02x}:{number:02x}"
@@ -41,8 +41,8 @@ class Guest:
         """A cable to `host`, not connected yet at the guest's end. The host's end is what a guest's TAP would be."""
         device, tap = f"to-{host.name}", self.tap(host)
         self.net.cable(self.name, device, host.name, tap)
-        self.net.ip(self.name, "link", "set", device, "address", self.mac, "mtu", str(MTU))
-        self.net.ip(host.name, "link", "set", tap, "mtu", str(MTU), "up")
+        self.net.ip(self.name, "link", "set", device, "address", self.mac, "mtu", str(self.mtu))
+        self.net.ip(host.name, "link", "set", tap, "mtu", str(self.mtu), "up")
         self.device[host.name] = device
 
     def tap(self, host):
@@ -80,9 +80,9 @@ class Guest:
 class SwitchProcess:
     """The switch of a namespace that has the address `underlay`."""
 
-    def __init__(self, net, name, underlay, program, directory, relay=None):
+    def __init__(self, net, name, underlay, program, directory, relays=()):
         self.net, self.name, self.underlay, self.program = net, name, underlay, program
-        self.more = ["--relay", relay] if relay else []
+        self.more = [word for each in relays for word in ("--relay", each)]
         self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
         self.process, self._connection, self._next = None, None, 0
 
@@ -166,8 +166,8 @@ class Host(SwitchProcess):
 class Segment:
     """One network over all hosts, as sky and the agents would tell it to the switches."""
 
-    def __init__(self, number, cidr6=""):
-        self.number, self.cidr6 = number, cidr6
+    def __init__(self, number, cidr6="", mtu=MTU):
+        self.number, self.cidr6, self.mtu = number, cidr6, mtu
         self.members, self.ports = {}, {}  # by instance; by host, by instance
         self.groups, self.groups_of = [], {}  # security groups; their names by instance
 
@@ -187,7 +187,8 @@ class Segment:
         members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
                     "groups": self.groups_of.get(instance, []), "location": location} for instance, (guest, location) in self.members.items()]
         network = {"id": f"net-{self.number:017x}", "tenant": "t", "name": f"net{self.number}", "vni": self.number,
-                   "cidr": CIDR, "cidr6": self.cidr6, "groups": self.groups, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
+                   "cidr": CIDR, "cidr6": self.cidr6, "groups": self.groups, "gateway": GATEWAY, "domain": "demo.internal",
+                   "key": f"{self.number:064x}", "mtu": self.mtu,
                    "members": members}
         ports = [{"instance": i, "mac": g.mac, "ip": g.ip, "guest_tap": g.tap(host), "version": v}
                  for i, (g, v) in self.ports.get(host.name, {}).items()]
@@ -291,9 +292,9 @@ class Beats(threading.Thread):
         return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
 
 
-def echo(guest):
+def echo(guest, port=0):
     """Answers every datagram to `guest` from now on; returns the address."""
-    server = guest.listen(socket.SOCK_DGRAM)
+    server = guest.listen(socket.SOCK_DGRAM, port)
 
     def serve():
         while True:
