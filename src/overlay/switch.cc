@@ -10,6 +10,8 @@ namespace godwit::overlay {
 namespace {
 
 constexpr Seconds kSweepEvery{1};  // at the earliest: what will never be whole is given up
+// Of one peer, until the next sweep: each has cost signatures to check. Then nothing that it announces is looked at.
+constexpr unsigned kMostUnproven = 64;
 
 }  // namespace
 
@@ -255,9 +257,14 @@ void Switch::on_control(TimePoint now, PeerId from, const Record& record, Outbox
 
 void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint64_t nonce, const Announce& announce,
                          Outbox& out) {
+  const auto found = unproven_.find(from);
+  if (found != unproven_.end() && found->second >= kMostUnproven) return counters_.drop(Drop::unproven);
   if (!believes(announce.location)) return;
   const auto learned = segment.learn(now, announce.instance, announce.location);
-  if (learned == Learned::unproven) return counters_.drop(Drop::unproven);
+  if (learned == Learned::unproven) {
+    ++unproven_[from];
+    return counters_.drop(Drop::unproven);
+  }
   if (learned == Learned::newer) {
     ++generation_;
     refresh_hosts(now);
@@ -312,6 +319,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
+    unproven_.clear();
     for (const auto& [id, segment] : segments_.all()) segment->end_locations(wall_clock_());
     out.sweep(now, counters_);
   }

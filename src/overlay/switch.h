@@ -101,8 +101,9 @@ class Switch {
   HostNetwork host_network_;
   JoinBuffers buffers_;
   std::unordered_map<PeerId, Assembler> assemblers_;
-  std::vector<Record> records_;  // of one slice
-  std::vector<PeerId> joining_;  // peers of whose records something is missing
+  std::vector<Record> records_;                    // of one slice
+  std::vector<PeerId> joining_;                    // peers of whose records something is missing
+  std::unordered_map<PeerId, unsigned> unproven_;  // announcements, since the last sweep
   TimePoint next_sweep_{};
   Segments segments_;
   Peers peers_;

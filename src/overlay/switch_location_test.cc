@@ -92,6 +92,18 @@ TEST_F(SwitchLocations, AStolenLocationIsBelievedByNobody) {
   EXPECT_EQ(here_.drops(Drop::not_a_member_host), 7U);
 }
 
+TEST_F(SwitchLocations, WhoProvesNothingAgainAndAgainIsNotLookedAtForAWhile) {
+  for (int i = 0; i < 64; ++i) announce(at(b_, "b1", 12, 2, {b_.says("b1", 2, kIf), {}}));
+  const auto good = at(b_, "b1", 12, 2, {b_.says("b1", 2, kIf), {a_.gives(b_, "b1", 2)}});
+  announce(good);
+  EXPECT_EQ(believed().host, "a1");
+  EXPECT_EQ(here_.drops(Drop::unproven), 65U);
+  now_ += Seconds{1};
+  here_.poll(now_);
+  announce(good);
+  EXPECT_EQ(believed().host, "b1");
+}
+
 TEST_F(SwitchLocations, AnAbortedMigrationLeavesItsDestinationNothing) {
   // It has the record "if", and everything that was public before.
   announce(at(b_, "b1", 12, 2, {b_.says("b1", 2, kIf), {}}));
