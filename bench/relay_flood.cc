@@ -78,7 +78,7 @@ sys::Task<int> measure(os::System& on, overlay::RelaySpec relay, Seconds span) {
   auto& clock = a.runtime.clock;
   sys::Gate gate(a.runtime.executor);
   for (auto* each : {&a, &b}) {
-    each->core.use_relay(clock.now(), relay);
+    each->core.use_relay(clock.now(), relay).value();
     gate.spawn(each->receive());
   }
   const auto peer = a.core.add(clock.now(), {Host::key_of(2).public_key(), {}, overlay::Profile::native}, {});

@@ -26,9 +26,11 @@ rate = "{rate}"
 round_trip = "40ms"
 [[cloud]]
 name = "cloud-a"
+nat = false
 hosts = ["here"]
 [[cloud]]
 name = "cloud-b"
+nat = false
 hosts = ["there"]
 """
 

@@ -1,8 +1,10 @@
 #include "agent/agent.h"
 
+#include "agent/metrics.h"
 #include "base/page.h"
 #include "content/read_back.h"
 #include "image/volume.h"
+#include "overlay/location_claim.h"
 
 #include <algorithm>
 #include <set>
@@ -35,6 +37,12 @@ siblings::Surroundings surroundings_of(const wire::DesiredState& desired) {
     out.tenants.push_back(std::move(key));
   }
   return out;
+}
+
+// As the switch tells it; empty where there is no proof, or none that can be read.
+std::string claim_of(const migrate::LocationProof& proof) {
+  if (proof.record.empty()) return {};
+  return overlay::claim_text(proof.record, proof.hand_offs).value_or(std::string());
 }
 
 }  // namespace
@@ -104,6 +112,7 @@ Result<> Agent::start() {
   gate_.spawn(converse());
   gate_.spawn(watch_changes());
   gate_.spawn(scans_.run());
+  gate_.spawn(observations_.run());
   gate_.spawn(read_back());
   return {};
 }
@@ -183,6 +192,8 @@ sys::Task<Result<>> Agent::sync_once() {
   co_return Result<>{};
 }
 
+std::string Agent::metrics() const { return agent_metrics(report()); }
+
 wire::HostReport Agent::report() const {
   wire::HostReport report;
   report.host = config_.host;
@@ -246,7 +257,8 @@ void Agent::apply_trust() {
 
 void Agent::apply_arrivals() {
   for (const auto& arrival : migrations_.arrivals()) {
-    if (auto* instance = instances_.find(arrival.spec.id)) instance->set_arrived(arrival.location_version);
+    if (auto* instance = instances_.find(arrival.spec.id))
+      instance->set_arrived(arrival.location.version, claim_of(arrival.location));
   }
   migrating_ = false;
   for (const auto& report : migrations_.reports()) {
@@ -292,7 +304,8 @@ void Agent::apply_networks() {
     for (const auto& [id, instance] : instances_.all()) {
       const auto& interface = instance->record().spec.interface;
       if (instance->gone() || interface.network != network.id) continue;
-      part.ports.push_back({id, interface.mac, interface.ip, tap_name_of(id), instance->claim()});
+      part.ports.push_back(
+          {id, interface.mac, interface.ip, tap_name_of(id), instance->claim(), instance->record().claim});
     }
     for (const auto& lan : config_.lans) {
       if (lan.tenant == network.tenant && lan.network == network.name) part.lan_device = lan.device;
@@ -361,12 +374,12 @@ const wire::Network* Agent::find_network(const std::string& id) const {
   return found == desired_.networks.end() ? nullptr : &*found;
 }
 
-sys::Task<void> Agent::announce(wire::InstanceSpec spec, std::uint64_t version) {
-  wire::SwitchAnnounce news{spec.interface.network, spec.id, version};
+sys::Task<void> Agent::announce(wire::InstanceSpec spec, migrate::LocationProof proof) {
+  wire::SwitchAnnounce news{spec.interface.network, spec.id, proof.version, claim_of(proof)};
   const auto reply = co_await switch_.announce(std::move(news));
   if (!reply) runtime_.log.warn("announce {}: {}", spec.id, reply.error().message);
   // From here on the configuration says it too.
-  if (auto* instance = instances_.find(spec.id)) instance->set_claim(version);
+  if (auto* instance = instances_.find(spec.id)) instance->set_claim(proof.version);
 }
 
 sys::Task<void> Agent::hold(wire::InstanceSpec spec, bool held) {
@@ -381,7 +394,7 @@ sys::Task<Result<wire::RedeemAnswer>> Agent::redeem(wire::RedeemRequest request)
 
 sys::Task<Result<wire::Decision>> Agent::release(std::string migration) { return cloud_.release(std::move(migration)); }
 
-sys::Task<Result<wire::Decision>> Agent::resolve(std::string cloud, std::string api_url, std::string migration) {
+sys::Task<Result<wire::DecisionAnswer>> Agent::resolve(std::string cloud, std::string api_url, std::string migration) {
   return cloud_.resolve(std::move(api_url), std::move(cloud), std::move(migration));
 }
 

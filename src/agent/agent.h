@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/gateway.h"
 #include "agent/instances.h"
+#include "agent/observations.h"
 #include "agent/scans.h"
 #include "agent/switch_link.h"
 #include "hypervisor/machine.h"
@@ -43,6 +44,8 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   // As its cloud is told them, for whoever watches from outside.
   [[nodiscard]] std::vector<wire::MigrationReport> migrations() const { return migrations_.reports(); }
   [[nodiscard]] const siblings::Directory& directory() const { return directory_; }
+  // In Prometheus' text format.
+  [[nodiscard]] std::string metrics() const;
 
  private:
   [[nodiscard]] sys::Task<void> converse();
@@ -63,12 +66,13 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void changed();
 
   // migrate::Locations
-  sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  sys::Task<void> announce(wire::InstanceSpec spec, migrate::LocationProof proof) override;
   sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
   // migrate::Clouds
   sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
   sys::Task<Result<wire::Decision>> release(std::string migration) override;
-  sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url, std::string migration) override;
+  sys::Task<Result<wire::DecisionAnswer>> resolve(std::string cloud, std::string api_url,
+                                                  std::string migration) override;
 
   sys::Runtime runtime_;
   AgentConfig config_;
@@ -87,6 +91,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;
   Scans scans_;
+  Observations observations_{runtime_, switch_, cloud_};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
   wire::DesiredState desired_;

@@ -7,19 +7,27 @@ constexpr Millis kCallLimit{5'000};  // of a short call; a long poll has its own
 
 }  // namespace
 
-template <class Answer>
-sys::Task<Result<Answer>> CloudLink::post(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit) {
+// The body of a 2xx answer.
+sys::Task<Result<std::string>> CloudLink::call(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit) {
   sys::HttpRequest request;
   request.method = "POST";
   request.path = std::move(path);
   request.body = std::move(body);
   const auto what = fmt::format("POST {}{}", sys::to_url(to), request.path);
-  const auto response = co_await runtime_.http.call(std::move(to), std::move(request), limit);
+  auto response = co_await runtime_.http.call(std::move(to), std::move(request), limit);
   if (!response) co_return fail(response, what);
   if (response->status / 100 != 2) {
     co_return std::unexpected(wire::error_of(response->status, response->body).within(what));
   }
-  auto answer = wire::decode<Answer>(response->body);
+  co_return std::move(response->body);
+}
+
+template <class Answer>
+sys::Task<Result<Answer>> CloudLink::post(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit) {
+  const auto what = fmt::format("POST {}{}", sys::to_url(to), path);
+  const auto response = co_await call(std::move(to), std::move(path), std::move(body), limit);
+  if (!response) co_return pass(response);
+  auto answer = wire::decode<Answer>(*response);
   if (!answer) co_return fail(answer, what);
   co_return std::move(*answer);
 }
@@ -27,6 +35,12 @@ sys::Task<Result<Answer>> CloudLink::post(sys::HttpEndpoint to, std::string path
 sys::Task<Result<wire::DesiredState>> CloudLink::sync(wire::HostReport report) {
   const auto limit = Millis{report.wait_ms} + kCallLimit;
   co_return co_await post<wire::DesiredState>(own_, "/v1/agent/sync", wire::encode(report), limit);
+}
+
+sys::Task<Result<>> CloudLink::observe(wire::Observation observation) {
+  const auto answer = co_await call(own_, "/v1/agent/observation", wire::encode(observation), kCallLimit);
+  if (!answer) co_return pass(answer);
+  co_return Result<>{};
 }
 
 sys::Task<Result<wire::RedeemAnswer>> CloudLink::redeem(wire::RedeemRequest request) {
@@ -47,16 +61,15 @@ sys::Task<Result<wire::Decision>> CloudLink::abort(std::string migration) {
   co_return answer->decision;
 }
 
-sys::Task<Result<wire::Decision>> CloudLink::resolve(std::string api_url, std::string cloud, std::string migration) {
+sys::Task<Result<wire::DecisionAnswer>> CloudLink::resolve(std::string api_url, std::string cloud,
+                                                           std::string migration) {
   auto endpoint = sys::parse_endpoint(api_url, "api." + cloud + ".godwit");
   if (!endpoint) co_return pass(endpoint);
   if (endpoint->tls != sys::HttpTls::server) {
     co_return fail(Errc::invalid_argument, "cloud {} at {}: only https is spoken between clouds", cloud, api_url);
   }
-  const auto answer = co_await post<wire::DecisionAnswer>(
-      std::move(*endpoint), "/v1/peer/migrations/" + migration + "/resolve", "{}", kCallLimit);
-  if (!answer) co_return pass(answer);
-  co_return answer->decision;
+  co_return co_await post<wire::DecisionAnswer>(std::move(*endpoint), "/v1/peer/migrations/" + migration + "/resolve",
+                                                "{}", kCallLimit);
 }
 
 }  // namespace godwit::agent

@@ -4,6 +4,7 @@
 
 #include "sys/runtime.h"
 #include "wire/cloud_api.h"
+#include "wire/observation.h"
 
 namespace godwit::agent {
 
@@ -15,15 +16,18 @@ class CloudLink {
   // Long poll: answered when the desired state's generation is another than report.seen_generation, or after
   // report.wait_ms.
   [[nodiscard]] sys::Task<Result<wire::DesiredState>> sync(wire::HostReport report);
+  // What this host's switch saw.
+  [[nodiscard]] sys::Task<Result<>> observe(wire::Observation observation);
   [[nodiscard]] sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request);
   // Tells the own cloud of the source's vote; gives the cloud's.
   [[nodiscard]] sys::Task<Result<wire::Decision>> release(std::string migration);
   [[nodiscard]] sys::Task<Result<wire::Decision>> abort(std::string migration);
   // Asks the cloud of the source, at `api_url` of the cloud named `cloud`, for its vote; it casts one if it has none.
-  [[nodiscard]] sys::Task<Result<wire::Decision>> resolve(std::string api_url, std::string cloud,
-                                                          std::string migration);
+  [[nodiscard]] sys::Task<Result<wire::DecisionAnswer>> resolve(std::string api_url, std::string cloud,
+                                                                std::string migration);
 
  private:
+  sys::Task<Result<std::string>> call(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit);
   template <class Answer>
   sys::Task<Result<Answer>> post(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit);
 

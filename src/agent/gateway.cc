@@ -1,5 +1,7 @@
 #include "agent/gateway.h"
 
+#include "wire/ipv6.h"
+
 #include <csignal>
 
 namespace godwit::agent {
@@ -8,6 +10,8 @@ namespace {
 constexpr Millis kFirstRetry{100};
 constexpr Millis kLastRetry{5'000};
 constexpr const char* kDevice = "gw0";
+constexpr Seconds kAdvertiseEvery{60};
+constexpr unsigned kDocumentationEnterprise = 32473;  // RFC 5612
 constexpr const char* kMetadataAddress = "169.254.169.254";
 
 struct ProcessRecord {
@@ -21,6 +25,26 @@ Millis next_retry(Millis retry) { return std::min(retry * 2, kLastRetry); }
 
 std::string netmask_prefix(const std::string& cidr) { return cidr.substr(cidr.find('/') + 1); }
 
+// The address that the network gives who has `ip`; empty where it has no IPv6.
+std::string ipv6_of(const wire::Network& network, const std::string& ip) {
+  const auto prefix = wire::parse_ipv6_prefix(network.cidr6);
+  const auto address = wire::parse_ipv4(ip);
+  return prefix && address ? to_string(wire::member_address(*prefix, *address)) : std::string();
+}
+
+// Addresses by DHCPv6 alone, as it gives each member its own; the router's advertisements say so, and that no way leads
+// out of the network. The server is the same on every host: so is its DUID.
+std::vector<std::string> ipv6_arguments(const wire::Network& network) {
+  const auto gateway = ipv6_of(network, network.gateway);
+  if (gateway.empty()) return {};
+  return {fmt::format("--dhcp-range={},static,64,infinite", network.cidr6.substr(0, network.cidr6.find('/'))),
+          "--enable-ra",
+          fmt::format("--ra-param={},{},0", kDevice, kAdvertiseEvery.count()),
+          fmt::format("--dhcp-duid={},{:08x}", kDocumentationEnterprise, network.vni),
+          fmt::format("--dhcp-option=option6:dns-server,[{}]", gateway),
+          fmt::format("--dhcp-option=option6:domain-search,{}", network.domain)};
+}
+
 }  // namespace
 
 std::vector<std::string> dnsmasq_arguments(const wire::Network& network, const std::string& program,
@@ -29,29 +53,41 @@ std::vector<std::string> dnsmasq_arguments(const wire::Network& network, const s
   const auto bits = static_cast<unsigned>(std::atoi(netmask_prefix(network.cidr).c_str()));
   const std::uint32_t mask = bits == 0 ? 0 : ~std::uint32_t{0} << (32 - std::min(bits, 32U));
   const auto netmask = fmt::format("{}.{}.{}.{}", mask >> 24U, (mask >> 16U) & 255U, (mask >> 8U) & 255U, mask & 255U);
-  return {program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts",
-          "--no-ping", "--bind-interfaces", "--except-interface=lo", fmt::format("--interface={}", kDevice),
-          fmt::format("--listen-address={}", network.gateway), "--leasefile-ro", "--dhcp-authoritative",
-          // Only members get an address, always the same one and for ever: no renewal hangs on one host.
-          fmt::format("--dhcp-range={},static,{},infinite", base, netmask), "--dhcp-hostsdir=" + directory + "/dhcp",
-          "--hostsdir=" + directory + "/dns", "--domain=" + network.domain, "--local=/" + network.domain + "/",
-          fmt::format("--dhcp-option=option:mtu,{}", network.mtu),
-          fmt::format("--dhcp-option=option:router,{}", network.gateway),
-          fmt::format("--dhcp-option=option:dns-server,{}", network.gateway),
-          fmt::format("--dhcp-option=option:domain-search,{}", network.domain)};
+  std::vector<std::string> out{
+      program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts", "--no-ping",
+      "--bind-interfaces", "--except-interface=lo", fmt::format("--interface={}", kDevice),
+      fmt::format("--listen-address={}", network.gateway), "--leasefile-ro", "--dhcp-authoritative",
+      // Only members get an address, always the same one and for ever: no renewal hangs on one host.
+      fmt::format("--dhcp-range={},static,{},infinite", base, netmask), "--dhcp-hostsdir=" + directory + "/dhcp",
+      "--hostsdir=" + directory + "/dns", "--domain=" + network.domain, "--local=/" + network.domain + "/",
+      fmt::format("--dhcp-option=option:mtu,{}", network.mtu),
+      fmt::format("--dhcp-option=option:router,{}", network.gateway),
+      fmt::format("--dhcp-option=option:dns-server,{}", network.gateway),
+      fmt::format("--dhcp-option=option:domain-search,{}", network.domain)};
+  const auto more = ipv6_arguments(network);
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
 }
 
 std::string dhcp_hosts_file(const wire::Network& network) {
   std::string out;
-  for (const auto& member : network.members) out += fmt::format("{},{},{}\n", member.mac, member.ip, member.name);
+  for (const auto& member : network.members) {
+    const auto ipv6 = ipv6_of(network, member.ip);
+    out +=
+        fmt::format("{},{},{}{}\n", member.mac, member.ip, ipv6.empty() ? "" : fmt::format("[{}],", ipv6), member.name);
+  }
   return out;
 }
 
 std::string dns_hosts_file(const wire::Network& network) {
-  std::string out = fmt::format("{} gateway.{} gateway\n", network.gateway, network.domain);
-  for (const auto& member : network.members) {
-    out += fmt::format("{0} {1}.{2} {1}\n", member.ip, member.name, network.domain);
-  }
+  std::string out;
+  const auto add = [&](const std::string& ip, const std::string& name) {
+    out += fmt::format("{0} {1}.{2} {1}\n", ip, name, network.domain);
+    if (const auto ipv6 = ipv6_of(network, ip); !ipv6.empty())
+      out += fmt::format("{0} {1}.{2} {1}\n", ipv6, name, network.domain);
+  };
+  add(network.gateway, "gateway");
+  for (const auto& member : network.members) add(member.ip, member.name);
   return out;
 }
 

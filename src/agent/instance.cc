@@ -84,6 +84,7 @@ wire::InstanceReport Instance::report() const {
   report.id = record_.spec.id;
   report.ready = record_.ready;
   report.location_version = record_.location_version;
+  report.claim = record_.claim;
   report.problem = problem_;
   if (machine_ && report.problem.empty()) report.problem = machine_->problem();
   if (!machine_) {
@@ -113,9 +114,10 @@ void Instance::set_ready() {
   context_.changed();
 }
 
-void Instance::set_arrived(std::uint64_t location_version) {
+void Instance::set_arrived(std::uint64_t location_version, std::string claim) {
   if (record_.location_version == location_version) return;
   record_.location_version = location_version;
+  record_.claim = std::move(claim);
   save();
   set_claim(location_version);
 }

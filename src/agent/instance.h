@@ -46,8 +46,8 @@ class Instance {
   [[nodiscard]] bool gone() const { return gone_; }  // deleted: the owner drops it when nobody is inside any more
   [[nodiscard]] bool idle() const { return !locked_ && gate_.running() == 0; }
   void set_ready();
-  // This host has it by a migration, with this version, from now on.
-  void set_arrived(std::uint64_t location_version);
+  // This host has it by a migration, with this version and what proves it, from now on.
+  void set_arrived(std::uint64_t location_version, std::string claim);
   // The version of this host's claim, for the switch: 0 while the instance is only arriving.
   [[nodiscard]] std::uint64_t claim() const { return claim_; }
   void set_claim(std::uint64_t version);

@@ -14,9 +14,10 @@ struct InstanceRecord {
   std::uint32_t uid{0};
   std::uint64_t location_version{0};  // of this host's claim; 0 while the instance has only been announced to arrive
   bool ready{false};                  // the guest has phoned home
-  bool halted{false};  // the guest has ended itself, and is not to be started until it is asked for again
+  bool halted{false};   // the guest has ended itself, and is not to be started until it is asked for again
+  std::string claim{};  // with which it arrived here, as in wire::Location
 };
-BOOST_DESCRIBE_STRUCT(InstanceRecord, (), (spec, uid, location_version, ready, halted))
+BOOST_DESCRIBE_STRUCT(InstanceRecord, (), (spec, uid, location_version, ready, halted, claim))
 
 class Records {
  public:

@@ -166,4 +166,13 @@ sys::Task<Result<wire::SwitchReply>> SwitchLink::hold(wire::SwitchHold which, bo
   co_return co_await sys::within(runtime_.clock, kAnnounceLimit, "switch: hold", ask(std::move(request)));
 }
 
+sys::Task<Result<wire::Observation>> SwitchLink::observe() {
+  wire::SwitchRequest request;
+  request.op = wire::SwitchOp::observe;
+  auto reply = co_await sys::within(runtime_.clock, kAnnounceLimit, "switch: observe", ask(std::move(request)));
+  if (!reply) co_return pass(reply);
+  if (!reply->observation) co_return fail(Errc::unsupported, "switch: observe: it says nothing (restart it)");
+  co_return std::move(*reply->observation);
+}
+
 }  // namespace godwit::agent

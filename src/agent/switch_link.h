@@ -35,6 +35,9 @@ class SwitchLink {
   // a hold by itself when nobody else does.
   [[nodiscard]] sys::Task<Result<wire::SwitchReply>> hold(wire::SwitchHold which, bool held);
 
+  // What it saw in its last whole interval. Errors: as announce(), and unsupported (an older switch).
+  [[nodiscard]] sys::Task<Result<wire::Observation>> observe();
+
   // Where the switch's UDP socket is; empty until it has answered once.
   [[nodiscard]] const std::string& overlay_ip() const { return overlay_ip_; }
   [[nodiscard]] std::uint16_t overlay_port() const { return overlay_port_; }

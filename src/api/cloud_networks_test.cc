@@ -1,4 +1,5 @@
 // Networks over clouds, and whom a cloud and its hosts believe because of them.
+#include "overlay/location_claim.h"
 #include "support/two_clouds.h"
 
 #include <gtest/gtest.h>
@@ -20,6 +21,21 @@ class CloudNetworks : public testing::TwoClouds {
     out.ip = fmt::format("10.77.0.{}", 10 + number);
     return out;
   }
+  // Of member 2, as cloud b says it.
+  wire::Location at_b(const std::string& host, std::uint64_t version) {
+    const auto now = sphere.clock.wall_now();
+    const crypto::LocationRecord record{"cloud-b",
+                                        host,
+                                        kNetwork,
+                                        network().vni,
+                                        instance_id(2),
+                                        version,
+                                        crypto::LocationGrant::here,
+                                        {now, now + crypto::kLocationRecordLife}};
+    wire::Location out{"cloud-b", host, "198.51.100.7", 7100, version};
+    out.claim = overlay::claim_to_text({crypto::sign_location_record(record, b.authority()).value(), {}});
+    return out;
+  }
   Result<wire::Network> tell(CloudBench& cloud, const wire::Network& network) {
     return user<wire::Network>(cloud, "PUT", "/v1/networks/" + network.id, wire::encode(network));
   }
@@ -31,27 +47,31 @@ class CloudNetworks : public testing::TwoClouds {
 TEST_F(CloudNetworks, TheCloudKnowsWhereItsOwnMembersAre) {
   auto network = TwoClouds::network();
   network.members = {member(1), member(2)};
-  network.members[1].location = {"cloud-b", "b1", "198.51.100.7", 7100, 4};
+  network.members[1].location = at_b("b1", 4);
   ASSERT_TRUE(tell(a, network));
   running(1);
   const auto merged = tell(a, network);
   ASSERT_TRUE(merged);
-  EXPECT_EQ(merged->members[0].location, (wire::Location{"cloud-a", "a1", "192.0.2.10", 7100, 1}));
+  auto location = merged->members[0].location;
+  EXPECT_FALSE(location.claim.empty());
+  location.claim.clear();
+  location.until_ms = 0;
+  EXPECT_EQ(location, (wire::Location{"cloud-a", "a1", "192.0.2.10", 7100, 1}));
   EXPECT_EQ(merged->members[1].location.version, 4U);
   a1.sync();
   ASSERT_EQ(a1.desired.networks.size(), 1U);
   EXPECT_EQ(a1.desired.networks[0].members[0].location.host, "a1");
 }
 
-TEST_F(CloudNetworks, TheNewerLocationWinsWhoeverSaysIt) {
+TEST_F(CloudNetworks, TheNewerLocationOfACloudsOwnWins) {
   auto network = TwoClouds::network();
   network.members = {member(2)};
-  network.members[0].location = {"cloud-b", "b1", "198.51.100.7", 7100, 4};
+  network.members[0].location = at_b("b1", 4);
   ASSERT_TRUE(tell(a, network));
-  network.members[0].location = {"cloud-b", "b2", "198.51.100.8", 7100, 3};
+  network.members[0].location = at_b("b2", 3);
   EXPECT_EQ(tell(a, network)->members[0].location.host, "b1");
   a.restart();
-  network.members[0].location.version = 5;
+  network.members[0].location = at_b("b2", 5);
   EXPECT_EQ(tell(a, network)->members[0].location.host, "b2");
 }
 

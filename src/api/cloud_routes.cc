@@ -44,13 +44,14 @@ Route for_user(Cloud& cloud, std::string method, std::string pattern, std::strin
 
 // body(host, call, request) -> Result<Answer>
 template <class Request, class Answer, class Body>
-Route for_host(Cloud& cloud, std::string method, std::string pattern, std::string summary, Body body) {
+Route for_host(Cloud& cloud, std::string method, std::string pattern, std::string summary, Body body,
+               std::size_t limit_bytes = kUsualBodyBytes) {
   auto route = declared<Request, Answer>(std::move(method), std::move(pattern), Caller::host, std::move(summary));
-  route.handler = [&cloud, body](Call call) {
+  route.handler = [&cloud, body, limit_bytes](Call call) {
     const auto respond = [&]() -> Result<sys::HttpResponse> {
       const auto host = cloud.accounts().host_of(call.request.peer);
       if (!host) return pass(host);
-      const auto request = decode_body<Request>(call);
+      const auto request = decode_body<Request>(call, limit_bytes);
       if (!request) return pass(request);
       return encode_answer(Result<Answer>(body(*host, call, *request)));
     };
@@ -119,6 +120,12 @@ void CloudRoutes::add_agent_routes() {
   sync_route.handler = [cloud = &cloud_](Call call) { return sync(cloud, std::move(call)); };
   router_.add(std::move(sync_route));
 
+  router_.add(for_host<wire::Observation, void>(
+      cloud_, "POST", "/v1/agent/observation", "Takes what a host's switch saw in its last interval",
+      [this](const HostIdentity& host, const Call&, const wire::Observation& seen) {
+        return cloud_.observations().take(host, seen);
+      },
+      kLargeBodyBytes));
   router_.add(for_host<wire::RedeemRequest, wire::RedeemAnswer>(
       cloud_, "POST", "/v1/agent/tickets/redeem", "Redeems a ticket of this cloud, once, for the host that it names",
       [this](const HostIdentity& host, const Call&, const wire::RedeemRequest& request) {
@@ -255,6 +262,12 @@ void CloudRoutes::add_network_routes() {
   router_.add(for_user<Nothing, wire::Network>(
       cloud_, "GET", "/v1/networks/{id}", "The network and where its members are",
       [&networks](const User& user, const Call& call, const Nothing&) { return networks.get(user, call.id()); }));
+  router_.add(for_user<Nothing, wire::NetworkObservation>(
+      cloud_, "GET", "/v1/networks/{id}/observation",
+      "Who talked with whom on the network in the last seconds, and how its hosts here reach the others",
+      [this](const User& user, const Call& call, const Nothing&) {
+        return cloud_.observations().get(user, call.id());
+      }));
   router_.add(for_user<Nothing, void>(
       cloud_, "DELETE", "/v1/networks/{id}", "Forgets a network that no instance is on",
       [&networks](const User& user, const Call& call, const Nothing&) { return networks.remove(user, call.id()); }));

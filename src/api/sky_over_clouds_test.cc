@@ -1,5 +1,6 @@
 // Sky and the clouds' real API and state together: that each means what the other says.
 #include "crypto/host_record.h"
+#include "overlay/location_claim.h"
 #include "sky/sky.h"
 #include "support/fake_http.h"
 #include "support/memory_files.h"
@@ -91,15 +92,16 @@ class SkyOverClouds : public ::testing::Test {
     auto& destination = order.grant.destination.host == "b1" ? b1 : b2;
     const auto* given = source.desires(order.instance);
     ASSERT_NE(given, nullptr);
-    const wire::RedeemRequest redeem{order.grant.ticket, "cloud-a", CloudBench::key_of(source.report.host),
-                                     given->spec};
+    const wire::RedeemRequest redeem{order.grant.ticket, "cloud-a", CloudBench::key_of(source.report.host), given->spec,
+                                     1};
     const auto redeemed = b.told<wire::RedeemAnswer>(
         CloudBench::as_host(destination.report.host, "cloud-b", "/v1/agent/tickets/redeem", wire::encode(redeem)));
     ASSERT_TRUE(redeemed) << redeemed.error().message;
     const auto released = a.told<wire::DecisionAnswer>(
         CloudBench::as_host(source.report.host, "cloud-a", "/v1/agent/migrations/" + order.id + "/release"));
     ASSERT_TRUE(released) << released.error().message;
-    destination.report.instances.push_back({order.instance, wire::InstanceState::running, true, 2, ""});
+    destination.report.instances.push_back({order.instance, wire::InstanceState::running, true, 2, "",
+                                            overlay::claim_text(redeemed->location_record, order.hand_offs).value()});
     destination.say(order.id, MigrationRole::destination, MigrationPhase::owned);
     destination.say(order.id, MigrationRole::destination, MigrationPhase::completed);
     std::erase_if(source.report.instances, [&](const auto& each) { return each.id == order.instance; });

@@ -63,6 +63,10 @@ sys::Task<Result<wire::AccountList>> list_accounts(sky::Sky* sky) { co_return co
 
 sys::Task<Result<wire::CloudHostsList>> list_hosts(sky::Sky* sky) { co_return co_await sky->hosts(); }
 
+sys::Task<Result<wire::NetworkObservation>> observe(sky::Sky* sky, std::string network) {
+  co_return co_await sky->observe(std::move(network));
+}
+
 sys::Task<Result<wire::FenceAnswer>> fence(sky::Sky* sky, std::string instance, wire::FenceRequest request,
                                            std::string body) {
   // A default would decide for the person who must.
@@ -87,6 +91,7 @@ SkyRoutes::SkyRoutes(sys::Clock& clock, sky::Sky& sky, std::string_view token)
     : clock_(clock), sky_(sky), token_digest_(crypto::token_digest(token)) {
   add_account_routes();
   add_cluster_routes();
+  add_security_group_routes();
   add_instance_routes();
   add_migration_routes();
 }
@@ -127,6 +132,10 @@ void SkyRoutes::add_account_routes() {
                                      [this](const Call&, Nothing) { return list_hosts(&sky_); });
   add<Nothing, wire::NetworkList>("GET", "/v1/networks", "The clusters' networks, without their keys",
                                   [this](const Call&, Nothing) { return Result<wire::NetworkList>(sky_.networks()); });
+  add<Nothing, wire::NetworkObservation>(
+      "GET", "/v1/networks/{id}/observation",
+      "Who talked with whom on the network in the last seconds, and how its hosts reach each other",
+      [this](const Call& call, Nothing) { return observe(&sky_, call.id()); });
 }
 
 void SkyRoutes::add_cluster_routes() {
@@ -143,6 +152,27 @@ void SkyRoutes::add_cluster_routes() {
   add<wire::MoveRequest, wire::MigrationList>(
       "POST", "/v1/clusters/{id}/migrate", "Moves members to another cloud: one ahead, then up to four at a time",
       [this](const Call& call, const wire::MoveRequest& request) { return sky_.migrate_cluster(call.id(), request); });
+}
+
+void SkyRoutes::add_security_group_routes() {
+  add<Nothing, wire::SecurityGroupList>(
+      "GET", "/v1/security-groups", "All security groups",
+      [this](const Call&, Nothing) { return Result<wire::SecurityGroupList>(sky_.security_groups().list()); });
+  add<wire::SecurityGroup, wire::SecurityGroup>(
+      "POST", "/v1/security-groups",
+      "Makes a security group; without rules its members may begin everything, and nobody anything with them",
+      [this](const Call&, wire::SecurityGroup group) { return sky_.create_security_group(std::move(group)); });
+  add<Nothing, wire::SecurityGroup>(
+      "GET", "/v1/security-groups/{id}", "The security group of that name",
+      [this](const Call& call, Nothing) { return sky_.security_groups().get(call.id()); });
+  add<Nothing, void>("DELETE", "/v1/security-groups/{id}", "Deletes a security group that no cluster and no rule names",
+                     [this](const Call& call, Nothing) { return sky_.delete_security_group(call.id()); });
+  add<wire::RuleChange, wire::SecurityGroup>(
+      "POST", "/v1/security-groups/{id}/authorize", "Adds a rule; running instances have it within seconds",
+      [this](const Call& call, const wire::RuleChange& change) { return sky_.authorize(call.id(), change); });
+  add<wire::RuleChange, wire::SecurityGroup>(
+      "POST", "/v1/security-groups/{id}/revoke", "Removes a rule; what has begun by it goes on",
+      [this](const Call& call, const wire::RuleChange& change) { return sky_.revoke(call.id(), change); });
 }
 
 Result<sys::HttpResponse> SkyRoutes::show_cluster(const Call& call) {

@@ -28,6 +28,7 @@ class SkyRoutes {
   Route& add(std::string method, std::string pattern, std::string summary, Body body);
   void add_account_routes();
   void add_cluster_routes();
+  void add_security_group_routes();
   void add_instance_routes();
   void add_migration_routes();
   [[nodiscard]] Result<> admit(const Call& call) const;

@@ -1,6 +1,7 @@
 // `godwit agent join` makes a host a member of a cloud; `godwit agent run` is the host's agent.
 #include "agent/agent.h"
 #include "apps/command.h"
+#include "apps/metrics_server.h"
 #include "base/id.h"
 #include "crypto/identity.h"
 #include "os/system.h"
@@ -30,6 +31,7 @@ struct JoinOptions {
 struct RunOptions {
   std::string state;
   std::vector<std::string> lans;
+  std::string metrics;
   std::string log{"info"};
 };
 
@@ -153,7 +155,8 @@ Result<std::vector<agent::LanPort>> parse_lans(const std::vector<std::string>& t
   return out;
 }
 
-sys::Task<Result<>> serve(os::System& system, std::string state, std::vector<agent::LanPort> lans) {
+sys::Task<Result<>> serve(os::System& system, std::string state, std::vector<agent::LanPort> lans,
+                          std::string metrics_at) {
   auto runtime = system.runtime();
   const auto text = runtime.files.read(config_path(state), kFileLimit);
   if (!text) co_return fail(text, "this host has not joined a cloud (godwit agent join)");
@@ -186,11 +189,14 @@ sys::Task<Result<>> serve(os::System& system, std::string state, std::vector<age
                    facts.capacity.vcpus, facts.capacity.memory_mib);
 
   agent::Agent agent(runtime, std::move(*config), std::move(facts));
-  const auto started = agent.start();
+  auto started = agent.start();
+  auto metrics = serve_metrics(runtime.http, metrics_at, [&agent] { return agent.metrics(); });
+  if (started && !metrics) started = pass(metrics);
   if (started) {
     co_await system.stop_requested();
     runtime.log.info("stops; its instances go on");
   }
+  if (metrics) metrics->reset();
   co_await agent.stop();
   co_return started;
 }
@@ -214,7 +220,8 @@ int run_agent(const RunOptions& options) {
   return system.run([&](os::System& on) -> sys::Task<int> {
     auto state = options.state;
     auto ports = *lans;
-    const auto served = co_await serve(on, std::move(state), std::move(ports));
+    auto metrics = options.metrics;
+    const auto served = co_await serve(on, std::move(state), std::move(ports), std::move(metrics));
     if (!served) co_return failed(served.error());
     co_return 0;
   });
@@ -257,6 +264,7 @@ void add_run(CLI::App& agent, int& exit_code) {
   run->add_option("--lan", options->lans,
                   "TENANT/NETWORK=DEVICE: joins that network to the LAN that DEVICE is on; may be repeated")
       ->allow_extra_args(false);
+  run->add_option("--metrics", options->metrics, kMetricsHelp);
   run->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   run->footer("It may be stopped and started at any time: its instances go on, and the next agent takes them up.");
   run->callback([options, &exit_code] { exit_code = run_agent(*options); });

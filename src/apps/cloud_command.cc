@@ -3,9 +3,11 @@
 #include "api/cloud_routes.h"
 #include "apps/cloud_status.h"
 #include "apps/command.h"
+#include "apps/metrics_server.h"
 #include "base/id.h"
 #include "cloud/cloud.h"
 #include "cloud/directory.h"
+#include "cloud/metrics.h"
 #include "os/system.h"
 #include "wire/invitation.h"
 
@@ -23,6 +25,7 @@ struct CloudOptions {
   std::string directory;
   cloud::Settings settings;
   std::string listen;
+  std::string metrics;
   std::string log{"info"};
   std::string host;
   std::uint32_t valid_s{3600};
@@ -92,12 +95,21 @@ Result<sys::HttpListen> parse_listen(const std::string& text) {
   return listen;
 }
 
-sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, api::CloudRoutes* routes, sys::HttpListen listen) {
+sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, api::CloudRoutes* routes, sys::HttpListen listen,
+                     std::string metrics_at) {
   auto runtime = system->runtime();
   {
     const auto server = runtime.http.serve(listen, routes->handler());
     if (!server) {
       runtime.log.error("{}", server.error().message);
+      co_return 1;
+    }
+    const auto metrics = serve_metrics(runtime.http, metrics_at, [cloud] {
+      const auto status = cloud::look(*cloud);
+      return status ? cloud::cloud_metrics(*status) : std::string();
+    });
+    if (!metrics) {
+      runtime.log.error("{}", metrics.error().message);
       co_return 1;
     }
     cloud->start();
@@ -126,8 +138,8 @@ Result<> run(const CloudOptions& options) {
   const auto used = place.system.use_identity({identity->certificate_pem, identity->key_pem});
   if (!used) return used;
   api::CloudRoutes routes(**cloud);
-  const auto ended =
-      place.system.run([&](os::System& system) { return serve(&system, cloud->get(), &routes, *listen); });
+  const auto ended = place.system.run(
+      [&](os::System& system) { return serve(&system, cloud->get(), &routes, *listen, options.metrics); });
   if (ended != 0) return fail(Errc::io, "it could not serve (see above)");
   return {};
 }
@@ -247,6 +259,7 @@ void add_cloud_command(CLI::App& app, int& exit_code) {
 
   command = builder.add("run", "Serve the cloud's API", run);
   command->add_option("--listen", options.listen, "ADDRESS:PORT")->required();
+  command->add_option("--metrics", options.metrics, kMetricsHelp);
   command->add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();
 
   command = builder.add("invite", "Print an invitation with which a host may join, once", beside<invite>);

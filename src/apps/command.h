@@ -13,6 +13,8 @@ void add_agent_command(CLI::App& app, int& exit_code);
 void add_cloud_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app);
 void add_lab_command(CLI::App& app, int& exit_code);
+// Into the noun network of add_user_commands(): capture.
+void add_capture_command(CLI::App& app, int& exit_code);
 void add_relay_command(CLI::App& app, int& exit_code);
 void add_sky_command(CLI::App& app, int& exit_code);
 void add_switch_command(CLI::App& app, int& exit_code);

@@ -13,8 +13,8 @@
 namespace godwit::apps {
 namespace {
 
-constexpr std::uint16_t kCloudPort = 7443;
 constexpr std::uint16_t kRelayPort = 4791;
+constexpr std::uint16_t kRelayTcpPort = 443;
 constexpr std::uint32_t kFirstUid = 200'000;
 constexpr std::uint32_t kUidsPerHost = 4096;
 // What a host of a lab gives to instances: they share one machine, so this is a matter of belief.
@@ -28,14 +28,14 @@ std::string address_of(const lab::Plan& plan, const std::string& node) {
 }
 
 bool publishes_api(const lab::CloudConfig& cloud) {
-  return std::ranges::any_of(cloud.publish,
-                             [&](const auto& each) { return each.port == kCloudPort && each.node == cloud.control; });
+  return std::ranges::any_of(
+      cloud.publish, [&](const auto& each) { return each.port == lab::kApiPort && each.node == cloud.control; });
 }
 
 // As everybody outside reaches the cloud: behind a NAT, by the router's published port.
 std::string url_of(const lab::Plan& plan, const lab::CloudConfig& cloud) {
   const auto node = publishes_api(cloud) ? cloud.name + "-router" : cloud.control;
-  return fmt::format("https://{}:{}", address_of(plan, node), kCloudPort);
+  return fmt::format("https://{}:{}", address_of(plan, node), lab::kApiPort);
 }
 
 Result<std::string> image_name(const std::string& directory) {
@@ -89,13 +89,13 @@ Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& 
   // The account's token is written last: who finds it finds everything.
   body += fmt::format("$godwit cloud add-user $dir {0} > $lab/accounts/{1}.part\n", kTenant, cloud.name);
   body += fmt::format("mv $lab/accounts/{0}.part $lab/accounts/{0}\n", cloud.name);
-  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, kCloudPort);
+  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, lab::kApiPort);
   return body;
 }
 
 std::string agent_script(const lab::Plan& plan, const lab::CloudConfig& cloud, const std::string& host,
                          std::uint32_t number) {
-  const auto inside = fmt::format("https://{}:{}", address_of(plan, cloud.control), kCloudPort);
+  const auto inside = fmt::format("https://{}:{}", address_of(plan, cloud.control), lab::kApiPort);
   return fmt::format(
       "until [ -s $lab/invitations/{0} ]; do sleep 0.1; done\n"
       "$godwit agent join --state $lab/hosts/{0} --invitation $lab/invitations/{0} --listen {1} \\\n"
@@ -114,8 +114,8 @@ bool has_relay(const lab::Plan& plan) {
 }
 
 std::string relay_script(const lab::Plan& plan) {
-  return fmt::format("exec $godwit relay --open --state $lab/relay --listen {}:{}\n",
-                     address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+  return fmt::format("exec $godwit relay --open --state $lab/relay --listen {0}:{1} --tcp {0}:{2}\n",
+                     address_of(plan, plan.config.public_nodes.front()), kRelayPort, kRelayTcpPort);
 }
 
 std::string switch_script(const lab::Plan& plan, const std::string& host) {
@@ -123,8 +123,8 @@ std::string switch_script(const lab::Plan& plan, const std::string& host) {
   std::string relay;
   if (has_relay(plan)) {
     script += "until [ -s $lab/relay/relay.pub ]; do sleep 0.1; done\n";
-    relay = fmt::format(" --relay $(cat $lab/relay/relay.pub)@{}:{}",
-                        address_of(plan, plan.config.public_nodes.front()), kRelayPort);
+    relay = fmt::format(" --relay $(cat $lab/relay/relay.pub)@{}:{}/{}",
+                        address_of(plan, plan.config.public_nodes.front()), kRelayPort, kRelayTcpPort);
   }
   return script + fmt::format(
                       "exec $godwit switch --control $lab/hosts/{0}/switch.sock --state $lab/hosts/{0}/switch "

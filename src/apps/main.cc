@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   CLI::App app{"godwit: one virtual cluster across many clouds, moved while it runs", "godwit"};
   app.require_subcommand(1);
   godwit::apps::add_user_commands(app, exit_code);
+  godwit::apps::add_capture_command(app, exit_code);
   godwit::apps::add_sky_command(app, exit_code);
   godwit::apps::add_agent_command(app, exit_code);
   godwit::apps::add_cloud_command(app, exit_code);

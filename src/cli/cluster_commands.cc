@@ -213,6 +213,9 @@ void add_create(CLI::App& noun, const Choose& choose) {
       ->allow_extra_args(false);
   verb->add_option("--user-data", wanted->user_data_file, "A file for cloud-init: #cloud-config, a script, or MIME");
   verb->add_option("--cidr", spec.cidr, "Its network's addresses (default: a free 10.64.0.0/10 network)");
+  verb->add_option("--security-group", spec.security_groups,
+                   "A group that its members are in; may be repeated (default: default)")
+      ->allow_extra_args(false);
   verb->add_option("--file", wanted->spec_file, "All of the above as JSON, as docs/api/sky.yaml has it");
   verb->add_flag("--wait", wanted->wait, "Until every member is ready");
   verb->add_option("--timeout", wanted->timeout_s, "Seconds to wait at most")->capture_default_str();

@@ -8,6 +8,7 @@ namespace godwit::cli {
 void add_user_commands(CLI::App& app, const Choose& choose) {
   add_account_commands(app, choose);
   add_cluster_commands(app, choose);
+  add_security_group_commands(app, choose);
   add_instance_commands(app, choose);
   add_migration_commands(app, choose);
   add_listing_commands(app, choose);

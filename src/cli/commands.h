@@ -17,13 +17,16 @@ namespace godwit::cli {
 // Called once, while the command line is parsed, with what its user wants.
 using Choose = std::function<void(const CommonOptions&, Action)>;
 
-// account, cluster, instance, migration, host, image, network.
+// account, cluster, security-group, instance, migration, host, image, network.
 void add_user_commands(CLI::App& app, const Choose& choose);
 
 void add_account_commands(CLI::App& app, const Choose& choose);
 void add_cluster_commands(CLI::App& app, const Choose& choose);
+void add_security_group_commands(CLI::App& app, const Choose& choose);
 void add_instance_commands(CLI::App& app, const Choose& choose);
 void add_migration_commands(CLI::App& app, const Choose& choose);
+// Into the noun network: top, status.
+void add_observation_commands(CLI::App& network, const Choose& choose);
 void add_listing_commands(CLI::App& app, const Choose& choose);
 
 // A verb with the options that all have. `examples`: command lines without their "godwit ", one a line.

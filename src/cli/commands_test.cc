@@ -54,7 +54,7 @@ class CommandsTest : public ::testing::Test, protected testing::SkyWorld {
     app.require_subcommand(1);
     int exit_code = kDone;
     add_user_commands(app, [&](const CommonOptions& options, const Action& action) {
-      Session session({time_, files_, http_, terminal_, "/home/alice/.config/godwit", "/desk"}, options);
+      Session session({time_, files_, http_, terminal_, sockets_, "/home/alice/.config/godwit", "/desk"}, options);
       exit_code = time_.wait(cli::run(session, action));
     });
     try {
@@ -84,6 +84,7 @@ class CommandsTest : public ::testing::Test, protected testing::SkyWorld {
 
   std::unique_ptr<api::SkyRoutes> routes_;
   FakeTerminal terminal_;
+  godwit::testing::NoSockets sockets_;
 };
 
 TEST_F(CommandsTest, AccountsAreAddedListedAndRemoved) {

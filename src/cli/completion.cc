@@ -15,6 +15,7 @@ struct Names {
 constexpr Names kNames[]{{"cluster show", "cluster list"},       {"cluster delete", "cluster list"},
                          {"cluster wait", "cluster list"},       {"cluster migrate", "cluster list"},
                          {"network show", "cluster list"},       {"instance show", "instance list"},
+                         {"network top", "cluster list"},        {"network status", "cluster list"},
                          {"instance migrate", "instance list"},  {"instance terminate", "instance list"},
                          {"instance resolve", "instance list"},  {"migration show", "migration list"},
                          {"migration cancel", "migration list"}, {"account remove", "account list"}};

@@ -75,6 +75,7 @@ void add_listing_commands(CLI::App& app, const Choose& choose) {
   CLI::App* verb = add_verb(*noun, choose, "show", "Show a network's members, and where each of them is",
                             "network show demo", [which](Session& session) { return network(session, *which); });
   verb->add_option("network", *which, "Its id, or its cluster's name")->required();
+  add_observation_commands(*noun, choose);
 }
 
 }  // namespace godwit::cli

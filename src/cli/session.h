@@ -5,6 +5,7 @@
 #include "cli/sky_client.h"
 #include "cli/terminal.h"
 #include "sys/files.h"
+#include "sys/stream.h"
 
 #include <functional>
 #include <string>
@@ -22,6 +23,7 @@ struct Parts {
   sys::Files& files;
   sys::Http& http;
   Terminal& terminal;
+  sys::LocalSockets& local;
   std::string config_directory;  // "/home/alice/.config/godwit"
   std::string working_directory;
 };
@@ -40,6 +42,7 @@ class Session {
   [[nodiscard]] bool json() const { return options_.json; }
   [[nodiscard]] Terminal& terminal() { return parts_.terminal; }
   [[nodiscard]] sys::Clock& clock() { return parts_.clock; }
+  [[nodiscard]] sys::LocalSockets& local() { return parts_.local; }
 
   // Reads the token file. Errors: those of parse_endpoint(); not_found, with the remedy.
   [[nodiscard]] Result<SkyClient> sky();

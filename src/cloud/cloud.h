@@ -9,6 +9,7 @@
 #include "cloud/instances.h"
 #include "cloud/migrations.h"
 #include "cloud/networks.h"
+#include "cloud/observations.h"
 #include "cloud/tickets.h"
 
 namespace godwit::cloud {
@@ -32,6 +33,7 @@ class Cloud {
   [[nodiscard]] Tickets& tickets() { return tickets_; }
   [[nodiscard]] Migrations& migrations() { return migrations_; }
   [[nodiscard]] Networks& networks() { return networks_; }
+  [[nodiscard]] Observations& observations() { return observations_; }
 
   // Forgets what ended long ago. Called by start() every hour.
   [[nodiscard]] Result<> prune();
@@ -48,6 +50,7 @@ class Cloud {
   Tickets tickets_;
   Migrations migrations_;
   Networks networks_;
+  Observations observations_{core_, networks_};
   sys::Gate gate_;
 };
 

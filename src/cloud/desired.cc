@@ -4,6 +4,7 @@
 #include "cloud/host_records.h"
 #include "cloud/lans.h"
 #include "crypto/digest.h"
+#include "overlay/location_claim.h"
 
 #include <algorithm>
 #include <set>
@@ -17,10 +18,23 @@ constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', '
 
 // A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
 void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& record,
-           const std::string& cloud) {
+           const LocationRecordRow* signed_as, const std::string& cloud) {
   if (row.location_version == 0 || row.location_version < member.location.version) return;
   if (host.report.overlay_port == 0) return;  // its agent has not heard from the switch yet
   member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version, record};
+  if (!signed_as || signed_as->host != host.name || signed_as->epoch != row.location_version) return;
+  member.location.claim = signed_as->claim;
+  member.location.until_ms = signed_as->until_ms;
+}
+
+// A switch believes its own cloud without proofs. It needs those that it shows to others: of what is at its host, and
+// of what has moved a while ago, for those who have not heard of it.
+void leave_out_proofs(wire::Network& network, const std::string& cloud, const std::string& host) {
+  for (auto& member : network.members) {
+    auto& location = member.location;
+    const bool here = location.cloud == cloud && location.host == host;
+    if (!here && overlay::hand_offs_of(location.claim).empty()) location.claim.clear();
+  }
 }
 
 std::vector<wire::DesiredInstance> desired_instances(Sql& sql, const HostRow& host, std::set<std::string>& networks) {
@@ -46,7 +60,7 @@ std::vector<wire::MigrationOrder> desired_migrations(Sql& sql, const std::string
   std::vector<wire::MigrationOrder> out;
   for (const auto& row : select<MigrationRow>(sql, "host = $1 AND closed_ms = 0 ORDER BY id, role", host)) {
     if (row.role == wire::MigrationRole::destination && row.fence == wire::Decision::none) continue;
-    out.push_back({row.id, row.instance, row.granted, row.options, row.cancel, row.vote, row.fence});
+    out.push_back({row.id, row.instance, row.granted, row.options, row.cancel, row.vote, row.fence, row.hand_offs});
   }
   return out;
 }
@@ -87,9 +101,15 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     std::string record;
   };
   std::map<std::string, KnownHost> hosts;
+  std::map<std::string, LocationRecordRow> records;
+  for (auto& row : select<LocationRecordRow>(sql, "network = $1", network.id)) {
+    auto instance = row.instance;
+    records.emplace(std::move(instance), std::move(row));
+  }
   for (auto& member : network.members) {
     const auto row = rows.find(member.instance);
     if (row == rows.end()) continue;
+    const auto record = records.find(member.instance);
     auto host = hosts.find(row->second.host);
     if (host == hosts.end()) {
       const auto& name = row->second.host;
@@ -97,7 +117,8 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
           hosts.emplace(name, KnownHost{select_one<HostRow>(sql, "name = $1", name), host_record_of(sql, name)}).first;
     }
     const auto& known = host->second;
-    if (known.row) claim(member, row->second, *known.row, known.record, core.name());
+    const auto* signed_as = record == records.end() ? nullptr : &record->second;
+    if (known.row) claim(member, row->second, *known.row, known.record, signed_as, core.name());
   }
   if (const auto host = uplink_host(sql, core, network)) {
     network.uplink = {core.name(),
@@ -148,7 +169,9 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   desired.trusted = trusted_on(sql, core, {believed.begin(), believed.end()});
   for (const auto& id : networks) {
     auto row = select_one<NetworkRow>(sql, "id = $1", id);
-    if (row) desired.networks.push_back(with_own_locations(sql, core, std::move(row->body)));
+    if (!row) continue;
+    desired.networks.push_back(with_own_locations(sql, core, std::move(row->body)));
+    leave_out_proofs(desired.networks.back(), core.name(), host_name);
   }
   desired.migrations = desired_migrations(sql, host_name);
   for (auto& image : select<ImageRow>(sql, "true ORDER BY name")) {

@@ -1,6 +1,7 @@
 #include "cloud/migrations.h"
 
 #include "base/id.h"
+#include "cloud/location_records.h"
 #include "cloud/reports.h"
 #include "crypto/ticket.h"
 
@@ -120,6 +121,12 @@ Result<MigrationRow> Migrations::admit(Sql& sql, const User& user, const std::st
   row.options = request.options;
   row.opened_ms = core_.now_ms();
   row.report = first_report(row, core_.name());
+  if (instance->location_version == 0) {
+    return fail(Errc::conflict, "migrate {}: its agent has not said yet where it is; try again in a moment", id);
+  }
+  auto hand_offs = hand_off(sql, core_, *instance, to, row.peer_host);
+  if (!hand_offs) return fail(hand_offs, "migrate " + id);
+  row.hand_offs = std::move(*hand_offs);
   return row;
 }
 
@@ -221,7 +228,9 @@ Result<wire::DecisionAnswer> Migrations::resolve(const std::optional<sys::PeerId
     if (!introduced) {
       return fail(Errc::denied, "migration {}: its network does not know cloud {} any more", id, row->peer_cloud);
     }
-    return wire::DecisionAnswer{cast(sql, *row, Decision::aborted)};
+    wire::DecisionAnswer said{cast(sql, *row, Decision::aborted)};
+    if (said.decision == Decision::released) said.hand_offs = row->hand_offs;
+    return said;
   });
   if (answer) core_.announce_change();
   return answer;

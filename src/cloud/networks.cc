@@ -2,20 +2,12 @@
 
 #include "base/id.h"
 #include "cloud/desired.h"
+#include "cloud/foreign_locations.h"
 
 #include <set>
 
 namespace godwit::cloud {
 namespace {
-
-// Membership is sky's: members that it does not name any more go, and their locations with them.
-wire::Network merged(wire::Network said, const wire::Network& known) {
-  std::set<std::string> members;
-  for (const auto& member : said.members) members.insert(member.instance);
-  wire::Network relevant = known;
-  std::erase_if(relevant.members, [&](const wire::Member& member) { return !members.contains(member.instance); });
-  return wire::merge_locations(std::move(said), relevant);
-}
 
 Result<> check_members(const wire::Network& network) {
   std::set<std::string> seen;
@@ -66,7 +58,8 @@ Result<wire::Network> Networks::put_network(const User& user, wire::Network netw
     }
     const auto same_vni = select_one<NetworkRow>(sql, "vni = $1 AND id <> $2", network.vni, network.id);
     if (same_vni) return fail(Errc::conflict, "network {}: VNI {} is taken; draw another", network.id, network.vni);
-    auto body = known ? merged(network, known->body) : network;
+    // Membership is sky's: members that it does not name any more go, and what was believed of them with them.
+    auto body = believe(sql, core_, network, known ? known->body : wire::Network{});
     put(sql, NetworkRow{network.id, user.tenant, network.vni, body});
     return with_own_locations(sql, core_, std::move(body));
   });

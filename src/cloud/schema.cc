@@ -65,6 +65,14 @@ const std::vector<std::vector<std::string>>& steps() {
           " record TEXT NOT NULL, renew_ms BIGINT NOT NULL)",
       },
       {
+          "CREATE TABLE location_records (instance TEXT PRIMARY KEY, host TEXT NOT NULL, network TEXT NOT NULL,"
+          " vni BIGINT NOT NULL, epoch BIGINT NOT NULL, authority TEXT NOT NULL, claim TEXT NOT NULL,"
+          " until_ms BIGINT NOT NULL, renew_ms BIGINT NOT NULL)",
+          "CREATE INDEX location_records_by_host ON location_records (host)",
+          "CREATE INDEX location_records_by_network ON location_records (network)",
+          "ALTER TABLE migrations ADD COLUMN hand_offs TEXT NOT NULL DEFAULT '[]'",
+      },
+      {
           "CREATE TABLE lan_ports (host TEXT NOT NULL, tenant TEXT NOT NULL, network TEXT NOT NULL,"
           " PRIMARY KEY (host, tenant, network))",
           "CREATE INDEX lan_ports_by_network ON lan_ports (tenant, network)",

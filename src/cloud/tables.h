@@ -78,6 +78,23 @@ struct HostRecordRow {
 };
 BOOST_DESCRIBE_STRUCT(HostRecordRow, (), (host, overlay_key, authority, record, renew_ms))
 
+// The signed record of where an instance of this cloud is.
+struct LocationRecordRow {
+  static constexpr std::string_view kTable = "location_records";
+  static constexpr std::string_view kKey = "instance";
+  std::string instance;
+  std::string host;
+  std::string network;
+  std::uint32_t vni{0};
+  std::uint64_t epoch{0};
+  std::string authority;     // the SHA-256 of the CA's key that signed it
+  std::string claim;         // the record, and the hand-offs that led here: as in wire::Location
+  std::int64_t until_ms{0};  // when it ends
+  std::int64_t renew_ms{0};  // from then on another one is made
+};
+BOOST_DESCRIBE_STRUCT(LocationRecordRow, (),
+                      (instance, host, network, vni, epoch, authority, claim, until_ms, renew_ms))
+
 struct ImageRow {
   static constexpr std::string_view kTable = "images";
   static constexpr std::string_view kKey = "name";
@@ -183,12 +200,13 @@ struct MigrationRow {
   std::uint64_t location_version{0};
   std::uint64_t generation{0};  // destination's row: the desired state that first had it
   std::int64_t opened_ms{0};
-  std::int64_t closed_ms{0};  // 0 while its agent has not reported the end
+  std::int64_t closed_ms{0};           // 0 while its agent has not reported the end
+  std::vector<std::string> hand_offs;  // source's row: signed with the order, shown with the vote
 };
 BOOST_DESCRIBE_STRUCT(MigrationRow, (),
                       (id, role, instance, tenant, host, network, peer_cloud, peer_host, peer_key, spec, vcpus,
                        memory_mib, disk_gib, granted, options, cancel, vote, fence, owned, report, location_version,
-                       generation, opened_ms, closed_ms))
+                       generation, opened_ms, closed_ms, hand_offs))
 
 // Where a host's agent listens for the others of this cloud: the content directory. Port 0: nowhere.
 struct ContentHostRow {

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
+#include "cloud/location_records.h"
 #include "crypto/digest.h"
 
 #include <fmt/chrono.h>
@@ -44,14 +45,33 @@ Result<> check_shape(const wire::InstanceSpec& spec) {
               spec.type, type->vcpus, type->memory_mib, type->disk_gib, spec.vcpus, spec.memory_mib, spec.disk_gib);
 }
 
-// One more than what was heard of; 0 where nothing was.
-std::uint64_t next_version(Sql& sql, const TicketRow& ticket) {
-  const auto network = select_one<NetworkRow>(sql, "id = $1", ticket.network);
-  if (!network) return 0;
-  for (const auto& member : network->body.members) {
-    if (member.instance == ticket.instance && member.location.version > 0) return member.location.version + 1;
+// Of what was heard of it here; 0 where nothing was.
+std::uint64_t known_version(Sql& sql, const TicketRow& ticket, const NetworkRow& network) {
+  const auto here = select_one<InstanceRow>(sql, "id = $1", ticket.instance);
+  auto version = here ? here->location_version : 0;
+  for (const auto& member : network.body.members) {
+    if (member.instance == ticket.instance) version = std::max(version, member.location.version);
   }
-  return 0;
+  return version;
+}
+
+// One more than the source has, and our word that it may be here with that. Where the source doesn't say, one more than
+// what was heard of.
+Result<wire::RedeemAnswer> answer(Sql& sql, Core& core, const TicketRow& ticket, std::uint64_t source_version) {
+  wire::RedeemAnswer out{ticket.claims};
+  const auto network = select_one<NetworkRow>(sql, "id = $1", ticket.network);
+  if (!network) return out;
+  const auto known = known_version(sql, ticket, *network);
+  if (source_version != 0 && source_version < known) {
+    return fail(Errc::conflict, "ticket {}: {} is at the source with version {}, and was elsewhere since, with {}",
+                ticket.id, ticket.instance, source_version, known);
+  }
+  if (source_version == 0 && known == 0) return out;
+  out.location_version = std::max(source_version, known) + 1;
+  auto record = location_if_handed_off(core, network->body, ticket.instance, ticket.host, out.location_version);
+  if (!record) return fail(record, "ticket " + ticket.id);
+  out.location_record = std::move(*record);
+  return out;
 }
 
 MigrationRow arrival_of(const TicketRow& ticket, std::int64_t now_ms) {
@@ -242,20 +262,22 @@ Result<wire::RedeemAnswer> Tickets::redeem(const HostIdentity& caller, const wir
     if (row->used_ms != 0) {
       const auto open = select_one<MigrationRow>(
           sql, "id = $1 AND role = 'destination' AND closed_ms = 0 AND owned = 0", row->migration);
-      if (open) return wire::RedeemAnswer{row->claims, next_version(sql, *row)};
+      if (open) return answer(sql, core_, *row, request.location_version);
       return fail(Errc::conflict, "ticket {}: it was used at {}", row->id, utc(row->used_ms));
     }
     if (row->withdrawn) return fail(Errc::conflict, "ticket {}: a newer one took its place", row->id);
     if (core_.now_ms() >= row->expires_ms) {
       return fail(Errc::timed_out, "ticket {}: it expired at {}", row->id, utc(row->expires_ms));
     }
+    auto answered = answer(sql, core_, *row, request.location_version);
+    if (!answered) return answered;
     row->used_ms = core_.now_ms();
     put(sql, *row);
     auto migration = arrival_of(*row, core_.now_ms());
     put(sql, migration);
     migration.generation = refresh_desired(sql, core_, caller.name).generation;
     put(sql, migration);
-    return wire::RedeemAnswer{row->claims, next_version(sql, *row)};
+    return answered;
   });
   if (redeemed) {
     core_.log().info("migration {}: ticket redeemed by host {}", claims->migration, caller.name);

@@ -218,6 +218,7 @@ class Reader {
   }
 
   void read_publish(const toml::value& table, CloudConfig& cloud) {
+    if (!find(table, "publish") && cloud.nat != Nat::none) cloud.publish.push_back({kApiPort, cloud.control});
     for (const auto& each : list(table, "publish")) {
       only_keys(each, "publish", {"port", "node"});
       const auto* port = find(each, "port");

@@ -45,7 +45,7 @@ struct PublishedPort {
 struct CloudConfig {
   std::string name;
   Ipv4Prefix lan;
-  Nat nat{Nat::none};
+  Nat nat{Nat::kind};   // as most hosts have one: NatKind's defaults
   NatKind nat_kind;     // where nat is `kind`
   std::string control;  // the node for `godwit cloud`
   std::vector<std::string> hosts;
@@ -70,6 +70,7 @@ struct Config {
   std::vector<std::string> images;  // directories, as images/build-* fill them: each cloud offers them
 };
 
+constexpr std::uint16_t kApiPort = 7443;  // of `godwit cloud`: published, where nothing else is said
 constexpr std::size_t kMostConfigBytes = 64UL * 1024;
 constexpr std::size_t kMostSites = 16;          // clouds and public nodes
 constexpr std::size_t kMostHostsOfACloud = 64;  // so that addresses fit a /24

@@ -19,7 +19,12 @@ TEST(LabConfig, TheDefaultLabIsTwoCloudsAndAUser) {
   EXPECT_EQ(config->clouds[1].name, "cloud-b");
   EXPECT_EQ(config->clouds[1].hosts, (std::vector<std::string>{"b1", "b2"}));
   EXPECT_EQ(format_prefix(config->clouds[1].lan), "10.102.0.0/24");
-  EXPECT_EQ(config->clouds[0].nat, Nat::none);
+  EXPECT_EQ(config->clouds[0].nat, Nat::kind) << "as most hosts are";
+  EXPECT_EQ(config->clouds[0].nat_kind.mapping, NatScope::endpoint);
+  EXPECT_EQ(config->clouds[0].nat_kind.filtering, NatScope::address_and_port);
+  ASSERT_EQ(config->clouds[0].publish.size(), 1U);
+  EXPECT_EQ(config->clouds[0].publish[0].port, kApiPort);
+  EXPECT_EQ(config->clouds[0].publish[0].node, "a0");
   EXPECT_EQ(config->wan.rate_bps, 100'000'000U);
   EXPECT_EQ(config->wan.round_trip, Millis{40});
   EXPECT_EQ(config->public_nodes, std::vector<std::string>{"user"});
@@ -92,7 +97,7 @@ TEST(LabConfig, NetworksDoNotOverlap) {
 
 TEST(LabConfig, APublishedPortNeedsANatAndANode) {
   const std::string cloud = "[[cloud]]\nname = \"a\"\nhosts = [\"a1\"]\n";
-  EXPECT_NE(error_of(cloud + "publish = [{port = 1, node = \"a1\"}]\n"), "");
+  EXPECT_NE(error_of(cloud + "nat = false\npublish = [{port = 1, node = \"a1\"}]\n"), "");
   EXPECT_NE(error_of(cloud + "nat = true\npublish = [{port = 1, node = \"b1\"}]\n"), "");
   EXPECT_NE(error_of(cloud + "nat = true\npublish = [{port = 70000, node = \"a1\"}]\n"), "");
   EXPECT_EQ(error_of(cloud + "nat = true\npublish = [{port = 1, node = \"a1\"}]\n"), "");

@@ -7,6 +7,22 @@
 namespace godwit::lab {
 namespace {
 
+// Two clouds whose private addresses cross the WAN.
+constexpr std::string_view kOpenLab = R"(
+[[cloud]]
+name = "cloud-a"
+nat = false
+control = "a0"
+hosts = ["a1", "a2"]
+[[cloud]]
+name = "cloud-b"
+nat = false
+control = "b0"
+hosts = ["b1", "b2"]
+[public]
+nodes = ["user"]
+)";
+
 Plan plan_of(std::string_view toml) {
   auto config = parse_config(toml, "lab.toml").value();
   config.name = "t";
@@ -14,7 +30,7 @@ Plan plan_of(std::string_view toml) {
 }
 
 const Plan& plain() {
-  static const Plan plan = plan_of(kDefaultLab);
+  static const Plan plan = plan_of(kOpenLab);
   return plan;
 }
 

@@ -7,6 +7,22 @@
 namespace godwit::lab {
 namespace {
 
+// Two clouds whose private addresses cross the WAN.
+constexpr std::string_view kOpenLab = R"(
+[[cloud]]
+name = "cloud-a"
+nat = false
+control = "a0"
+hosts = ["a1", "a2"]
+[[cloud]]
+name = "cloud-b"
+nat = false
+control = "b0"
+hosts = ["b1", "b2"]
+[public]
+nodes = ["user"]
+)";
+
 Plan plan_of(std::string_view toml) {
   auto config = parse_config(toml, "lab.toml").value();
   config.name = "t";
@@ -43,7 +59,7 @@ TEST(LabPlan, NothingIsMadeInTheCallersNamespaceButNamespaces) {
 }
 
 TEST(LabPlan, WithoutNatPrivateAddressesCrossTheWan) {
-  const Plan plan = plan_of(kDefaultLab);
+  const Plan plan = plan_of(kOpenLab);
   ASSERT_EQ(plan.wan.ports.size(), 3U);
   EXPECT_EQ(plan.wan.ports[0].prefixes,
             (std::vector{parse_prefix("203.0.113.1").value(), parse_prefix("10.101.0.0/24").value()}));

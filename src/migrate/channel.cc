@@ -51,6 +51,7 @@ Result<Frame> parse_frame(std::string_view json) {
   if (!frame) return frame;
   if (frame->type == FrameType::none) return bad("frame", "type");
   if (frame->reason.size() > kReasonLimit_bytes) return bad("frame", "reason");
+  if (!wire::are_hand_offs(frame->hand_offs)) return bad("frame", "hand_offs");
   return frame;
 }
 

@@ -62,8 +62,9 @@ struct Frame {
   std::string reason;                        // abort
   std::optional<double> started_after_ms{};  // owned: from D's hearing of S's vote to the start of the vCPUs there
   std::optional<wire::MigrationProgress> progress{};
+  std::vector<std::string> hand_offs{};  // released: what proves to others that D has it
 };
-BOOST_DESCRIBE_STRUCT(Frame, (), (type, sequence, reason, started_after_ms, progress))
+BOOST_DESCRIBE_STRUCT(Frame, (), (type, sequence, reason, started_after_ms, progress, hand_offs))
 
 // Errors: protocol, naming what is wrong.
 [[nodiscard]] Result<Hello> parse_hello(std::string_view json);

@@ -38,9 +38,9 @@ TEST(Channel, GoldenBytes) {
   Frame released;
   released.type = FrameType::released;
   const auto bytes = pack(released);
-  EXPECT_EQ(to_hex(ByteView(bytes).first(4)), "00000054");
+  EXPECT_EQ(to_hex(ByteView(bytes).first(4)), "00000063");
   EXPECT_EQ(as_text(ByteView(bytes).subspan(4)),
-            R"({"type":"released","sequence":0,"reason":"","started_after_ms":null,"progress":null})");
+            R"({"type":"released","sequence":0,"reason":"","started_after_ms":null,"progress":null,"hand_offs":[]})");
 }
 
 TEST(Channel, WhatIsMissingOrOutOfBoundsIsNamed) {

@@ -181,8 +181,14 @@ void Destination::hear(const Frame& frame) {
     return;
   }
   if (*saying == Saying::released && !released_at_) released_at_ = context_.now();
+  if (*saying == Saying::released) take_hand_offs(frame.hand_offs);
   if (*saying == Saying::abort && open()) record_.error = "the source gave up: " + frame.reason;
   perform(handover_.heard(context_.now(), *saying));
+}
+
+// Written down with the vote that they come with.
+void Destination::take_hand_offs(const std::vector<std::string>& shown) {
+  if (handover_.ballot().vote == Vote::prepared && record_.hand_offs.empty()) record_.hand_offs = shown;
 }
 
 void Destination::direct(const wire::MigrationOrder& order) {
@@ -246,21 +252,24 @@ sys::Task<void> Destination::ask_cloud() {
     log_.warn("{}", vote.error().message);
     co_return;
   }
-  if (*vote == Decision::aborted && record_.error.empty() && handover_.ballot().vote == Vote::prepared) {
+  const auto decision = vote->decision;
+  if (decision == Decision::released && wire::are_hand_offs(vote->hand_offs)) take_hand_offs(vote->hand_offs);
+  if (decision == Decision::aborted && record_.error.empty() && handover_.ballot().vote == Vote::prepared) {
     record_.error = "the source was lost before it released; its cloud has voted aborted";
   }
-  perform(handover_.cloud_voted(context_.now(), *vote));
+  perform(handover_.cloud_voted(context_.now(), decision));
 }
 
 // It is ours, and on disk as ours: say where it is, then let it run. Nothing here undoes that: what can't be started is
 // booted by the agent.
 sys::Task<void> Destination::start() {
-  auto announcing = [](Locations& locations, wire::InstanceSpec spec, std::uint64_t version) -> sys::Task<Result<>> {
-    co_await locations.announce(std::move(spec), version);
+  auto announcing = [](Locations& locations, wire::InstanceSpec spec, LocationProof proof) -> sys::Task<Result<>> {
+    co_await locations.announce(std::move(spec), std::move(proof));
     co_return Result<>{};
   };
   log_.info("owned");
-  auto announcement = announcing(context_.locations, record_.spec, record_.location_version);
+  LocationProof proof{record_.location_version, record_.location_record, record_.hand_offs};
+  auto announcement = announcing(context_.locations, record_.spec, std::move(proof));
   const auto announced = co_await sys::within(clock_, kAnnounceLimit, "announce the location", std::move(announcement));
   if (!announced) log_.warn("{}", announced.error().message);
   log_.info("announced");

@@ -53,6 +53,7 @@ class Destination final {
   void take_control(std::unique_ptr<sys::PeerStream> stream);
   [[nodiscard]] sys::Task<void> listen(std::uint64_t generation);
   void hear(const Frame& frame);
+  void take_hand_offs(const std::vector<std::string>& shown);
 
   Context& context_;
   sys::Clock& clock_;

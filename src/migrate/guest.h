@@ -109,13 +109,22 @@ class Guests {
   [[nodiscard]] virtual sys::Task<Result<>> destroy(std::string instance) = 0;
 };
 
+// That an instance is here, with that version, and what shows it to others: statements of clouds as base64url, see
+// docs/decisions/location-records.md. Empty where there are none.
+struct LocationProof {
+  std::uint64_t version{0};
+  std::string record;
+  std::vector<std::string> hand_offs;
+};
+
 // The overlay's part of a switchover.
 class Locations {
  public:
   virtual ~Locations() = default;
-  // Says to every peer host that the instance is here now, with `version`. Returns when all have acknowledged, or after
-  // min(1 RTT + 10 ms, 100 ms). Cannot fail: a peer that missed it learns from its next configuration.
-  [[nodiscard]] virtual sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) = 0;
+  // Says to every peer host that the instance is here now, with the record's version and proof. Returns when all have
+  // acknowledged, or after min(1 RTT + 10 ms, 100 ms). Cannot fail: a peer that missed it learns from its next
+  // configuration.
+  [[nodiscard]] virtual sys::Task<void> announce(wire::InstanceSpec spec, LocationProof proof) = 0;
   // The instance, which is here, stands still for a hand-over: frames for it are kept, and go to where it is announced.
   // With `held` false it runs on here, and gets them. Cannot fail: frames are lost then, as on any network.
   [[nodiscard]] virtual sys::Task<void> hold(wire::InstanceSpec spec, bool held) = 0;
@@ -130,9 +139,10 @@ class Clouds {
   [[nodiscard]] virtual sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) = 0;
   // Source to its own cloud, after its own vote: asks it to vote released. The answer is its vote: never none.
   [[nodiscard]] virtual sys::Task<Result<wire::Decision>> release(std::string migration) = 0;
-  // Destination to the source's cloud, which its TLS name must prove: asks it to vote aborted. The answer is its vote.
-  [[nodiscard]] virtual sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url,
-                                                                  std::string migration) = 0;
+  // Destination to the source's cloud, which its TLS name must prove: asks it to vote aborted. The answer is its vote,
+  // with the hand-offs where that is released.
+  [[nodiscard]] virtual sys::Task<Result<wire::DecisionAnswer>> resolve(std::string cloud, std::string api_url,
+                                                                        std::string migration) = 0;
 };
 
 }  // namespace godwit::migrate

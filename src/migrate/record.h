@@ -31,10 +31,15 @@ struct Record {
   std::int64_t ended_ms{0};
   bool promised{false};   // destination: has been prepared; until the source knows the end, it may ask
   bool forgotten{false};  // the cloud knows the end
+  // destination: its cloud's word on where the instance is, for those to whom the hand-offs are shown too
+  std::string location_record;
+  // source: from its cloud, with the order; destination: from whoever released it. See wire::MigrationOrder.
+  std::vector<std::string> hand_offs;
 };
 BOOST_DESCRIBE_STRUCT(Record, (),
                       (version, id, role, ballot, spec, location_version, source, destination, peer_key, source_api,
-                       ticket, options, cost, error, started_ms, ended_ms, promised, forgotten))
+                       ticket, options, cost, error, started_ms, ended_ms, promised, forgotten, location_record,
+                       hand_offs))
 
 class Records final {
  public:

@@ -205,7 +205,8 @@ std::vector<Arrival> Service::Impl::arrivals() const {
   for (const auto& [id, each] : destinations_) {
     const Record& record = each->record();
     const bool ours = record.ballot.decision == Decision::released && record.ballot.carried_out;
-    if (ours && !record.forgotten) arrivals.push_back({id, record.spec, record.location_version});
+    if (ours && !record.forgotten)
+      arrivals.push_back({id, record.spec, {record.location_version, record.location_record, record.hand_offs}});
   }
   return arrivals;
 }
@@ -283,6 +284,7 @@ void Service::Impl::begin(const Order& order) {
   record.destination = order.order.grant.destination;
   record.ticket = order.order.grant.ticket;
   record.options = order.order.options;
+  record.hand_offs = order.order.hand_offs;
   record.started_ms = context_.unix_ms();
   if (!may) {
     record.error = may.error().message;
@@ -417,7 +419,7 @@ sys::Task<Result<>> Service::Impl::admit(std::unique_ptr<sys::PeerStream>& strea
   if (!may) co_return may;
   const Entry entry(admitting_, hello.spec.id);
   const auto peer = stream->peer();
-  wire::RedeemRequest request{hello.ticket, peer.cloud, peer.key_sha256, hello.spec};
+  wire::RedeemRequest request{hello.ticket, peer.cloud, peer.key_sha256, hello.spec, hello.location_version};
   auto redeeming = context_.clouds.redeem(std::move(request));
   const auto redeemed =
       co_await sys::within(runtime_.clock, kCloudCallLimit, "redeem the ticket", std::move(redeeming));
@@ -433,6 +435,7 @@ sys::Task<Result<>> Service::Impl::admit(std::unique_ptr<sys::PeerStream>& strea
   record.role = wire::MigrationRole::destination;
   record.spec = std::move(hello.spec);
   record.location_version = std::max(hello.location_version + 1, redeemed->location_version);
+  record.location_record = redeemed->location_record;
   record.source = hello.source;
   record.source.cloud = peer.cloud;
   record.source.certificate_name = peer.name;

@@ -36,7 +36,7 @@ enum class Standing : std::uint8_t {
 struct Arrival {
   std::string migration;
   wire::InstanceSpec spec;
-  std::uint64_t location_version{0};
+  LocationProof location;
 };
 
 // Who this host is. `api_url` is its cloud's API as hosts of other clouds reach it (DesiredState::api_url).

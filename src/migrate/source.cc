@@ -63,6 +63,7 @@ void Source::perform(Step step) {
       note_cost();
       record_.cost.total_s = to_s(Millis{record_.ended_ms - record_.started_ms});
     }
+    if (step.write->decision == Decision::aborted) record_.hand_offs.clear();  // never to be shown
     record_.ballot = *step.write;
     const auto saved = context_.records.save(record_);
     if (!saved) {
@@ -100,6 +101,7 @@ void Source::say(FrameType type) {
   Frame frame;
   frame.type = type;
   if (type == FrameType::abort) frame.reason = record_.error.substr(0, kReasonLimit_bytes);
+  if (type == FrameType::released) frame.hand_offs = record_.hand_offs;
   control_->send(std::move(frame));
 }
 

@@ -13,13 +13,15 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace godwit::os {
 namespace {
 
 constexpr std::size_t kFrames = 128;        // of all devices in one batch
 constexpr std::size_t kFramesADevice = 64;  // so that a busy one doesn't keep the others waiting
-constexpr std::size_t kSlots = UdpSocket::kMessages + kFrames;
+constexpr std::size_t kSlots = 2 * UdpSocket::kMessages + kFrames;
+constexpr sys::PortHandle kOtherUdp = ~sys::PortHandle{0};  // in the epoll set
 // Of super-frames a batch needs no more: what is read stays in the processor's cache until it is sent.
 constexpr std::size_t kFrameBytesABatch = 256UL * 1024;
 constexpr std::size_t kFrameMemory = kFrameBytesABatch + sizeof(VnetHeader) + sys::kFrameLimit + 1;
@@ -46,6 +48,7 @@ struct SystemPacketIo::Impl {
   void write_device(const sys::OutPacket& packet);
 
   UdpSocket udp;
+  std::optional<UdpSocket> other_udp;
   Descriptor epoll;
   boost::asio::posix::stream_descriptor ready;  // a duplicate of `epoll`, for the event loop to wait on
   std::vector<Descriptor> devices;              // by handle - 1
@@ -60,7 +63,8 @@ SystemPacketIo::SystemPacketIo(std::unique_ptr<Impl> impl) : impl_(std::move(imp
 SystemPacketIo::~SystemPacketIo() = default;
 
 Result<std::unique_ptr<SystemPacketIo>> SystemPacketIo::open(const sys::Executor& executor,
-                                                             const sys::UdpEndpoint& address) {
+                                                             const sys::UdpEndpoint& address,
+                                                             const sys::UdpEndpoint& other) {
   auto udp = UdpSocket::bind(address);
   if (!udp) return pass(udp);
   Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -68,6 +72,15 @@ Result<std::unique_ptr<SystemPacketIo>> SystemPacketIo::open(const sys::Executor
   const auto watched = watch(epoll.get(), udp->get(), 0);
   if (!watched) return pass(watched);
   auto impl = std::make_unique<Impl>(executor, std::move(*udp), std::move(epoll));
+  if (other.ip != sys::UdpEndpoint{}.ip) {
+    auto beside = other;
+    beside.port = impl->udp.local().port;
+    auto second = UdpSocket::bind(beside);
+    if (!second) return pass(second);
+    const auto seen = watch(impl->epoll.get(), second->get(), kOtherUdp);
+    if (!seen) return pass(seen);
+    impl->other_udp = std::move(*second);
+  }
   return std::unique_ptr<SystemPacketIo>(new SystemPacketIo(std::move(impl)));
 }
 
@@ -103,7 +116,13 @@ std::span<sys::Packet> SystemPacketIo::receive() {
   for (int i = 0; i < count; ++i) {
     const auto handle = events[static_cast<std::size_t>(i)].data.u32;
     const auto free = std::span(impl_->packets).subspan(filled);
-    filled += handle == 0 ? impl_->udp.receive(free, impl_->counts) : impl_->read_device(handle, filled);
+    if (handle == 0) {
+      filled += impl_->udp.receive(free, impl_->counts);
+    } else if (handle == kOtherUdp) {
+      filled += impl_->other_udp->receive(free, impl_->counts);
+    } else {
+      filled += impl_->read_device(handle, filled);
+    }
   }
   return std::span(impl_->packets).first(filled);
 }
@@ -136,12 +155,14 @@ std::size_t SystemPacketIo::Impl::read_device(sys::PortHandle handle, std::size_
 void SystemPacketIo::send(std::span<const sys::OutPacket> out) {
   for (const auto& packet : out) {
     if (packet.port == 0) {
-      impl_->udp.send(packet, impl_->counts);
+      const bool other = impl_->other_udp && impl_->other_udp->reaches(packet.peer);
+      (other ? *impl_->other_udp : impl_->udp).send(packet, impl_->counts);
     } else {
       impl_->write_device(packet);
     }
   }
   impl_->udp.flush(impl_->counts);
+  if (impl_->other_udp) impl_->other_udp->flush(impl_->counts);
 }
 
 void SystemPacketIo::Impl::write_device(const sys::OutPacket& packet) {

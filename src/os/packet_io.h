@@ -1,5 +1,6 @@
-// Packets on Linux: one UDP socket with recvmmsg and sendmmsg, each message up to 64 KiB of datagrams (UDP GSO and GRO,
-// see udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one epoll set for all.
+// Packets on Linux: a UDP socket, or one of each family, with recvmmsg and sendmmsg, each message up to 64 KiB of
+// datagrams (UDP GSO and GRO, see udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one
+// epoll set for all.
 #pragma once
 
 #include "sys/packet.h"
@@ -11,8 +12,10 @@ namespace godwit::os {
 class SystemPacketIo final : public sys::PacketIo {
  public:
   // Binds the UDP socket to `address`; port 0: any free one. Errors: conflict (the port is taken), io.
+  // `other`: an address of the other family, at which it listens too, at the same port.
   [[nodiscard]] static Result<std::unique_ptr<SystemPacketIo>> open(const sys::Executor& executor,
-                                                                    const sys::UdpEndpoint& address);
+                                                                    const sys::UdpEndpoint& address,
+                                                                    const sys::UdpEndpoint& other = {});
   ~SystemPacketIo() override;
 
   // A TAP with IFF_VNET_HDR.

@@ -89,13 +89,14 @@ Result<int> make_gateway(const sys::GatewaySpec& spec) {
   if (!loopback) return pass(loopback);
   auto tap = attach_tap(kGatewayDevice);
   if (!tap) return pass(tap);
-  set_ipv6(kGatewayDevice, false);
+  set_ipv6(kGatewayDevice, true);
   const int index = link_index(kGatewayDevice);
   const auto set = netlink->set_link(index, {spec.mtu, kQueueFrames, spec.mac, true});
   if (!set) return pass(set);
   for (const auto& address : spec.addresses) {
     const auto given = netlink->set_address(index, address);
-    if (!given) return pass(given);
+    // A host without IPv6 still serves IPv4.
+    if (!given && address.find(':') == std::string::npos) return pass(given);
   }
   return tap->release();
 }

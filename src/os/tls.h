@@ -20,6 +20,7 @@ struct TlsIdentity {
 
 struct TlsOptions {
   bool client_must_identify{true};       // of those that we accept; a certificate that is shown must hold in any case
+  bool server_must_identify{true};       // false: what is said inside tells who it is
   std::size_t read_bytes{256UL * 1024};  // memory of each connection, while it reads
 };
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int kSocketBufferBytes = 4 * 1024 * 1024;
 
-socklen_t to_sockaddr(const sys::UdpEndpoint& endpoint, bool v4, sockaddr_storage& out) {
-  if (v4) {
+socklen_t to_sockaddr(const sys::UdpEndpoint& endpoint, bool as_v4, sockaddr_storage& out) {
+  if (as_v4) {
     auto& address = reinterpret_cast<sockaddr_in&>(out);
     address = {};
     address.sin_family = AF_INET;
@@ -51,6 +51,14 @@ void widen_buffer(int socket, int forced, int polite) {
   }
 }
 
+// Don't fragment, and don't remember what routers say. Of the family that a socket isn't, it is refused.
+void forbid_fragments(int socket) {
+  const int v4 = IP_PMTUDISC_PROBE;
+  const int v6 = IPV6_PMTUDISC_PROBE;
+  ::setsockopt(socket, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4);
+  ::setsockopt(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6);
+}
+
 // How long each datagram of a message is; 0: it is one.
 std::size_t segment_of(msghdr& message) {
   for (auto* each = CMSG_FIRSTHDR(&message); each; each = CMSG_NXTHDR(&message, each)) {
@@ -79,6 +87,9 @@ Result<UdpSocket> UdpSocket::bind(const sys::UdpEndpoint& address) {
   const bool v4 = sys::is_ipv4(address);
   Descriptor socket(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno(errno, "open a UDP socket");
+  const bool any = std::ranges::all_of(address.ip, [](std::byte each) { return each == std::byte{0}; });
+  const int only = any ? 0 : 1;
+  if (!v4) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
   sockaddr_storage where{};
   const auto size = to_sockaddr(address, v4, where);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), size) != 0) {
@@ -88,16 +99,18 @@ Result<UdpSocket> UdpSocket::bind(const sys::UdpEndpoint& address) {
     if (error == EADDRNOTAVAIL) failure.error().message += ": --underlay must be an address of this host";
     return failure;
   }
+  forbid_fragments(socket.get());
   widen_buffer(socket.get(), SO_RCVBUFFORCE, SO_RCVBUF);
   widen_buffer(socket.get(), SO_SNDBUFFORCE, SO_SNDBUF);
   const int on = 1;  // refused before Linux 5.0: then each datagram comes alone
   ::setsockopt(socket.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
-  return UdpSocket(std::move(socket), v4);
+  return UdpSocket(std::move(socket), v4 || any, !v4);
 }
 
-UdpSocket::UdpSocket(Descriptor socket, bool v4)
+UdpSocket::UdpSocket(Descriptor socket, bool v4, bool v6)
     : socket_(std::move(socket)),
       v4_(v4),
+      v6_(v6),
       memory_(kMessages * kSlotBytes),
       in_(std::make_unique<Slots>()),
       out_(std::make_unique<Slots>()) {}
@@ -138,13 +151,13 @@ std::size_t UdpSocket::receive(std::span<sys::Packet> packets, sys::PacketCounts
 }
 
 void UdpSocket::send(const sys::OutPacket& packet, sys::PacketCounts& counts) {
-  if (v4_ != sys::is_ipv4(packet.peer)) {
+  if (!reaches(packet.peer)) {
     ++counts.refused;
     return;
   }
   auto& slots = *out_;
   const auto at = pending_++;
-  const auto size = to_sockaddr(packet.peer, v4_, slots.addresses[at]);
+  const auto size = to_sockaddr(packet.peer, !v6_, slots.addresses[at]);
   slots.vectors[at] = {const_cast<std::byte*>(packet.bytes.data()), packet.bytes.size()};
   slots.segments[at] = packet.segment != 0 && packet.segment < packet.bytes.size() ? packet.segment : 0;
   auto& message = slots.headers[at].msg_hdr;
@@ -169,10 +182,15 @@ void UdpSocket::flush(sys::PacketCounts& counts) {
     const bool uncut = slots.segments[sent] != 0 && (errno == EIO || errno == EINVAL);
     if (uncut && errno == EIO) gso_ = false;
     if (uncut) send_singly(sent, counts);
-    if (!uncut) ++counts.refused;  // no route, or the queue is full
+    if (!uncut) count_refusal(errno, counts);
     ++sent;
   }
   pending_ = 0;
+}
+
+// No route, the queue is full; or it is longer than the link's MTU, as probes for a path's are.
+void UdpSocket::count_refusal(int error, sys::PacketCounts& counts) {
+  ++(error == EMSGSIZE ? counts.too_long : counts.refused);
 }
 
 void UdpSocket::send_singly(std::size_t at, sys::PacketCounts& counts) {
@@ -185,7 +203,7 @@ void UdpSocket::send_singly(std::size_t at, sys::PacketCounts& counts) {
     const auto datagram = rest.first(std::min(slots.segments[at], rest.size()));
     iovec vector{const_cast<std::byte*>(datagram.data()), datagram.size()};
     message.msg_iov = &vector;
-    if (::sendmsg(socket_.get(), &message, MSG_DONTWAIT) < 0) ++counts.refused;
+    if (::sendmsg(socket_.get(), &message, MSG_DONTWAIT) < 0) count_refusal(errno, counts);
     rest = rest.subspan(datagram.size());
   }
 }

@@ -1,5 +1,6 @@
 // One UDP socket that moves many datagrams a system call: recvmmsg and sendmmsg, and in each message up to 64 KiB of
-// datagrams of one peer (UDP_SEGMENT, UDP_GRO: udp(7)). Where the kernel refuses those, one datagram a message.
+// datagrams of one peer (UDP_SEGMENT, UDP_GRO: udp(7)). Where the kernel refuses those, one datagram a message. Nothing
+// is fragmented, here or on the way, and what ICMP says of the way's MTU is not believed: who sends finds it out.
 #pragma once
 
 #include "os/descriptor.h"
@@ -17,7 +18,7 @@ class UdpSocket {
   static constexpr std::size_t kMessages = 32;  // of a recvmmsg or sendmmsg
   static constexpr std::size_t kMessageBytes = 64UL * 1024;
 
-  // Errors: conflict (the port is taken), io.
+  // An IPv6 socket is of that family alone, but for [::], which is of both. Errors: conflict (the port is taken), io.
   [[nodiscard]] static Result<UdpSocket> bind(const sys::UdpEndpoint& address);
 
   // Fills at most min(kMessages, packets.size()) with what is there; they borrow this socket's buffers until the next
@@ -27,6 +28,7 @@ class UdpSocket {
   void send(const sys::OutPacket& packet, sys::PacketCounts& counts);
   void flush(sys::PacketCounts& counts);
 
+  [[nodiscard]] bool reaches(const sys::UdpEndpoint& endpoint) const { return sys::is_ipv4(endpoint) ? v4_ : v6_; }
   [[nodiscard]] int get() const { return socket_.get(); }
   [[nodiscard]] sys::UdpEndpoint local() const;
 
@@ -43,12 +45,14 @@ class UdpSocket {
     std::array<std::size_t, kMessages> segments{};  // of what is to be sent
   };
 
-  UdpSocket(Descriptor socket, bool v4);
+  UdpSocket(Descriptor socket, bool v4, bool v6);
+  static void count_refusal(int error, sys::PacketCounts& counts);
   // After an error of the message `at`: goes on with its datagrams one by one where that helps.
   void send_singly(std::size_t at, sys::PacketCounts& counts);
 
   Descriptor socket_;
-  bool v4_;
+  bool v4_;  // takes endpoints of IPv4
+  bool v6_;
   bool gso_{true};
   std::size_t pending_{0};
   ByteVector memory_;

@@ -44,14 +44,13 @@ bool Assembler::on_slice(TimePoint now, std::uint32_t session, std::uint64_t cou
     forget_all();
     session_ = session;
     highest_ = counter;
-    whole_slice_ = 0;
   }
   heard_at_ = now;
   gave_out_ = false;
   highest_ = std::max(highest_, counter);
   bool good = true;
   if (continued > 0) good = go_on(counter, bytes.first(continued), continued == bytes.size(), out);
-  good = read_records(counter, bytes.subspan(continued), out) && good;
+  good = read_records(counter, bytes.size(), bytes.subspan(continued), out) && good;
   if (open_.empty() && early_.empty()) return good;
   const auto lost_before = highest_ > kReorderedSlices ? highest_ - kReorderedSlices : 0;
   give_up_all(lost_before, out);
@@ -97,7 +96,7 @@ void Assembler::give_up(Opens::iterator open, std::uint64_t lost_before, std::ve
   const auto have_until = open->from + open->bytes.size();
   give_out(*open, out);
   open->bytes.clear();
-  const auto lost = after == early_.end() ? 0 : (after->counter - open->next) * whole_slice_;
+  const auto lost = after == early_.end() ? 0 : (after->counter - open->next) * open->whole;
   const bool hopeless = open->headers.empty() || lost == 0 || have_until + lost >= open->header.size;
   if (hopeless) return drop_open(open);
   open->from = have_until + lost;
@@ -154,7 +153,6 @@ void Assembler::drop_open(Opens::iterator at) {
 }
 
 bool Assembler::go_on(std::uint64_t counter, ByteView bytes, bool to_the_end, std::vector<Record>& out) {
-  if (to_the_end) whole_slice_ = std::max(whole_slice_, bytes.size());
   const auto open = std::find_if(open_.begin(), open_.end(), [&](const Open& each) { return each.next == counter; });
   if (open == open_.end()) {
     keep_early(counter, bytes, to_the_end);
@@ -203,26 +201,27 @@ void Assembler::keep_early(std::uint64_t counter, ByteView bytes, bool to_the_en
   early_bytes_ += bytes.size();
 }
 
-bool Assembler::read_records(std::uint64_t counter, ByteSpan bytes, std::vector<Record>& out) {
+bool Assembler::read_records(std::uint64_t counter, std::size_t whole, ByteSpan bytes, std::vector<Record>& out) {
   while (!bytes.empty()) {
     if (bytes[0] == static_cast<std::byte>(RecordKind::padding)) return true;
     const auto header = read_record_header(bytes);
     if (!header) return false;
     bytes = bytes.subspan(header->bytes());
-    if (header->size > bytes.size()) return begin(counter, *header, bytes, out);
+    if (header->size > bytes.size()) return begin(counter, whole, *header, bytes, out);
     out.push_back({*header, bytes.first(header->size)});
     bytes = bytes.subspan(header->size);
   }
   return true;
 }
 
-bool Assembler::begin(std::uint64_t counter, const RecordHeader& header, ByteView bytes, std::vector<Record>& out) {
+bool Assembler::begin(std::uint64_t counter, std::size_t whole, const RecordHeader& header, ByteView bytes,
+                      std::vector<Record>& out) {
   if (bytes.size() < kLeastBeginning) return false;
   if (open_.size() == kMostOpenRecords) drop_open(open_.begin());
   auto buffer = buffers_->take();
   buffer.reserve(header.size);
   append(buffer, bytes);
-  open_.push_back({header, counter + 1, 0, std::move(buffer), {}});
+  open_.push_back({header, counter + 1, whole, 0, std::move(buffer), {}});
   return go_on_with_early(counter + 1, out);
 }
 

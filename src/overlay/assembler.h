@@ -66,6 +66,7 @@ class Assembler {
   struct Open {
     RecordHeader header;
     std::uint64_t next{0};  // the slice that goes on with it
+    std::size_t whole{0};   // bytes of a slice that goes on with it to its end: those of a row are as long
     std::size_t from{0};    // in the record: where `bytes` begins; not 0 when what is before was given out, or lost
     ByteVector bytes;
     ByteVector headers;  // of a super-frame of which something was given out or lost
@@ -90,8 +91,10 @@ class Assembler {
   [[nodiscard]] bool go_on(std::uint64_t counter, ByteView bytes, bool to_the_end, std::vector<Record>& out);
   [[nodiscard]] bool go_on_with_early(std::uint64_t counter, std::vector<Record>& out);
   void end(Opens::iterator open, std::vector<Record>& out);
-  [[nodiscard]] bool read_records(std::uint64_t counter, ByteSpan bytes, std::vector<Record>& out);
-  [[nodiscard]] bool begin(std::uint64_t counter, const RecordHeader& header, ByteView bytes, std::vector<Record>& out);
+  // `whole`: bytes of the slice in which they lie.
+  [[nodiscard]] bool read_records(std::uint64_t counter, std::size_t whole, ByteSpan bytes, std::vector<Record>& out);
+  [[nodiscard]] bool begin(std::uint64_t counter, std::size_t whole, const RecordHeader& header, ByteView bytes,
+                           std::vector<Record>& out);
   void keep_early(std::uint64_t counter, ByteView bytes, bool to_the_end);
   void drop_open(Opens::iterator at);
 
@@ -101,8 +104,6 @@ class Assembler {
   std::uint64_t swept_at_{0};
   TimePoint heard_at_{};
   bool gave_out_{false};  // since then
-  std::size_t whole_slice_{
-      0};  // bytes of a slice that goes on with a record to its end: those of a session are as long
   Opens open_;
   std::deque<Early> early_;
   std::size_t early_bytes_{0};

@@ -8,7 +8,8 @@
 
 namespace godwit::overlay::testing {
 
-// A peer is known by the first four bytes of its key, which each datagram carries in clear.
+// There is a session with who has an address, or was heard. A peer is known by the first four bytes of its key, which
+// each datagram carries in clear.
 class ClearSeal final : public Seal {
  public:
   static constexpr std::uint32_t kType = 0xc1ea0000;
@@ -20,11 +21,17 @@ class ClearSeal final : public Seal {
     if (spec.key == key_) return kNobody;
     const auto id = load_be32(spec.key);
     auto& peer = peers_[id];
+    peer.key = spec.key;
     if (at && at != peer.configured) peer.at = peer.configured = at;
     return id;
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
-  void set_introduction(Introduction /*introduction*/) override {}
+  void begin(TimePoint /*now*/, PeerId /*peer*/) override {}
+  void set_introduction(Introduction introduction) override { introduction_ = std::move(introduction); }
+  // A stranger shows its record, as it does when it begins a session.
+  void introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
+    static_cast<void>(introduction_(now, key, record, kNobody));
+  }
   [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
   void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
   [[nodiscard]] std::optional<Route> seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
@@ -36,28 +43,40 @@ class ClearSeal final : public Seal {
     std::fill(datagram.end() - kSealTag, datagram.end(), std::byte{0x5e});
     return Route{found->second.at, 0};
   }
+  [[nodiscard]] std::size_t datagram_bytes(PeerId /*peer*/) const override { return PathMtu::kSizes[PathMtu::kUsual]; }
   [[nodiscard]] Opened on_datagram(TimePoint /*now*/, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     if (datagram.size() < kSealOverhead || load_be32(datagram) != kType) return {};
     const auto peer = load_be32(datagram.subspan(4));
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return {};
+    const bool ready = !found->second.at;
     found->second.at = from;
     return {Heard::data,
             Refusal::none,
             peer,
             true,
-            false,
+            ready,
             1,
             load_be64(datagram.subspan(8)),
             datagram.subspan(kSealHeader, datagram.size() - kSealOverhead)};
   }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint /*now*/, PeerId peer) const override {
+    const auto found = peers_.find(peer);
+    if (found == peers_.end()) return std::nullopt;
+    return PeerView{.key = found->second.key, .endpoint = found->second.at};
+  }
+  void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
+  void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool /*connected*/) override {}
+  [[nodiscard]] bool wants_relay_connection(std::size_t /*relay*/) const override { return false; }
   void poll(TimePoint /*now*/) override {}
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return std::nullopt; }
   [[nodiscard]] std::vector<UnderlaySend> take_out(TimePoint /*now*/) override { return {}; }
 
  private:
   crypto::PublicKey key_;
+  Introduction introduction_;
   struct Peer {
+    crypto::PublicKey key{};
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;
     std::uint64_t next{0};  // counter

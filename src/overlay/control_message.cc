@@ -4,6 +4,7 @@
 #include "base/byte_reader.h"
 #include "base/id.h"
 #include "crypto/statement.h"
+#include "overlay/location_claim.h"
 #include "sys/packet.h"
 
 #include <algorithm>
@@ -11,7 +12,14 @@
 namespace godwit::overlay {
 namespace {
 
-enum class Kind : std::uint8_t { announce = 1, ack = 2, probe = 3, pong = 4, announce_with_record = 5 };
+enum class Kind : std::uint8_t {
+  announce = 1,
+  ack = 2,
+  probe = 3,
+  pong = 4,
+  announce_with_record = 5,
+  announce_with_claim = 6
+};
 
 constexpr std::size_t kInstanceBytes = 19;  // "i-" and 17 hex digits
 
@@ -32,9 +40,14 @@ void append_instance(ByteVector& out, const std::string& instance) {
 ByteVector record_of(const Announce& announce) {
   return crypto::statement_from_text(announce.location.record).value_or(ByteVector{});
 }
+ByteVector claim_of(const Announce& announce) {
+  const auto claim = claim_from_text(announce.location.claim);
+  return claim ? encode_claim(*claim) : ByteVector{};
+}
 
 Kind kind_of(const Control& control) {
   const auto* announce = std::get_if<Announce>(&control.body);
+  if (announce && !claim_of(*announce).empty()) return Kind::announce_with_claim;
   if (announce && !record_of(*announce).empty()) return Kind::announce_with_record;
   return static_cast<Kind>(control.body.index() + 1);  // the kinds, in the variant's order
 }
@@ -50,9 +63,13 @@ void append_body(ByteVector& out, const Announce& announce) {
   append_label(out, location.cloud);
   append_label(out, location.host);
   const auto record = record_of(announce);
-  if (record.empty()) return;
+  const auto claim = claim_of(announce);
+  if (record.empty() && claim.empty()) return;
   append_be16(out, static_cast<std::uint16_t>(record.size()));
   append(out, record);
+  if (claim.empty()) return;
+  append_be16(out, static_cast<std::uint16_t>(claim.size()));
+  append(out, claim);
 }
 void append_body(ByteVector& out, const Ack& ack) {
   append_instance(out, ack.instance);
@@ -77,7 +94,16 @@ Announce read_announce(ByteReader& from) {
 
 Announce read_announce_with_record(ByteReader& from) {
   auto out = read_announce(from);
-  out.location.record = to_base64url(from.take(from.be16()));
+  const auto record = from.take(from.be16());
+  if (record.size() <= crypto::kStatementBytes) out.location.record = to_base64url(record);
+  return out;
+}
+
+// Empty where it is none: what others say is passed on.
+Announce read_announce_with_claim(ByteReader& from) {
+  auto out = read_announce_with_record(from);
+  const auto claim = decode_claim(from.take(from.be16()));
+  if (claim) out.location.claim = claim_to_text(*claim);
   return out;
 }
 
@@ -100,6 +126,13 @@ std::expected<Control, Drop> read_control(ByteView body) {
       case Kind::announce_with_record: {
         auto announce = read_announce_with_record(from);
         sensible = makes_sense(announce) && !announce.location.record.empty();
+        out.body = std::move(announce);
+        break;
+      }
+      case Kind::announce_with_claim: {
+        auto announce = read_announce_with_claim(from);
+        sensible = makes_sense(announce) && !announce.location.claim.empty() &&
+                   announce.location.claim.size() <= wire::kClaimText;
         out.body = std::move(announce);
         break;
       }

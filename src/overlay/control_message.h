@@ -15,7 +15,7 @@ namespace godwit::overlay {
 constexpr std::size_t kControlMacBytes = std::tuple_size_v<crypto::Mac>;
 
 // "instance is at location from now on"; also sent to a host that is seen to believe something older. The record of the
-// location's host goes along where it has one.
+// location's host and the claim go along where it has them; until when it holds is not said, but read from the claim.
 struct Announce {
   std::string instance;
   wire::Location location;
@@ -41,7 +41,7 @@ struct Control {
 };
 
 // The longest control record.
-constexpr std::size_t kControlLimit = 512;
+constexpr std::size_t kControlLimit = 3328;
 
 // Cloud and host of an announced location are DNS labels, its address numeric, the instance an id: a caller's bug else.
 // `vni` is the network's, as the record's header has it: it is authenticated too.

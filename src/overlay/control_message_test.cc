@@ -1,5 +1,6 @@
 #include "overlay/control_message.h"
 
+#include "overlay/location_claim.h"
 #include "overlay/test_host.h"
 
 #include <gtest/gtest.h>
@@ -33,6 +34,10 @@ TEST(ControlMessage, ControlDatagramsAreTheseBytes) {
   const auto plain = to_hex(announce);
   EXPECT_EQ(with_record.substr(0, with_record.size() - 32),
             "05" + plain.substr(2, plain.size() - 2 - 32) + "0003ababab");
+  known.claim = to_base64url(from_hex("020002aaaa0001bb").value());
+  const auto with_claim = to_hex(encode_control(7, {0x1122334455667788, Announce{id, known}}, key));
+  EXPECT_EQ(with_claim.substr(0, with_claim.size() - 32),
+            "06" + plain.substr(2, plain.size() - 2 - 32) + "0003ababab" + "0008020002aaaa0001bb");
   EXPECT_EQ(to_hex(encode_control(7, {1, Ack{id, 7}}, key)),
             "02"
             "0000000000000001"
@@ -54,10 +59,16 @@ TEST(ControlMessage, WhatIsEncodedIsRead) {
   const auto id = testing::instance_id(3);
   const std::string longest(63, 'x');
   const auto record = to_base64url(ByteVector(243, std::byte{7}));
+  LocationClaim claim{ByteVector(262, std::byte{8}), {}};  // as long as they get: docs/formats/host-record.md
+  claim.hand_offs.assign(kMostHandOffs, ByteVector(322, std::byte{9}));
+  const auto text = claim_to_text(claim);
+  EXPECT_LE(text.size(), wire::kClaimText);
   for (const auto& control : {Control{9, Announce{id, {"c", "h", "fd00::1", 1, 1}}},
                               Control{9, Announce{id, {"c", "h", "::1", 1, 1, "AAAA"}}},
                               Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, record}}},
-                              Control{9, Ack{id, 4}}, Control{9, Probe{}}, Control{9, Pong{}}}) {
+                              Control{9, Announce{id, {longest, longest, "fd00::1", 1, 1, record, text}}},
+                              Control{9, Announce{id, {"c", "h", "::1", 1, 1, "", "AQABAA"}}}, Control{9, Ack{id, 4}},
+                              Control{9, Probe{}}, Control{9, Pong{}}}) {
     const auto read = decode_control(7, encode_control(7, control, key), key);
     ASSERT_TRUE(read);
     EXPECT_EQ(*read, control);

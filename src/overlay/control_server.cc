@@ -4,8 +4,12 @@
 
 namespace godwit::overlay {
 ControlServer::ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler,
-                             Log log)
-    : listener_(std::move(listener)), handler_(std::move(handler)), log_(std::move(log)), gate_(executor) {}
+                             CaptureHandler capture_handler, Log log)
+    : listener_(std::move(listener)),
+      handler_(std::move(handler)),
+      capture_handler_(std::move(capture_handler)),
+      log_(std::move(log)),
+      gate_(executor) {}
 
 sys::Task<void> ControlServer::stop() {
   listener_->close();
@@ -32,24 +36,22 @@ sys::Task<void> ControlServer::serve(std::unique_ptr<sys::Stream> stream) {
       if (line.error().code == Errc::protocol) log_.warn("control socket: {}: it is closed", line.error().message);
       co_return;
     }
-    const auto reply = co_await answer(std::string(*line));
+    auto request = wire::decode<wire::SwitchRequest>(*line, kLineLimit);
+    wire::SwitchReply reply;
+    if (!request) {
+      reply.error = request.error().message;
+    } else if (request->op == wire::SwitchOp::capture) {
+      co_await capture_handler_(std::move(*request), *stream);
+      co_return;
+    } else {
+      const auto id = request->id;
+      reply = co_await handler_(std::move(*request));
+      reply.id = id;
+    }
     const auto text = wire::encode(reply) + "\n";
     const auto written = co_await stream->write(as_bytes(text));
     if (!written) co_return;
   }
-}
-
-sys::Task<wire::SwitchReply> ControlServer::answer(std::string line) {
-  auto request = wire::decode<wire::SwitchRequest>(line, kLineLimit);
-  if (!request) {
-    wire::SwitchReply refused;
-    refused.error = request.error().message;
-    co_return refused;
-  }
-  const auto id = request->id;
-  auto reply = co_await handler_(std::move(*request));
-  reply.id = id;
-  co_return reply;
 }
 
 }  // namespace godwit::overlay

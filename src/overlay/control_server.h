@@ -15,11 +15,14 @@ namespace godwit::overlay {
 class ControlServer {
  public:
   using Handler = std::function<sys::Task<wire::SwitchReply>(wire::SwitchRequest)>;
+  // Has the connection for itself: answers, and writes until it ends.
+  using CaptureHandler = std::function<sys::Task<void>(wire::SwitchRequest, sys::Stream&)>;
   static constexpr std::size_t kLineLimit = std::size_t{4} << 20U;
   static constexpr std::size_t kMostConnections = 16;
 
   // `handler` fills everything of a reply but its id.
-  ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler, Log log);
+  ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler,
+                CaptureHandler capture_handler, Log log);
 
   void start() { gate_.spawn(accept()); }
   [[nodiscard]] sys::Task<void> stop();
@@ -27,11 +30,10 @@ class ControlServer {
  private:
   [[nodiscard]] sys::Task<void> accept();
   [[nodiscard]] sys::Task<void> serve(std::unique_ptr<sys::Stream> stream);
-  // Answers all whole lines of `buffer` and takes them off it.
-  [[nodiscard]] sys::Task<wire::SwitchReply> answer(std::string line);
 
   std::unique_ptr<sys::Listener> listener_;
   Handler handler_;
+  CaptureHandler capture_handler_;
   Log log_;
   sys::Gate gate_;
 };

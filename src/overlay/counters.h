@@ -18,6 +18,11 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   not_claimed,          // from or for a port whose instance is not (or not yet, or no longer) here
   spoofed_mac,          // the guest's source address is not its own
   spoofed_ip,
+  not_a_router,         // a guest's router advertisement, or redirect
+  not_a_server,         // a guest's answer to a DHCP client
+  too_many_to_groups,   // broadcasts and multicasts of a port beyond its rate
+  not_allowed,          // by no rule of its guest's security groups
+  too_many_connections, // allowed, but no more can be remembered
   unsupported,          // VLAN tags
   needless,             // announcements of an address to neighbours: locations do that
   unknown_destination,  // no member has this address: unknown unicast is never flooded
@@ -28,6 +33,7 @@ BOOST_DEFINE_ENUM_CLASS(Drop,
   unknown_network,
   not_a_member_host,    // data from a host that no member of the network is at
   not_authentic,
+  unproven,             // a location with a higher version that nobody who may has given to that host
   no_session,           // for a host to which there is no session (yet)
   stray,                // for an instance that left, too late or too often forwarded
   held_too_many,        // for an instance that stands still, more than is kept
@@ -42,7 +48,7 @@ struct PairKey {
   wire::Mac source;
   wire::Mac destination;
 
-  bool operator==(const PairKey&) const = default;
+  auto operator<=>(const PairKey&) const = default;
 };
 
 struct PairKeyHash {
@@ -54,6 +60,11 @@ struct PairKeyHash {
 struct Traffic {
   std::uint64_t frames{0};
   std::uint64_t bytes{0};  // of the whole frame
+};
+
+// Of a pair, since the switch started.
+struct PairCounts : Traffic {
+  Traffic told;  // when the last interval ended
 };
 
 class Counters {
@@ -73,11 +84,12 @@ class Counters {
     found->second.frames += frames;
     found->second.bytes += bytes;
   }
-  [[nodiscard]] const std::unordered_map<PairKey, Traffic, PairKeyHash>& pairs() const { return pairs_; }
+  [[nodiscard]] const std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() const { return pairs_; }
+  [[nodiscard]] std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() { return pairs_; }
 
  private:
   std::array<std::uint64_t, kDropReasons> drops_{};
-  std::unordered_map<PairKey, Traffic, PairKeyHash> pairs_;
+  std::unordered_map<PairKey, PairCounts, PairKeyHash> pairs_;
 };
 
 }  // namespace godwit::overlay

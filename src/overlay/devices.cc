@@ -11,6 +11,7 @@ sys::GatewaySpec gateway_spec(const Segment& segment) {
   spec.mac = segment.gateway().bits;
   spec.mtu = segment.mtu();
   spec.addresses = {segment.gateway_address(), "169.254.169.254/32"};
+  if (const auto address = segment.gateway_address6(); !address.empty()) spec.addresses.push_back(address);
   return spec;
 }
 

@@ -1,11 +1,14 @@
 #include "overlay/forwarder.h"
 
+#include "overlay/headers.h"
 #include "overlay/lan.h"
 #include "overlay/leaf.h"
+#include "overlay/neighbours.h"
 #include "overlay/offload.h"
+#include "overlay/port_admission.h"
+#include "overlay/source_check.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace godwit::overlay {
 namespace {
@@ -13,112 +16,92 @@ namespace {
 using wire::EtherType;
 
 constexpr std::uint16_t kDhcpServerPort = 67;
+constexpr std::uint16_t kDhcpv6ServerPort = 547;
+constexpr std::size_t kUdpHeader = 8;
 
 ByteView payload_of(ByteView frame) { return frame.subspan(wire::kEthernetHeader); }
 
-bool is_dhcp_request(const wire::EthernetHeader& header, ByteView frame) {
-  if (header.type != EtherType::ipv4) return false;
-  const auto ip = wire::read_ipv4(payload_of(frame));
-  return ip && ip->udp_destination_port == kDhcpServerPort;
-}
-
-bool is_link_local_or_unspecified(const std::array<std::byte, 16>& ip) {
-  const bool link_local = ip[0] == std::byte{0xfe} && (ip[1] & std::byte{0xc0}) == std::byte{0x80};
-  return link_local || std::all_of(ip.begin(), ip.end(), [](std::byte each) { return each == std::byte{0}; });
-}
-
-// What is wrong with the source that a guest's frame claims; nothing when it is the guest's own.
-std::optional<Drop> lie(const Port& port, const wire::EthernetHeader& header, ByteView frame) {
-  if (header.source != port.mac) return Drop::spoofed_mac;
+// For the gateway, whatever address it is sent to: DHCP, and who looks for a router.
+bool is_for_gateway(const wire::EthernetHeader& header, ByteView frame) {
   const auto payload = payload_of(frame);
-  switch (header.type) {
-    case EtherType::arp: {
-      const auto arp = wire::read_arp(payload);
-      if (!arp) return Drop::malformed;
-      if (arp->sender_mac != port.mac) return Drop::spoofed_mac;
-      if (arp->sender_ip != port.ip && arp->sender_ip.bits != 0) return Drop::spoofed_ip;
-      return std::nullopt;
-    }
-    case EtherType::ipv4: {
-      const auto ip = wire::read_ipv4(payload);
-      if (!ip) return Drop::malformed;
-      const bool asks_for_address = ip->source.bits == 0 && ip->udp_destination_port == kDhcpServerPort;
-      if (ip->source != port.ip && !asks_for_address) return Drop::spoofed_ip;
-      return std::nullopt;
-    }
-    case EtherType::ipv6: {
-      const auto source = wire::read_ipv6_source(payload);
-      if (!source) return Drop::malformed;
-      if (!is_link_local_or_unspecified(*source)) return Drop::spoofed_ip;
-      return std::nullopt;
-    }
-    // Behind a tag nothing above would be checked.
-    case EtherType::vlan:
-    case EtherType::service_vlan: return Drop::unsupported;
-    case EtherType::rarp: return Drop::needless;
-    default: return std::nullopt;
+  if (header.type == EtherType::ipv4) {
+    const auto ip = wire::read_ipv4(payload);
+    return ip && ip->udp_destination_port == kDhcpServerPort;
   }
+  if (header.type != EtherType::ipv6 || !header.destination.is_group()) return false;
+  const auto ip = wire::read_ipv6(payload);
+  if (!ip || ip->fragment_at != 0 || payload.size() < ip->payload + kUdpHeader) return false;
+  const auto inside = payload.subspan(ip->payload);
+  if (ip->protocol == kUdp) return load_be16(inside.subspan(2)) == kDhcpv6ServerPort;
+  return ip->protocol == wire::kIcmpv6 && inside[0] == static_cast<std::byte>(wire::Icmpv6Type::router_solicitation);
 }
 
 }  // namespace
 
-void Forwarder::on_frame(const sys::Packet& packet, Outbox& out) {
+void Forwarder::on_frame(TimePoint now, const sys::Packet& packet, Outbox& out) {
   const auto* attachment = segments_.attached(packet.port);
   if (!attachment) return drop(Drop::not_attached);
   auto& segment = *attachment->segment;
   if (packet.bytes.size() < wire::kEthernetHeader) return drop(Drop::malformed);
   Frame frame{packet.bytes, packet.offload};
   if (const auto why = check(frame.offload, frame.bytes, segment.frame_limit())) return drop(*why);
-  if (attachment->lan) return from_lan(segment, frame, out);
+  if (attachment->lan) return from_lan(now, segment, frame, out);
   if (!attachment->port) return from_gateway(segment, frame, out);
-  from_guest(segment, *attachment->port, frame, out);
+  from_guest(now, segment, *attachment->port, frame, out);
 }
 
-void Forwarder::from_guest(Segment& segment, const Port& port, const Frame& frame, Outbox& out) {
+void Forwarder::from_guest(TimePoint now, Segment& segment, Port& port, const Frame& frame, Outbox& out) {
   if (!port.active()) return drop(Drop::not_claimed);
   const auto header = *wire::read_ethernet(frame.bytes);
-  if (const auto why = lie(port, header, frame.bytes)) return drop(*why);
-  if (header.type == EtherType::arp && answer_arp(segment, port.handle, Asker::guest, frame.bytes, out)) return;
+  if (const auto why = check_source(segment, port, header, frame.bytes)) return drop(*why);
+  if (segment.has_lan() && asks_for_lan(segment, header, frame.bytes)) return to_lan(segment, 0, frame, out);
+  if (answer_neighbour(segment, {port.handle, &port}, header, frame.bytes, counters_, out)) return;
 
   if (header.destination.is_link_local()) return drop(Drop::unsupported);
-  if (header.destination == segment.gateway() || is_dhcp_request(header, frame.bytes)) {
+  const bool group = header.destination.is_group();
+  if (group && !port.groups.take(now, frames_of(frame.offload, frame.bytes))) return drop(Drop::too_many_to_groups);
+  if (header.destination == segment.gateway() || is_for_gateway(header, frame.bytes)) {
     count(segment, header.source, segment.gateway(), frame);
     return to_gateway(segment, frame, out);
   }
-  if (header.destination.is_group()) {
+  const auto verdict = may_leave(now, segments_, segment, port, frame.bytes);
+  if (!admitted(verdict)) return;
+  const std::uint8_t flags = verdict == Verdict::answers ? kAnswers : std::uint8_t{0};
+  if (group) {
     count(segment, header.source, header.destination, frame);
-    to_local_ports(segment, port.handle, frame, out);
-    for (const auto host : segment.hosts()) to_host(segment, host, 0, frame, out);
-    if (segment.bridges()) to_lan(segment, frame, out);
+    to_local_ports(now, segment, port.handle, flags, frame, out);
+    for (const auto host : segment.hosts()) to_host(segment, host, flags, frame, out);
+    if (segment.bridges()) to_lan(segment, flags, frame, out);
     return;
   }
   const auto* member = segment.find(header.destination);
   if (!member && !segment.has_lan()) return drop(Drop::unknown_destination);
   count(segment, header.source, header.destination, frame);
-  if (!member) return to_lan(segment, frame, out);
-  to_member(segment, *member, frame, out);
+  if (!member) return to_lan(segment, flags, frame, out);
+  to_member(now, segment, *member, flags, frame, out);
 }
 
-void Forwarder::from_lan(Segment& segment, const Frame& frame, Outbox& out) {
+void Forwarder::from_lan(TimePoint now, Segment& segment, const Frame& frame, Outbox& out) {
   if (!segment.bridges()) return drop(Drop::not_attached);
   const auto header = *wire::read_ethernet(frame.bytes);
   if (const auto why = refuse_from_lan(segment, header, frame.bytes)) return drop(*why);
-  if (header.type == EtherType::arp && answer_arp(segment, segment.lan_handle, Asker::lan, frame.bytes, out)) return;
+  if (answer_neighbour(segment, {segment.lan_handle, nullptr, true}, header, frame.bytes, counters_, out)) return;
   if (header.destination == segment.gateway()) return drop(Drop::gateway_only_local);
   if (header.destination.is_group()) {
+    if (!segment.lan_groups.take(now, frames_of(frame.offload, frame.bytes))) return drop(Drop::too_many_to_groups);
     count(segment, header.source, header.destination, frame);
-    to_local_ports(segment, 0, frame, out);
+    to_local_ports(now, segment, 0, 0, frame, out);
     for (const auto host : segment.hosts()) to_host(segment, host, 0, frame, out);
     return;
   }
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::needless);  // between two of the LAN's own
   count(segment, header.source, header.destination, frame);
-  to_member(segment, *member, frame, out);
+  to_member(now, segment, *member, 0, frame, out);
 }
 
-void Forwarder::to_lan(Segment& segment, const Frame& frame, Outbox& out) {
-  if (!segment.bridges()) return to_host(segment, segment.uplink(), 0, frame, out);
+void Forwarder::to_lan(Segment& segment, std::uint8_t flags, const Frame& frame, Outbox& out) {
+  if (!segment.bridges()) return to_host(segment, segment.uplink(), flags, frame, out);
   if (segment.lan_handle == 0) return drop(Drop::no_device);
   note(out.to_port(segment.lan_handle, frame.bytes, frame.offload));
 }
@@ -126,59 +109,21 @@ void Forwarder::to_lan(Segment& segment, const Frame& frame, Outbox& out) {
 void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) {
   const auto header = *wire::read_ethernet(frame.bytes);
   if (header.source != segment.gateway()) return drop(Drop::spoofed_mac);
-  if (header.type == EtherType::arp && answer_arp(segment, segment.gateway_handle, Asker::gateway, frame.bytes, out)) {
-    return;
-  }
-  if (header.destination.is_group()) return to_local_ports(segment, 0, frame, out);
+  if (answer_neighbour(segment, {segment.gateway_handle, nullptr}, header, frame.bytes, counters_, out)) return;
+  if (header.destination.is_group()) return gateway_to_all(segment, frame, out);
   const auto* member = segment.find(header.destination);
   if (!member) return drop(Drop::unknown_destination);
   // The guest would answer its own host's gateway.
   if (!member->here) return drop(Drop::gateway_only_local);
   count(segment, header.source, header.destination, frame);
-  to_local_member(segment, *member, frame, out);
+  deliver(segment, *member, frame, out);
 }
 
 void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination, const Frame& frame) {
   const auto frames = frames_of(frame.offload, frame.bytes);
-  counters_.count({segment.vni(), source, destination}, frames,
-                  frame.bytes.size() + (frames - 1) * frame.offload.header_bytes);
-}
-
-bool Forwarder::answer_arp(Segment& segment, sys::PortHandle asker, Asker who, ByteView frame, Outbox& out) {
-  const auto header = *wire::read_ethernet(frame);
-  const auto arp = wire::read_arp(payload_of(frame));
-  if (!arp) {
-    drop(Drop::malformed);
-    return true;
-  }
-  if (arp->operation != wire::ArpOperation::request) {
-    if (!header.destination.is_group()) return false;
-    drop(Drop::needless);
-    return true;
-  }
-  wire::Mac found;
-  if (segment.is_gateway_ip(arp->target_ip)) {
-    if (who == Asker::guest) found = segment.gateway();
-  } else if (const auto* member = segment.find(arp->target_ip)) {
-    const bool reachable = member->here || (member->at && who != Asker::gateway);
-    if (reachable && member->mac != arp->sender_mac) found = member->mac;
-  } else if (who == Asker::guest && segment.has_lan() && arp->target_ip != arp->sender_ip) {
-    to_lan(segment, {frame, {}}, out);
-    return true;
-  }
-  if (found.bits == 0) {
-    // An address that was given to another machine: whoever has talked to it must hear that.
-    if (who == Asker::lan && arp->target_ip == arp->sender_ip) return false;
-    drop(arp->target_ip == arp->sender_ip ? Drop::needless : Drop::unknown_destination);
-    return true;
-  }
-  const auto reply =
-      wire::arp_frame({arp->sender_mac, found, EtherType::arp},
-                      {wire::ArpOperation::reply, found, arp->target_ip, arp->sender_mac, arp->sender_ip});
-  const auto scratch = out.scratch(reply.size());
-  std::copy_n(reply.begin(), scratch.size(), scratch.begin());
-  note(!scratch.empty() && out.to_port(asker, scratch));
-  return true;
+  const auto bytes = frame.bytes.size() + (frames - 1) * frame.offload.header_bytes;
+  counters_.count({segment.vni(), source, destination}, frames, bytes);
+  flows_.see(segment.vni(), frame.bytes, frames, bytes);
 }
 
 void Forwarder::to_gateway(Segment& segment, const Frame& frame, Outbox& out) {
@@ -186,22 +131,45 @@ void Forwarder::to_gateway(Segment& segment, const Frame& frame, Outbox& out) {
   note(out.to_port(segment.gateway_handle, frame.bytes, frame.offload));
 }
 
-void Forwarder::to_local_ports(Segment& segment, sys::PortHandle except, const Frame& frame, Outbox& out) {
+bool Forwarder::admitted(Verdict verdict) {
+  if (verdict == Verdict::refused) drop(Drop::not_allowed);
+  if (verdict == Verdict::too_many) drop(Drop::too_many_connections);
+  return passes(verdict);
+}
+
+void Forwarder::gateway_to_all(Segment& segment, const Frame& frame, Outbox& out) {
   for (const auto& [instance, port] : segment.ports()) {
+    if (port.handle != 0 && port.active()) note(out.to_port(port.handle, frame.bytes, frame.offload));
+  }
+}
+
+void Forwarder::to_local_ports(TimePoint now, Segment& segment, sys::PortHandle except, std::uint8_t flags,
+                               const Frame& frame, Outbox& out) {
+  const bool answers = (flags & kAnswers) != 0;
+  for (auto& [instance, port] : segment.ports()) {
     if (port.handle == 0 || port.handle == except || !port.active()) continue;
+    if (!admitted(may_arrive(now, segments_, segment, port, frame.bytes, answers))) continue;
     note(out.to_port(port.handle, frame.bytes, frame.offload));
   }
 }
 
-void Forwarder::to_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
-  if (member.here) return to_local_member(segment, member, frame, out);
+void Forwarder::to_member(TimePoint now, Segment& segment, const Member& member, std::uint8_t flags, const Frame& frame,
+                          Outbox& out) {
+  if (member.here) return to_local_member(now, segment, member, flags, frame, out);
   if (member.at == 0) return drop(Drop::not_located);
-  to_host(segment, member.at, 0, frame, out);
+  to_host(segment, member.at, flags, frame, out);
 }
 
-void Forwarder::to_local_member(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
+void Forwarder::to_local_member(TimePoint now, Segment& segment, const Member& member, std::uint8_t flags,
+                                const Frame& frame, Outbox& out) {
+  const bool answers = (flags & kAnswers) != 0;
+  if (member.port && !admitted(may_arrive(now, segments_, segment, *member.port, frame.bytes, answers))) return;
+  deliver(segment, member, frame, out);
+}
+
+void Forwarder::deliver(Segment& segment, const Member& member, const Frame& frame, Outbox& out) {
   if (member.held) {
-    if (!holder_.keep(member.instance, frame.bytes, frame.offload)) drop(Drop::held_too_many);
+    if (!holder_.keep(member.instance(), frame.bytes, frame.offload)) drop(Drop::held_too_many);
     return;
   }
   if (!member.port || !member.port->active()) return drop(Drop::not_claimed);
@@ -210,10 +178,10 @@ void Forwarder::to_local_member(Segment& segment, const Member& member, const Fr
   note(out.to_port(member.port->handle, frame.bytes, frame.offload));
 }
 
-void Forwarder::on_leaf(const Attachment& leaf, ByteView payload, Outbox& out) {
+void Forwarder::on_leaf(TimePoint now, const Attachment& leaf, ByteView payload, Outbox& out) {
   const auto made = frame_from_leaf(*leaf.segment, *leaf.port, payload, out);
   if (const auto* why = std::get_if<Drop>(&made)) return drop(*why);
-  from_guest(*leaf.segment, *leaf.port, {std::get<ByteSpan>(made), {}}, out);
+  from_guest(now, *leaf.segment, *leaf.port, {std::get<ByteSpan>(made), {}}, out);
 }
 
 void Forwarder::to_leaf(Segment& segment, const Port& leaf, const Frame& frame, Outbox& out) {
@@ -222,17 +190,22 @@ void Forwarder::to_leaf(Segment& segment, const Port& leaf, const Frame& frame, 
       packets_for_leaf(frame.bytes, frame.offload, [&](ByteView packet) { note(out.to_leaf(leaf.leaf, packet)); });
   if (!why) return;
   drop(*why);
-  const auto told = *why == Drop::too_big ? too_big_for_leaf(leaf, frame.bytes, out) : ByteSpan{};
-  if (!told.empty()) from_guest(segment, leaf, {told, {}}, out);
+  if (*why != Drop::too_big) return;
+  const auto told = too_big_for_leaf(leaf, frame.bytes, out);
+  const auto* sender = told.empty() ? nullptr : segment.find(wire::read_ethernet(told)->destination);
+  if (!sender) return;
+  if (sender->here) return deliver(segment, *sender, {told, {}}, out);
+  if (sender->at != 0) to_host(segment, sender->at, kAnswers, {told, {}}, out);
 }
 
 void Forwarder::let_go(Segment& segment, const Member& member, const HeldFrame& frame, Outbox& out) {
   if (!member.here && member.at == 0) return drop(Drop::not_located);
-  if (!member.here) return to_host(segment, member.at, 1, {frame.bytes, frame.offload}, out);
+  // The filter here has let it pass: the one there has not seen what it belongs to.
+  if (!member.here) return to_host(segment, member.at, kAnswers | 1U, {frame.bytes, frame.offload}, out);
   const auto scratch = out.scratch(frame.bytes.size());
   if (scratch.empty()) return drop(Drop::crowded);
   std::copy(frame.bytes.begin(), frame.bytes.end(), scratch.begin());
-  to_local_member(segment, member, {scratch, frame.offload}, out);
+  deliver(segment, member, {scratch, frame.offload}, out);
 }
 
 void Forwarder::to_host(Segment& segment, PeerId host, std::uint8_t hops, const Frame& frame, Outbox& out) {
@@ -254,15 +227,16 @@ void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header
   if (ethernet->destination == segment->gateway() || ethernet->source == segment->gateway()) {
     return drop(Drop::gateway_only_local);
   }
+  const auto flags = static_cast<std::uint8_t>(header.hops & kAnswers);
   if (ethernet->destination.is_group()) {
-    to_local_ports(*segment, 0, frame, out);
-    if (segment->bridges()) to_lan(*segment, frame, out);
+    to_local_ports(now, *segment, 0, flags, frame, out);
+    if (segment->bridges()) to_lan(*segment, flags, frame, out);
     return;
   }
   auto* member = segment->find(ethernet->destination);
   if (!member && !segment->bridges()) return drop(Drop::unknown_destination);
-  if (!member) return to_lan(*segment, frame, out);
-  if (member->here) return to_local_member(*segment, *member, frame, out);
+  if (!member) return to_lan(*segment, flags, frame, out);
+  if (member->here) return to_local_member(now, *segment, *member, flags, frame, out);
   stray(now, from, *segment, *member, header.hops, frame, out);
 }
 
@@ -273,9 +247,9 @@ void Forwarder::stray(TimePoint now, PeerId from, Segment& segment, Member& memb
   if (member.at == from) return drop(Drop::stray);
   if (now >= member.next_correction) {
     member.next_correction = now + kCorrectionEvery;
-    send_control(segment, from, {0, Announce{member.instance, member.location}}, out);
+    send_control(segment, from, {0, Announce{member.instance(), member.location}}, out);
   }
-  if (now >= member.forward_until || hops >= kMostHops) return drop(Drop::stray);
+  if (now >= member.forward_until || (hops & ~kAnswers) >= kMostHops) return drop(Drop::stray);
   to_host(segment, member.at, static_cast<std::uint8_t>(hops + 1), frame, out);
 }
 

@@ -136,6 +136,7 @@ TEST_F(ForwarderTest, AGuestThatLiesAboutItsSourceIsDroppedAndCounted) {
   a.from_guest(kNow, 0, arp);
   ByteVector ipv6(40);
   ipv6[0] = std::byte{0x60};
+  ipv6[6] = std::byte{59};  // nothing more
   ipv6[8] = std::byte{0x20};
   a.from_guest(kNow, 0, ethernet(guest_mac(2), guest_mac(0), wire::EtherType::ipv6, ipv6));
   EXPECT_TRUE(a.sent.empty());
@@ -236,14 +237,45 @@ TEST_F(ForwarderTest, FramesAndBytesOfEachPairAreCountedWhereTheyEnter) {
   EXPECT_TRUE(b.core().counters().pairs().empty());
 }
 
-TEST_F(ForwarderTest, WhereThereIsNoSessionNothingIsSentInClear) {
-  TestHost alone(1, 1);
-  auto network = network_of({1, 2});
-  ASSERT_TRUE(alone.configure(kNow, network, {{0, 1}}));
-  alone.seal().remove(alone.seal().add({}, {host_key(2), {}, Profile::native}, {}));
+// Host 1, which has no session with its peer, host 2.
+class NoSessionTest : public ::testing::Test {
+ protected:
+  NoSessionTest() {
+    EXPECT_TRUE(alone.configure(kNow, network_of({1, 2}), {{0, 1}}));
+    alone.seal().forget_where(host_key(2));
+  }
+  // Something comes by the first session with it.
+  void hear_of_peer(TimePoint now) {
+    alone.record(now, 2, {RecordKind::frame, 0, kVni, guest_frame(1, 0, "hi").size(), {}}, guest_frame(1, 0, "hi"));
+  }
+
+  TestHost alone{1, 1};
+};
+
+TEST_F(NoSessionTest, NothingIsSentInClearAndWhatWaitsTooLongIsDroppedAndCounted) {
   alone.from_guest(kNow, 0, guest_frame(0, 1, "hello"));
   EXPECT_TRUE(alone.sent.empty());
-  EXPECT_EQ(alone.drops(Drop::no_session), 1U);
+  const auto before = alone.drops(Drop::no_session);
+  const auto later = kNow + Backlog::kKeptFor + Seconds{2};
+  alone.poll(later);
+  EXPECT_GT(alone.drops(Drop::no_session), before);
+  hear_of_peer(later);
+  EXPECT_TRUE(std::ranges::none_of(alone.sent, carries_a_frame));
+}
+
+TEST_F(NoSessionTest, FramesWaitForItAndGoOutInOrderAheadOfWhatComesLater) {
+  alone.from_guest(kNow, 0, guest_frame(0, 1, "one"));
+  alone.from_guest(kNow, 0, guest_frame(0, 1, "two"));
+  hear_of_peer(kNow);
+  alone.from_guest(kNow, 0, guest_frame(0, 1, "three"));
+  TestHost peer(2, 2);
+  ASSERT_TRUE(peer.configure(kNow, network_of({1, 2}), {{1, 1}}));
+  for (const auto& each : alone.sent) peer.from_underlay(kNow, each.from, each.bytes);
+  ASSERT_EQ(peer.delivered.size(), 3U);
+  EXPECT_EQ(peer.delivered[0].frame, guest_frame(0, 1, "one"));
+  EXPECT_EQ(peer.delivered[1].frame, guest_frame(0, 1, "two"));
+  EXPECT_EQ(peer.delivered[2].frame, guest_frame(0, 1, "three"));
+  EXPECT_EQ(alone.drops(Drop::no_session), 0U);
 }
 
 TEST_F(ForwarderTest, NoBytesFromOutsideMakeItCrashOrSpeakOutOfTurn) {

@@ -12,13 +12,20 @@ Hosts::Host& Hosts::add(PeerId peer, const crypto::PublicKey& key) {
 }
 
 PeerId Hosts::find_or_add(TimePoint now, const wire::Location& location) {
-  if (location.host.empty() || location.underlay_port == 0) return kNobody;
+  if (location.host.empty() || location.underlay_port == 0 || has_ended(location, wall_())) return kNobody;
   const auto endpoint = sys::parse_udp_endpoint(location.underlay_ip, location.underlay_port);
   const auto* record = roster_.find(wall_(), location.cloud, location.host);
   if (!endpoint || !record || record->profile != crypto::SessionProfile::native) return kNobody;
   const auto peer = seal_.add(now, {record->key, {}, Profile::native}, *endpoint);
   if (peer != kNobody) static_cast<void>(add(peer, record->key));
   return peer;
+}
+
+Result<wire::Location> Hosts::proven(const wire::Location& before, const Claimed& of, wire::Location said) const {
+  const auto until = prove(before, of, said, roster_.authorities(), wall_());
+  if (!until) return pass(until);
+  said.until_ms = until->time_since_epoch().count();
+  return said;
 }
 
 Result<PeerId> Hosts::dial(TimePoint now, const wire::SwitchPoint& point) {

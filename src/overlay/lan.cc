@@ -43,6 +43,13 @@ bool is_dhcp(const wire::EthernetHeader& header, ByteView frame) {
   return ip && (ip->udp_destination_port == kDhcpServerPort || ip->udp_destination_port == kDhcpClientPort);
 }
 
+bool asks_for_lan(Segment& segment, const wire::EthernetHeader& header, ByteView frame) {
+  if (header.type != EtherType::arp) return false;
+  const auto arp = wire::read_arp(payload_of(frame));
+  return arp && arp->operation == wire::ArpOperation::request && arp->target_ip != arp->sender_ip &&
+         !segment.is_gateway_ip(arp->target_ip) && !segment.find(arp->target_ip);
+}
+
 std::optional<Drop> refuse_from_lan(Segment& segment, const wire::EthernetHeader& header, ByteView frame) {
   if (header.source.is_group()) return Drop::malformed;
   if (header.source == segment.gateway() || segment.find(header.source)) return Drop::spoofed_mac;

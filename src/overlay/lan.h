@@ -19,6 +19,8 @@ inline constexpr const char* kLanPort = "lan";
 
 // Why a frame that came in from the LAN may not go on; nothing when it may. Nobody there speaks as a member or gateway.
 [[nodiscard]] std::optional<Drop> refuse_from_lan(Segment& segment, const wire::EthernetHeader& header, ByteView frame);
+// A guest's question for an address that is no member's: it is for the LAN's machines alone.
+[[nodiscard]] bool asks_for_lan(Segment& segment, const wire::EthernetHeader& header, ByteView frame);
 // The frame is between a DHCP client and a server.
 [[nodiscard]] bool is_dhcp(const wire::EthernetHeader& header, ByteView frame);
 

@@ -134,7 +134,7 @@ TEST_F(LanTest, TheLanIsToldAfterEachMove) {
                             return network;
                           }(),
                           {{0, 0}, {1, 1}}));
-  ASSERT_TRUE(b.core().announce(kNow, {kNetworkId, instance_id(0), 2}, 0));
+  ASSERT_TRUE(b.announce(kNow, 0, 2, 0));
   b.poll(kNow);
   pass_on();
   for (const auto after : {Millis{0}, Millis{250}, Millis{1000}}) {

@@ -1,5 +1,5 @@
-// A member that is no instance but somebody's WireGuard: a laptop, a router. Its packets have no Ethernet; the switch of
-// the host that serves it puts them into frames with the member's MAC, so that to everybody else it is a member like
+// A member that is no instance but somebody's WireGuard: a laptop, a router. Its packets have no Ethernet; the switch
+// of the host that serves it puts them into frames with the member's MAC, so that to everybody else it is a member like
 // another, whose ARP is answered from its location. Pure.
 #pragma once
 

@@ -3,6 +3,8 @@
 #include "base/assert.h"
 #include "base/byte_reader.h"
 
+#include <algorithm>
+
 namespace godwit::overlay {
 namespace {
 
@@ -69,6 +71,18 @@ bool leads_to(const Holder& holder, const crypto::LocationRecord& record) {
   return record.grant == crypto::LocationGrant::here;  // it has moved on inside the cloud that has it
 }
 
+// The end of a claim that was found good, if it is of the location that goes with it.
+Result<WallTime> valid_until(const Claimed& of, const wire::Location& said, const LocationClaim& claim) {
+  const auto record = crypto::read_location_record(claim.record);
+  if (!record) return pass(record);
+  if (record->cloud != said.cloud || record->host != said.host || record->epoch != said.version) {
+    return fail(Errc::not_authentic, "{}: said to be at {}.{} with epoch {}, its claim is of {}.{} with {}",
+                of.instance, said.host.substr(0, 64), said.cloud.substr(0, 64), said.version, record->host,
+                record->cloud, record->epoch);
+  }
+  return record->validity.until;
+}
+
 }  // namespace
 
 ByteVector encode_claim(const LocationClaim& claim) {
@@ -96,6 +110,36 @@ Result<LocationClaim> decode_claim(ByteView bytes) {
   return out;
 }
 
+std::string claim_to_text(const LocationClaim& claim) { return to_base64url(encode_claim(claim)); }
+
+Result<LocationClaim> claim_from_text(std::string_view text) {
+  if (text.size() > wire::kClaimText) return fail(Errc::invalid_argument, "location claim: too long");
+  const auto bytes = from_base64url(text);
+  if (!bytes || to_base64url(*bytes) != text) return fail(Errc::invalid_argument, "location claim: no base64url");
+  return decode_claim(*bytes);
+}
+
+Result<std::string> claim_text(std::string_view record, const std::vector<std::string>& hand_offs) {
+  auto statement = crypto::statement_from_text(record);
+  if (!statement) return pass(statement);
+  LocationClaim claim{std::move(*statement), {}};
+  const auto most = std::min(hand_offs.size(), kMostHandOffs);
+  for (auto each = hand_offs.end() - static_cast<std::ptrdiff_t>(most); each != hand_offs.end(); ++each) {
+    auto hand_off = crypto::statement_from_text(*each);
+    if (!hand_off) return pass(hand_off);
+    claim.hand_offs.push_back(std::move(*hand_off));
+  }
+  return claim_to_text(claim);
+}
+
+std::vector<std::string> hand_offs_of(std::string_view claim) {
+  std::vector<std::string> out;
+  const auto read = claim_from_text(claim);
+  if (!read) return out;
+  for (const auto& each : read->hand_offs) out.push_back(to_base64url(each));
+  return out;
+}
+
 Result<Believed> judge(const Believed& before, const Claimed& of, const LocationClaim& claim,
                        const Authorities& authorities, WallTime now) {
   if (claim.hand_offs.size() > kMostHandOffs) return fail(Errc::invalid_argument, "location claim: too many hand-offs");
@@ -115,6 +159,36 @@ Result<Believed> judge(const Believed& before, const Claimed& of, const Location
                 record->epoch, record->host, record->cloud);
   }
   return after;
+}
+
+Result<WallTime> prove(const wire::Location& before, const Claimed& of, const wire::Location& said,
+                       const Authorities& authorities, WallTime now) {
+  const auto claim = claim_from_text(said.claim);
+  if (!claim) return pass(claim);
+  const auto after = judge({before.cloud, before.host, before.version}, of, *claim, authorities, now);
+  if (!after) return pass(after);
+  return valid_until(of, said, *claim);
+}
+
+Result<WallTime> prove_first(const Claimed& of, const wire::Location& said, const Authorities& authorities,
+                             WallTime now) {
+  const auto claim = claim_from_text(said.claim);
+  if (!claim) return pass(claim);
+  const auto record = open_record(of, claim->record, authorities, now);
+  if (!record) return pass(record);
+  if (record->grant != crypto::LocationGrant::here) {
+    return fail(Errc::denied, "{}: its location record stands only with a hand-off", of.instance);
+  }
+  return valid_until(of, said, *claim);
+}
+
+Result<WallTime> prove_member(const wire::Network& network, const wire::Member& member, const wire::Location& before,
+                              const wire::Location& said, const Authorities& authorities, WallTime now) {
+  const Claimed of{network.id, network.vni, member.instance};
+  const bool granted = said.cloud == member.granted_to && said.version == member.granted_version;
+  const bool first = granted || before.version == 0 || has_ended(before, now);
+  if (first && said.version > before.version) return prove_first(of, said, authorities, now);
+  return prove(before, of, said, authorities, now);
 }
 
 }  // namespace godwit::overlay

@@ -2,7 +2,7 @@
 // thousands of moves, and what liars make of what they saw.
 #include "overlay/location_claim.h"
 
-#include "overlay/test_host.h"
+#include "overlay/test_cloud.h"
 
 #include <gtest/gtest.h>
 
@@ -13,41 +13,15 @@ namespace {
 
 using testing::kWallNow;
 using testing::SeededRandom;
+using Cloud = testing::TestCloud;
 
 constexpr crypto::Validity kDay{kWallNow, kWallNow + crypto::kLocationRecordLife};
-const Claimed kOf{"net-00000000000000001", 7, "i-00000000000000001"};
-
-// A cloud with its CA, that says whatever it is asked to.
-class Cloud {
- public:
-  explicit Cloud(std::string name) : name_(std::move(name)) {}
-
-  [[nodiscard]] ByteVector says(const std::string& host, std::uint64_t epoch,
-                                crypto::LocationGrant grant = crypto::LocationGrant::here,
-                                const Claimed& of = kOf) const {
-    return crypto::sign_location_record({name_, host, of.network, of.vni, of.instance, epoch, grant, kDay}, key_)
-        .value();
-  }
-  [[nodiscard]] ByteVector gives(const Cloud& to, const std::string& host, std::uint64_t epoch,
-                                 const Claimed& of = kOf) const {
-    return crypto::sign_hand_off({name_, to.name_, host, of.network, of.instance, epoch, kDay}, key_).value();
-  }
-  [[nodiscard]] crypto::Authority authority() const {
-    SeededRandom random(1);
-    const auto pem = crypto::make_authority(key_, name_, {kWallNow, kWallNow + std::chrono::hours(48)}, random).value();
-    return crypto::Authority::from_pem(name_, pem).value();
-  }
-  [[nodiscard]] const std::string& name() const { return name_; }
-
- private:
-  std::string name_;
-  crypto::Key key_{crypto::Key::generate().value()};
-};
+const Claimed kOf = Cloud::default_instance();
 
 class LocationClaims : public ::testing::Test {
  protected:
   LocationClaims() {
-    for (const auto* cloud : {&a_, &b_, &c_}) authorities_.emplace(cloud->name(), cloud->authority());
+    for (const auto* cloud : {&a_, &b_, &c_}) authorities_.emplace(cloud->name, cloud->authority());
   }
   [[nodiscard]] Result<Believed> judged(const Believed& before, const LocationClaim& claim,
                                         WallTime now = kWallNow) const {
@@ -150,7 +124,7 @@ class History {
       : random_(seed), clouds_(clouds), liar_(liar) {}
 
   void run(const Authorities& authorities) {
-    now_at_.push_back({clouds_[0]->name(), "h0", 1});
+    now_at_.push_back({clouds_[0]->name, "h0", 1});
     holder_ = clouds_[0];
     for (auto& each : switches_) each = now_at_[0];
     for (int step = 0; step < 40; ++step) {
@@ -187,7 +161,7 @@ class History {
       claim.hand_offs.push_back(each->second);
     }
     shown_.push_back(std::move(claim));
-    now_at_.push_back({to->name(), host, epoch});
+    now_at_.push_back({to->name, host, epoch});
     holder_ = to;
   }
 

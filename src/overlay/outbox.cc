@@ -9,13 +9,12 @@ constexpr std::size_t kMostPlaces = 65'536;  // peers come and go
 
 }  // namespace
 
-Outbox::Outbox(std::size_t datagram_bytes) : datagram_bytes_(datagram_bytes), memory_(kMemoryBytes) {
-  packets_.reserve(kPackets);
-}
+Outbox::Outbox(const Seal* sizes) : sizes_(sizes), memory_(kMemoryBytes) { packets_.reserve(kPackets); }
 
 bool Outbox::add(const sys::OutPacket& packet) {
-  if (packets_.size() == kPackets) return false;
-  packets_.push_back(packet);
+  auto& packets = packet.port == 0 && is_relayed(packet.peer) ? linked_ : packets_;
+  if (packets.size() == kPackets) return false;
+  packets.push_back(packet);
   return true;
 }
 
@@ -46,6 +45,7 @@ bool Outbox::to_peer(PeerId peer, const RecordHeader& header, ByteView payload) 
   auto& train = train_of(peer);
   if (!train.slicer.append(header, payload)) return false;
   ++train.records;
+  train.has_frames |= header.kind != RecordKind::control;
   return true;
 }
 
@@ -53,9 +53,12 @@ Outbox::Train& Outbox::train_of(PeerId peer) {
   if (last_train_ < trains_used_ && trains_[last_train_].peer == peer) return trains_[last_train_];
   auto& place = places_[peer];
   if (place.batch != batch_) {
-    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, Slicer(memory_, datagram_bytes_)});
+    const auto datagram_bytes = sizes_ ? sizes_->datagram_bytes(peer) : kDatagramBytes;
+    if (trains_used_ == trains_.size()) trains_.push_back({peer, 0, false, Slicer(memory_, datagram_bytes)});
+    trains_[trains_used_].slicer.begin(datagram_bytes);
     trains_[trains_used_].peer = peer;
     trains_[trains_used_].records = 0;
+    trains_[trains_used_].has_frames = false;
     place = {batch_, trains_used_++};
   }
   last_train_ = place.train;
@@ -63,16 +66,11 @@ Outbox::Train& Outbox::train_of(PeerId peer) {
 }
 
 void Outbox::seal(TimePoint now, Seal& seal, Counters& counters) {
+  for (const auto peer : ready_) (void)seal_backlog(now, seal, peer, counters);
+  ready_.clear();
   for (auto& train : std::span(trains_).first(trains_used_)) {
     train.slicer.finish();
-    for (const auto& run : train.slicer.runs()) {
-      const auto route = seal_run(now, seal, train, run);
-      if (!route) {
-        counters.drop(Drop::no_session, train.records);
-        break;
-      }
-      if (!send_run(*route, run.bytes(), train.slicer.datagram_bytes())) counters.drop(Drop::crowded);
-    }
+    seal_train(now, seal, train, counters);
   }
   for (const auto& each : for_leaves_) {
     const auto route = seal.seal(now, each.peer, each.datagram);
@@ -81,15 +79,47 @@ void Outbox::seal(TimePoint now, Seal& seal, Counters& counters) {
   }
 }
 
-std::optional<Route> Outbox::seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run) {
-  const auto bytes = run.bytes();
+void Outbox::seal_train(TimePoint now, Seal& seal, const Train& train, Counters& counters) {
   const auto one = train.slicer.datagram_bytes();
-  std::optional<Route> route;
-  for (std::size_t at = 0; at < bytes.size(); at += one) {
-    route = seal.seal(now, train.peer, bytes.subspan(at, std::min(one, bytes.size() - at)));
-    if (!route) break;
+  auto records = train.records;  // the first run answers for all
+  bool waits = !seal_backlog(now, seal, train.peer, counters);
+  for (const auto& run : train.slicer.runs()) {
+    Route route;
+    const auto sealed = waits ? Sealed::not_at_all : seal_run(now, seal, train.peer, run.bytes(), one, route);
+    if (sealed == Sealed::whole) {
+      if (!send_run(route, run.bytes(), one)) counters.drop(Drop::crowded);
+    } else if (sealed == Sealed::not_at_all && train.has_frames) {
+      counters.drop(Drop::no_session, backlog_.keep(now, train.peer, records, one, run.bytes()));
+      waits = true;
+    } else {
+      return counters.drop(Drop::no_session, records);
+    }
+    records = 0;
   }
-  return route;
+}
+
+bool Outbox::seal_backlog(TimePoint now, Seal& seal, PeerId peer, Counters& counters) {
+  while (auto* piece = backlog_.front(peer)) {
+    Route route;
+    const auto sealed = seal_run(now, seal, peer, piece->bytes, piece->datagram_bytes, route);
+    if (sealed == Sealed::not_at_all) return false;
+    if (sealed == Sealed::broken) counters.drop(Drop::no_session, piece->records);
+    const auto copy = sealed == Sealed::whole ? memory_.take(piece->bytes.size()) : ByteSpan{};
+    if (!copy.empty()) std::ranges::copy(piece->bytes, copy.begin());
+    const bool sent = !copy.empty() && send_run(route, copy, piece->datagram_bytes);
+    if (sealed == Sealed::whole && !sent) counters.drop(Drop::crowded);
+    backlog_.pop(peer);
+  }
+  return true;
+}
+
+Outbox::Sealed Outbox::seal_run(TimePoint now, Seal& seal, PeerId peer, ByteSpan bytes, std::size_t one, Route& route) {
+  for (std::size_t at = 0; at < bytes.size(); at += one) {
+    const auto where = seal.seal(now, peer, bytes.subspan(at, std::min(one, bytes.size() - at)));
+    if (!where) return at == 0 ? Sealed::not_at_all : Sealed::broken;
+    route = *where;
+  }
+  return Sealed::whole;
 }
 
 // By a relay each datagram goes behind a header of its own, and is copied for that.
@@ -113,6 +143,7 @@ void Outbox::clear() {
   trains_used_ = 0;
   for_leaves_.clear();
   packets_.clear();
+  linked_.clear();
   udp_train_.clear();
   memory_.clear();
   ++batch_;

@@ -1,6 +1,7 @@
 // What a switch wants sent, in order. One is filled while a batch is handled, sealed, sent, and cleared.
 #pragma once
 
+#include "overlay/backlog.h"
 #include "overlay/counters.h"
 #include "overlay/hosts.h"
 #include "overlay/slicer.h"
@@ -16,10 +17,11 @@ class Outbox {
   static constexpr std::size_t kMemoryBytes = std::size_t{16} << 20U;
   // Behind it the batch is sent before the next packet is handled: what is sealed is still in the processor's cache.
   static constexpr std::size_t kEnoughBytes = std::size_t{512} << 10U;
-  // Of a datagram: the underlay's MTU of 1500 without IPv6's, UDP's and a relay's header.
-  static constexpr std::size_t kDatagramBytes = 1500 - 40 - 8 - kRelayHeader;
+  // Of a datagram, where nobody knows better: those of an underlay with MTU 1500.
+  static constexpr std::size_t kDatagramBytes = PathMtu::kSizes[PathMtu::kUsual];
 
-  explicit Outbox(std::size_t datagram_bytes = kDatagramBytes);
+  // `sizes` says how long each peer's datagrams may be, and outlives it; none: kDatagramBytes.
+  explicit Outbox(const Seal* sizes = nullptr);
   Outbox(const Outbox&) = delete;  // its trains hold its memory
   Outbox& operator=(const Outbox&) = delete;
 
@@ -33,10 +35,21 @@ class Outbox {
   // Memory that lives until clear(); empty when there is no more.
   [[nodiscard]] ByteSpan scratch(std::size_t size) { return memory_.take(size); }
 
-  // Makes datagrams of the records; nothing can be added behind it. Those of peers without a session are dropped.
+  // Makes datagrams of the records; nothing can be added behind it. Frames for peers without a session wait for it;
+  // control records, which are repeated by who sent them, do not.
   void seal(TimePoint now, Seal& seal, Counters& counters);
+  // There is a session with the peer: what waited for it goes out with the next seal().
+  void on_ready(PeerId peer) {
+    if (backlog_.has(peer)) ready_.push_back(peer);
+  }
+  // Gives up what has waited too long.
+  void sweep(TimePoint now, Counters& counters) { counters.drop(Drop::no_session, backlog_.sweep(now)); }
   [[nodiscard]] std::span<const sys::OutPacket> packets() const { return packets_; }
-  [[nodiscard]] bool empty() const { return packets_.empty() && trains_used_ == 0 && for_leaves_.empty(); }
+  // Of the same: what goes by the relay's connection.
+  [[nodiscard]] std::span<const sys::OutPacket> linked() const { return linked_; }
+  [[nodiscard]] bool empty() const {
+    return packets_.empty() && linked_.empty() && trains_used_ == 0 && for_leaves_.empty();
+  }
   // Send it before the next packet is handled.
   [[nodiscard]] bool crowded() const {
     return packets_.size() > kPackets / 2 || memory_.size() - memory_.left() > kEnoughBytes;
@@ -48,8 +61,10 @@ class Outbox {
   struct Train {
     PeerId peer{0};
     std::uint64_t records{0};
+    bool has_frames{false};
     Slicer slicer;
   };
+  enum class Sealed : std::uint8_t { whole, not_at_all, broken };
 
   struct ForLeaf {
     PeerId peer{0};
@@ -57,13 +72,19 @@ class Outbox {
   };
 
   [[nodiscard]] Train& train_of(PeerId peer);
-  [[nodiscard]] static std::optional<Route> seal_run(TimePoint now, Seal& seal, const Train& train, const Run& run);
+  void seal_train(TimePoint now, Seal& seal, const Train& train, Counters& counters);
+  // What waits for the peer. False: it waits on.
+  [[nodiscard]] bool seal_backlog(TimePoint now, Seal& seal, PeerId peer, Counters& counters);
+  // Datagrams side by side; `route` where they are sealed.
+  [[nodiscard]] static Sealed seal_run(TimePoint now, Seal& seal, PeerId peer, ByteSpan bytes, std::size_t one,
+                                       Route& route);
   [[nodiscard]] bool send_run(const Route& route, ByteView bytes, std::size_t one);
   bool add(const sys::OutPacket& packet);
 
-  std::size_t datagram_bytes_;
+  const Seal* sizes_;
   BatchMemory memory_;
   std::vector<sys::OutPacket> packets_;
+  std::vector<sys::OutPacket> linked_;
   UdpTrain udp_train_;  // at the end of packets_
   std::vector<Train> trains_;
   std::size_t trains_used_{0};
@@ -76,6 +97,8 @@ class Outbox {
   };
   std::unordered_map<PeerId, Place> places_;
   std::uint64_t batch_{1};
+  Backlog backlog_;
+  std::vector<PeerId> ready_;
 };
 
 }  // namespace godwit::overlay

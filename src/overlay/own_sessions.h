@@ -9,19 +9,28 @@ namespace godwit::overlay {
 
 class OwnSessions {
  public:
-  // `random` and `clock` outlive it. `relay`: by which hosts are reached that no way leads to directly.
-  OwnSessions(crypto::KeyPair key, sys::Random& random, sys::Clock& clock, const std::optional<RelaySpec>& relay = {})
+  // `random` and `clock` outlive it. `relays`: by which hosts are reached that no way leads to directly. `other`: this
+  // host's address of the other family.
+  OwnSessions(crypto::KeyPair key, sys::Random& random, sys::Clock& clock, std::span<const RelaySpec> relays = {},
+              const sys::UdpEndpoint& other = {})
       : ciphers_(crypto::Ciphers::fastest()),
-        underlay_(std::move(key), random, [&clock] { return clock.wall_now(); }, ciphers_) {
-    if (relay) underlay_.use_relay(clock.now(), *relay);
+        underlay_(
+            std::move(key), random, [&clock] { return clock.wall_now(); }, ciphers_),
+        seal_(underlay_, other) {
+    for (const auto& each : relays) {
+      if (usable_) usable_ = underlay_.use_relay(clock.now(), each);
+    }
   }
 
   [[nodiscard]] Seal& seal() { return seal_; }
+  // As Underlay::use_relay() says of the first that can't be used.
+  [[nodiscard]] const Result<>& relays_usable() const { return usable_; }
 
  private:
   crypto::Ciphers ciphers_;
   Underlay underlay_;
-  UnderlaySeal seal_{underlay_};
+  UnderlaySeal seal_;
+  Result<> usable_;
 };
 
 }  // namespace godwit::overlay

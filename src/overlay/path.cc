@@ -36,10 +36,10 @@ void Paths::configure(TimePoint now, PeerId peer, const sys::UdpEndpoint& at) {
   arm(peer, *path);
 }
 
-void Paths::set_relay(TimePoint now, PeerId peer, const std::optional<sys::UdpEndpoint>& at) {
+void Paths::set_relays(TimePoint now, PeerId peer, std::span<const sys::UdpEndpoint> best_first) {
   auto* path = find_mutable(peer);
   if (!path) return;
-  path->set_relay(now, at);
+  path->set_relays(now, best_first);
   arm(peer, *path);
 }
 

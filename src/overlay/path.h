@@ -35,8 +35,9 @@ class Paths {
   void remove(PeerId peer);
   // Where its record or location says that it is: used until better is known, and probed.
   void configure(TimePoint now, PeerId peer, const sys::UdpEndpoint& at);
-  // The relay's channel to the peer (relayed_endpoint()), or none any more: used at once when there is no better way.
-  void set_relay(TimePoint now, PeerId peer, const std::optional<sys::UdpEndpoint>& at);
+  // The channels of relays to the peer (relayed_endpoint()), all that there are now, the best first: used at once when
+  // there is no better way.
+  void set_relays(TimePoint now, PeerId peer, std::span<const sys::UdpEndpoint> best_first);
   // At which others may reach this host, best first; more than kMostCandidates are left out. Told to all that we talk
   // with, when it changes; ways are then checked at once.
   void set_own(TimePoint now, std::span<const Candidate> own);
@@ -54,6 +55,11 @@ class Paths {
   [[nodiscard]] const sys::UdpEndpoint* best(PeerId peer) const {
     const auto* at = find(peer);
     return at && at->current() ? &at->current()->at : nullptr;
+  }
+  // How long a datagram to best(peer) may be; what surely passes while nothing is known.
+  [[nodiscard]] std::size_t datagram_bytes(PeerId peer) const {
+    const auto* at = find(peer);
+    return at ? at->datagram_bytes() : PathMtu::kSizes.front();
   }
   // For people. None: no such peer.
   [[nodiscard]] const PathPeer* find(PeerId peer) const {

@@ -21,6 +21,7 @@ bool fits(PathMessageKind kind, std::size_t count, std::size_t size) {
   switch (kind) {
     case PathMessageKind::probe: return count == 0 && size == kProbeBytes;
     case PathMessageKind::answer: return count == 1 && size == kProbeBytes;
+    case PathMessageKind::size: return count == 0 && size >= kProbeBytes && size <= kLongestPathMessage;
     case PathMessageKind::candidates: return count <= kMostCandidates && size == kPathHeader + count * kCandidateBytes;
   }
   return false;
@@ -52,8 +53,9 @@ bool is_sendable(const sys::UdpEndpoint& endpoint) {
 }
 
 ByteVector encode_path_message(const PathMessage& message) {
-  const auto size =
-      message.kind == PathMessageKind::candidates ? kPathHeader + message.count * kCandidateBytes : kProbeBytes;
+  auto size = kProbeBytes;
+  if (message.kind == PathMessageKind::candidates) size = kPathHeader + message.count * kCandidateBytes;
+  if (message.kind == PathMessageKind::size) size = message.payload_bytes;
   ByteVector out(size);
   const ByteSpan bytes(out);
   store_be16(bytes, kPathMark);
@@ -81,6 +83,7 @@ std::optional<PathMessage> decode_path_message(ByteView payload) {
     return std::nullopt;
   out.in_use = payload[at::flags] == kInUse;
   if (out.in_use && out.kind != PathMessageKind::probe) return std::nullopt;
+  if (out.kind == PathMessageKind::size) out.payload_bytes = payload.size();
   out.token = load_be64(payload.subspan(at::token));
   auto rest = payload.subspan(at::list);
   for (auto& each : std::span(out.candidates).first(out.count)) {

@@ -17,6 +17,7 @@ enum class PathMessageKind : std::uint8_t {
   probe = 1,       // "answer to where this came from"
   answer = 2,      // to a probe or candidates; `candidates` has the endpoint that it came from
   candidates = 3,  // "try me at these, now"
+  size = 4,        // "answer, if something so long gets to you"
 };
 
 enum class CandidateKind : std::uint8_t {
@@ -36,12 +37,13 @@ constexpr std::size_t kPathHeader = 16;
 constexpr std::size_t kCandidateBytes = 20;
 // A probe is as long as its answer: nobody is made to send more than he was sent.
 constexpr std::size_t kProbeBytes = kPathHeader + kCandidateBytes;
-constexpr std::size_t kLongestPathMessage = kPathHeader + kMostCandidates * kCandidateBytes;
+constexpr std::size_t kLongestPathMessage = 9000;  // of a size
 
 struct PathMessage {
   PathMessageKind kind{PathMessageKind::probe};
   bool in_use{false};  // of a probe: its sender uses this way for data
   std::uint64_t token{0};
+  std::size_t payload_bytes{0};  // of a size: its own, with the zeros behind it
   std::size_t count{0};
   std::array<Candidate, kMostCandidates> candidates{};
 

@@ -36,7 +36,16 @@ PathMessage answer() {
   return out;
 }
 
+PathMessage size() {
+  PathMessage out;
+  out.kind = PathMessageKind::size;
+  out.token = 0x0102030405060708;
+  out.payload_bytes = 48;
+  return out;
+}
+
 TEST(PathMessages, AreTheBytesOfTheirDocument) {
+  EXPECT_EQ(to_hex(encode_path_message(size())), "ffff0400010203040506070800000000" + std::string(64, '0'));
   EXPECT_EQ(to_hex(encode_path_message(probe())), "ffff0101010203040506070800000000" + std::string(40, '0'));
   EXPECT_EQ(to_hex(encode_path_message(answer())),
             "ffff020001020304050607080100000000000000000000000000ffffcb007107a0280000");
@@ -46,7 +55,7 @@ TEST(PathMessages, AreTheBytesOfTheirDocument) {
 }
 
 TEST(PathMessages, ReadAsTheyWereWritten) {
-  for (const auto& each : {probe(), answer(), candidates(), PathMessage{.kind = PathMessageKind::candidates}}) {
+  for (const auto& each : {probe(), answer(), candidates(), size(), PathMessage{.kind = PathMessageKind::candidates}}) {
     EXPECT_EQ(decode_path_message(encode_path_message(each)), each);
   }
 }

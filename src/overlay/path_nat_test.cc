@@ -37,7 +37,9 @@ bool opens(const NatSpec& a, const NatSpec& b) {
 bool can_join(const NatSpec& a, const NatSpec& b) { return opens(a, b) || opens(b, a); }
 
 struct Pair {
-  explicit Pair(std::uint64_t seed, const NatSpec& a, const NatSpec& b) : net(seed) {
+  using Delay = std::function<Nanos(std::size_t from, std::size_t to)>;
+  Pair(std::uint64_t seed, const NatSpec& a, const NatSpec& b, const Delay& delay = {}) : net(seed) {
+    if (delay) net.delay = delay;
     net.realms.add_realm(0, a, at("203.0.113.1"), seed * 2);
     net.realms.add_realm(0, b, at("203.0.113.2"), seed * 2 + 1);
     net.add(1, at("10.1.0.2"));
@@ -98,6 +100,40 @@ TEST(PathsThroughNats, EveryPairJoinsThroughLossToo) {
         EXPECT_TRUE(pair.direct());
       }
     }
+  }
+}
+
+// What a Linux router is that masquerades and answers whoever knocks: after a stranger's first datagram the port is the
+// router's own, for that stranger.
+constexpr NatSpec kAnswersStrangers{.mapping = NatScope::endpoint,
+                                    .filtering = NatScope::address_and_port,
+                                    .preserves_ports = true,
+                                    .answers_strangers = true};
+
+TEST(PathsThroughNats, RoutersThatAnswerStrangersAreOpenedFromBothSidesAtOnce) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    const auto to_a = Millis{3 * static_cast<int>(seed)};  // the relay may be far from one, and near to the other
+    Pair pair(seed, kAnswersStrangers, kAnswersStrangers, [to_a](std::size_t from, std::size_t to) -> Nanos {
+      if (from != 0 && to != 0) return to_a + Millis{10};
+      return from == 1 || to == 1 ? Nanos(to_a) : Nanos(Millis{20});
+    });
+    pair.net.talk(1, 2, Seconds{3});
+    EXPECT_TRUE(pair.direct());
+  }
+}
+
+TEST(PathsThroughNats, WhereTheRouterHasTakenThePortItIsTriedAgainWhenThatIsForgotten) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Pair pair(seed, kAnswersStrangers, kAnswersStrangers, [](std::size_t from, std::size_t to) -> Nanos {
+      return from == 0 && to == 1 ? Millis{300} : Millis{20};  // of the relay's ways one is slow
+    });
+    pair.net.talk(1, 2, Seconds{3});
+    EXPECT_FALSE(pair.direct());
+    pair.net.delay = [](std::size_t, std::size_t) { return Millis{20}; };
+    pair.net.talk(1, 2, Seconds{90});
+    EXPECT_TRUE(pair.direct());
   }
 }
 

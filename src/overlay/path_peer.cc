@@ -35,6 +35,7 @@ int PathPeer::find_or_add(const sys::UdpEndpoint& at, WayKind kind) {
   Way fresh;
   fresh.at = at;
   fresh.kind = kind;
+  fresh.proven = kind == WayKind::relay;
   if (ways_.size() < kMostWays) {
     ways_.push_back(fresh);
     return static_cast<int>(ways_.size()) - 1;
@@ -60,20 +61,23 @@ void PathPeer::add_configured(TimePoint now, const sys::UdpEndpoint& at) {
   if (awake_ && speaks_) begin_burst(now, List::once_more);
 }
 
-void PathPeer::set_relay(TimePoint now, const std::optional<sys::UdpEndpoint>& at) {
-  if (at && find(*at) >= 0) return;
-  const auto old = std::ranges::find(ways_, WayKind::relay, &Way::kind);
-  if (old != ways_.end()) {
-    const auto place = static_cast<int>(old - ways_.begin());
-    ways_.erase(old);
-    if (current_ == place) {
-      current_ = -1;
-      check_.reset();
-    } else if (current_ > place) {
-      --current_;
-    }
+void PathPeer::erase(int place) {
+  ways_.erase(ways_.begin() + place);
+  if (current_ == place) {
+    current_ = -1;
+    check_.reset();
+  } else if (current_ > place) {
+    --current_;
   }
-  if (at) find_or_add(*at, WayKind::relay);
+}
+
+void PathPeer::set_relays(TimePoint now, std::span<const sys::UdpEndpoint> best_first) {
+  for (auto i = static_cast<int>(ways_.size()) - 1; i >= 0; --i) {
+    if (way(i).kind == WayKind::relay && std::ranges::find(best_first, way(i).at) == best_first.end()) erase(i);
+  }
+  for (std::uint8_t rank = 0; rank < best_first.size(); ++rank) {
+    way(find_or_add(best_first[rank], WayKind::relay)).rank = rank;
+  }
   choose(now);
 }
 
@@ -110,20 +114,35 @@ void PathPeer::choose(TimePoint now) {
   }
 }
 
-// What is configured may be right; the relay works.
+// Those that are not dead, and of them the nearest; -1: there is none.
+int PathPeer::best_relay() const {
+  int best = -1;
+  const auto worth = [this](int place) {
+    const auto& each = ways_[static_cast<std::size_t>(place)];
+    return std::pair(!each.proven, each.rank);
+  };
+  for (int i = 0; i < static_cast<int>(ways_.size()); ++i) {
+    if (ways_[static_cast<std::size_t>(i)].kind != WayKind::relay) continue;
+    if (best < 0 || worth(i) < worth(best)) best = i;
+  }
+  return best;
+}
+
+// What is configured may be right; a relay works. Which one, the leader says.
 void PathPeer::choose_without_direct(TimePoint now) {
-  if (current() && current()->kind == WayKind::relay) return;
-  for (const auto kind : {WayKind::relay, WayKind::configured}) {
-    const auto at = std::ranges::find(ways_, kind, &Way::kind);
-    if (at == ways_.end()) continue;
-    if (kind == WayKind::configured && current()) continue;
-    use(now, static_cast<int>(at - ways_.begin()));
+  const bool by_relay = current() && current()->kind == WayKind::relay;
+  if (const auto relay = best_relay(); relay >= 0) {
+    const bool stays = by_relay && current()->proven && (!leads_ || current()->rank <= way(relay).rank);
+    if (!stays) use(now, relay);
     return;
   }
+  const auto at = std::ranges::find(ways_, WayKind::configured, &Way::kind);
+  if (at != ways_.end() && !current()) use(now, static_cast<int>(at - ways_.begin()));
 }
 
 void PathPeer::heard(TimePoint now, int place) {
   way(place).heard_at = now;
+  if (way(place).kind == WayKind::relay) way(place).proven = true;
   if (place != current_) return;
   traffic_at_ = now;
   unheard_since_.reset();
@@ -149,7 +168,8 @@ void PathPeer::lead(TimePoint now, int place) {
     use(now, place);
   } else if (theirs.kind == WayKind::relay) {
     if (has_direct()) begin_check(now, Reason::silence, {});  // is ours dead?
-    if (!has_direct()) use(now, place);
+    const bool relayed = current()->kind == WayKind::relay && current()->proven;
+    if (!has_direct() && !relayed) use(now, place);
   } else if (current()->kind == WayKind::relay) {
     if (theirs.proven) {
       use(now, place);
@@ -178,7 +198,7 @@ void PathPeer::wake(TimePoint now) {
   used_at_ = now;
   if (awake_ || !ready_ || !speaks_) return;
   awake_ = true;
-  for (auto& each : ways_) each.proven = false;  // mappings have gone while it was quiet
+  for (auto& each : ways_) each.proven = each.kind == WayKind::relay;  // mappings have gone while it was quiet
   traffic_at_ = now;
   pause_ = kFirstPause;
   choose(now);
@@ -221,6 +241,9 @@ void PathPeer::on_message(TimePoint now, PathScope& scope, const sys::UdpEndpoin
     case PathMessageKind::probe: return on_probe(now, scope, from, message);
     case PathMessageKind::answer: return on_answer(now, message);
     case PathMessageKind::candidates: return on_candidates(now, scope, from, message);
+    case PathMessageKind::size:
+      answer(scope, from, message.token);
+      return heard(now, find_or_add(from, is_relayed(from) ? WayKind::relay : WayKind::seen));
   }
 }
 
@@ -247,6 +270,8 @@ void PathPeer::on_answer(TimePoint now, const PathMessage& message) {
     list_token_ = 0;
     return;
   }
+  const auto sized = std::ranges::find_if(ways_, [&](Way& each) { return each.mtu.on_answer(now, message.token); });
+  if (sized != ways_.end()) return heard(now, static_cast<int>(sized - ways_.begin()));
   const auto same = [&](const Way& each) { return each.token != 0 && each.token == (message.token & ~kTries); };
   const auto asked = std::ranges::find_if(ways_, same);
   const auto which = message.token & kTries;
@@ -259,6 +284,10 @@ void PathPeer::on_answer(TimePoint now, const PathMessage& message) {
   if (place == current_) {
     seen_as_ = message.candidates[0].at;
     if (check_) check_passed(now);
+    if (burst_ == 0 && list_anew_ && current()->kind == WayKind::relay) {
+      opening_trip_ = took;
+      burst_at_ = now;
+    }
   }
   choose(now);
 }
@@ -269,7 +298,10 @@ void PathPeer::on_candidates(TimePoint now, PathScope& scope, const sys::UdpEndp
   heard(now, find_or_add(from, is_relayed(from) ? WayKind::relay : WayKind::seen));
   if (message.token == last_list_) return;
   last_list_ = message.token;
-  for (const auto& each : message.list()) find_or_add(each.at, WayKind::listed);
+  for (const auto& each : message.list()) {
+    const auto place = find_or_add(each.at, WayKind::listed);
+    if (place >= 0) way(place).listed = each.kind;
+  }
   begin_burst(now, List::once_more);  // now, as the peer does
 }
 
@@ -293,7 +325,10 @@ void PathPeer::begin_burst(TimePoint now, List list) {
   burst_ = 0;
   burst_at_ = now;
   next_burst_at_.reset();
-  if (list == List::anew) list_anew_ = true;
+  if (list != List::anew) return;
+  list_anew_ = true;
+  opening_trip_.reset();
+  unmeasured_ = 0;
 }
 
 void PathPeer::send_candidates(PathScope& scope) {
@@ -308,7 +343,23 @@ void PathPeer::send_candidates(PathScope& scope) {
   scope.out.push_back({id_, current()->at, encode_path_message(out)});
 }
 
+// By a relay our candidates take half its round trip, and the peer begins when it has them: so do we. Then the first
+// datagrams of both pass each other on the way, and neither finds a NAT whose host hasn't spoken yet. False: not now.
+bool PathPeer::open_burst(TimePoint now, PathScope& scope) {
+  if (!list_anew_ || !current() || current()->kind != WayKind::relay) return true;
+  if (!opening_trip_ && unmeasured_ < kMostBeforeMeasured) {
+    ++unmeasured_;
+    probe(now, scope, current_);
+    burst_at_ = now + kBeforeMeasured;
+    return false;
+  }
+  send_candidates(scope);
+  burst_at_ = now + opening_trip_.value_or(current()->round_trip) / 2;
+  return false;
+}
+
 void PathPeer::run_burst(TimePoint now, PathScope& scope) {
+  if (burst_ == 0 && !open_burst(now, scope)) return;
   send_candidates(scope);
   for (int i = 0; i < static_cast<int>(ways_.size()); ++i) {
     const auto& each = way(i);
@@ -322,7 +373,7 @@ void PathPeer::run_burst(TimePoint now, PathScope& scope) {
   }
   if (has_direct()) return;
   next_burst_at_ = now + pause_;
-  pause_ = std::min<Nanos>(2 * pause_, kLongestPause);
+  pause_ = pause_ == kFirstPause ? Nanos(kSecondPause) : std::min<Nanos>(2 * pause_, kLongestPause);
 }
 
 void PathPeer::begin_check(TimePoint now, Reason reason, Nanos silence) {
@@ -361,10 +412,22 @@ void PathPeer::check_failed(TimePoint now) {
 // Is another way faster by now?
 void PathPeer::measure(TimePoint now, PathScope& scope) {
   measure_at_ = now + kMeasureEvery;
-  if (now - used_at_ > kMeasureEvery) return;
+  if (!is_used(now)) return;
   for (int i = 0; i < static_cast<int>(ways_.size()); ++i) {
     if (way(i).proven && is_fresh(way(i), now)) probe(now, scope, i);
   }
+}
+
+// How long may a datagram be?
+void PathPeer::probe_size(TimePoint now, PathScope& scope) {
+  auto& by = way(current_);
+  const auto due = by.mtu.poll(now, by.round_trip, by.heard_at, scope.random);
+  if (!due) return;
+  PathMessage out;
+  out.kind = PathMessageKind::size;
+  out.token = due->token;
+  out.payload_bytes = due->datagram_bytes - kSealOverhead;
+  scope.out.push_back({id_, by.at, encode_path_message(out)});
 }
 
 std::optional<TimePoint> PathPeer::keepalive_at() const {
@@ -392,6 +455,7 @@ void PathPeer::poll(TimePoint now, PathScope& scope) {
   }
   if (measure_at_ && now >= *measure_at_) measure(now, scope);
   if (check_ && now >= check_->next) run_check(now, scope);
+  if (current() && is_used(now)) probe_size(now, scope);
 }
 
 std::optional<TimePoint> PathPeer::deadline() const {
@@ -403,6 +467,9 @@ std::optional<TimePoint> PathPeer::deadline() const {
   keep_earliest(out, keepalive_at());
   keep_earliest(out, measure_at_);
   if (check_) keep_earliest(out, check_->next);
+  if (current() && current()->mtu.deadline() <= used_at_ + kMeasureEvery) {
+    keep_earliest(out, current()->mtu.deadline());
+  }
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "overlay/path_keepalive.h"
 #include "overlay/path_messages.h"
+#include "overlay/path_mtu.h"
 #include "overlay/session_types.h"
 #include "sys/clock.h"
 
@@ -27,7 +28,7 @@ struct PathScope {
 };
 
 enum class WayKind : std::uint8_t {
-  relay,       // by the relay's channel: works without proof
+  relay,       // by a relay's channel: works without proof
   configured,  // said by the peer's record or location
   listed,      // said by itself
   seen,        // it was heard from there
@@ -39,12 +40,15 @@ struct Way {
 
   sys::UdpEndpoint at;
   WayKind kind{WayKind::seen};
-  bool proven{false};   // it carried an answer, and was not found dead since
-  Nanos round_trip{0};  // smoothed; 0: not measured
+  bool proven{false};    // it carried an answer, and was not found dead since; a relay's: not found dead
+  std::uint8_t rank{0};  // of a relay's: the least is the best
+  Nanos round_trip{0};   // smoothed; 0: not measured
+  std::optional<CandidateKind> listed{};  // as what the peer said that it is
   TimePoint heard_at{};
   std::uint64_t token{0};  // of its first probe; the lower 3 bits count up
   std::uint8_t probes{0};
   std::array<TimePoint, kRemembered> sent_at{};
+  PathMtu mtu;
 };
 
 class PathPeer {
@@ -53,8 +57,13 @@ class PathPeer {
   // A burst: times between its probes, to every way. The first pass a NAT's filter together with the peer's own.
   static constexpr std::array<Millis, 7> kBurst{Millis{0},   Millis{50},  Millis{100}, Millis{200},
                                                 Millis{400}, Millis{800}, Millis{1600}};
-  // Between bursts, while no direct way is known: doubled each time.
+  // While the way to a relay and back is not measured, which says when the peer has our candidates.
+  static constexpr Millis kBeforeMeasured{300};
+  static constexpr unsigned kMostBeforeMeasured = 4;
+  // Between bursts, while no direct way is known. The second is longer than Linux remembers a stranger who was not
+  // answered (30 s): then it is as if nobody had knocked. Doubled each time.
   static constexpr Seconds kFirstPause{5};
+  static constexpr Seconds kSecondPause{35};
   static constexpr Seconds kLongestPause{120};
   // Something was sent, nothing heard: then the way is checked, by so many probes, the next after two round trips.
   static constexpr Seconds kSuspectAfter{1};
@@ -77,7 +86,7 @@ class PathPeer {
   PathPeer(PeerId id, bool leads, bool speaks) : id_(id), leads_(leads), speaks_(speaks), my_turn_(leads) {}
 
   void add_configured(TimePoint now, const sys::UdpEndpoint& at);
-  void set_relay(TimePoint now, const std::optional<sys::UdpEndpoint>& at);
+  void set_relays(TimePoint now, std::span<const sys::UdpEndpoint> best_first);
   // This host's own candidates are others than before.
   void on_own_changed(TimePoint now);
   void on_ready(TimePoint now);
@@ -92,6 +101,11 @@ class PathPeer {
     return current_ < 0 ? nullptr : &ways_[static_cast<std::size_t>(current_)];
   }
   [[nodiscard]] std::span<const Way> ways() const { return ways_; }
+  // Of what is sent by the current way now.
+  [[nodiscard]] std::size_t datagram_bytes() const {
+    if (!speaks_) return PathMtu::kSizes[PathMtu::kUsual];
+    return current() ? current()->mtu.datagram_bytes() : PathMtu::kSizes.front();
+  }
   [[nodiscard]] Nanos keepalive() const { return keepalive_.get(); }
   [[nodiscard]] const sys::UdpEndpoint& seen_as() const { return seen_as_; }
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
@@ -117,6 +131,8 @@ class PathPeer {
   void use(TimePoint now, int place);
   void choose(TimePoint now);
   void choose_without_direct(TimePoint now);
+  void erase(int place);
+  [[nodiscard]] int best_relay() const;
   void heard(TimePoint now, int place);
   void follow(TimePoint now, int place);
   void lead(TimePoint now, int place);
@@ -132,12 +148,15 @@ class PathPeer {
   enum class List : std::uint8_t { once_more, anew };  // our candidates
   void begin_burst(TimePoint now, List list);
   void run_burst(TimePoint now, PathScope& scope);
+  [[nodiscard]] bool open_burst(TimePoint now, PathScope& scope);
   void send_candidates(PathScope& scope);
   void begin_check(TimePoint now, Reason reason, Nanos silence);
   void run_check(TimePoint now, PathScope& scope);
   void check_passed(TimePoint now);
   void check_failed(TimePoint now);
   void measure(TimePoint now, PathScope& scope);
+  void probe_size(TimePoint now, PathScope& scope);
+  [[nodiscard]] bool is_used(TimePoint now) const { return now - used_at_ <= kMeasureEvery; }
   [[nodiscard]] std::optional<TimePoint> keepalive_at() const;
 
   PeerId id_;
@@ -155,9 +174,11 @@ class PathPeer {
   Nanos pause_{kFirstPause};  // to the next burst
   std::optional<TimePoint> next_burst_at_;
 
-  bool list_anew_{false};        // the next burst begins with a list that has a new token
-  std::uint64_t list_token_{0};  // not 0: the peer hasn't said that it has our candidates
-  std::uint64_t last_list_{0};   // of the peer: the token of what it said last
+  unsigned unmeasured_{0};             // how often the relay's way was tried, for the next burst, in vain
+  std::optional<Nanos> opening_trip_;  // what it took there and back
+  bool list_anew_{false};              // the next burst begins with a list that has a new token
+  std::uint64_t list_token_{0};        // not 0: the peer hasn't said that it has our candidates
+  std::uint64_t last_list_{0};         // of the peer: the token of what it said last
 
   std::optional<Check> check_;
   std::optional<TimePoint> unheard_since_;  // we said something by the current way

@@ -15,6 +15,17 @@ std::uint64_t draw_nonce(sys::Random& random) {
   return nonce;
 }
 
+namespace {
+
+constexpr double kLossGain = 1.0 / 16;
+
+void note_fate(std::optional<double>& loss, bool lost) {
+  const double now = lost ? 1 : 0;
+  loss = loss ? *loss + kLossGain * (now - *loss) : now;
+}
+
+}  // namespace
+
 void Peers::update(TimePoint now, const Segments& segments) {
   decltype(peers_) kept;
   for (const auto& [id, segment] : segments.all()) {
@@ -40,6 +51,7 @@ void Peers::poll(TimePoint now, const Segments& segments, Outbox& out) {
     auto* segment = segments.find(peer.network);
     if (!segment) continue;
     if (peer.due <= now) {
+      if (peer.round_trip) note_fate(peer.loss, peer.nonce != 0);
       peer.nonce = draw_nonce(random_);
       peer.sent = now;
       send_control(*segment, id, {peer.nonce, Probe{}}, out);
@@ -58,6 +70,11 @@ bool Peers::on_pong(TimePoint now, PeerId from, std::uint64_t nonce) {
   peer.round_trip = peer.round_trip ? (*peer.round_trip * 7 + sample) / 8 : sample;
   peer.nonce = 0;
   return true;
+}
+
+std::optional<double> Peers::loss(PeerId peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? std::nullopt : found->second.loss;
 }
 
 std::optional<Nanos> Peers::round_trip(PeerId peer) const {

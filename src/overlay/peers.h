@@ -24,6 +24,9 @@ class Peers {
 
   // Smoothed as in RFC 6298; nothing before the first answer. It stays when a peer falls silent.
   [[nodiscard]] std::optional<Nanos> round_trip(PeerId peer) const;
+  // The share of probes that nobody answered before the next went out, 0 to 1, smoothed over about 16; nothing before
+  // the first answer.
+  [[nodiscard]] std::optional<double> loss(PeerId peer) const;
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return next_; }
 
  private:
@@ -34,6 +37,7 @@ class Peers {
     TimePoint sent{};
     TimePoint due{};
     Nanos interval{kFirstProbe};
+    std::optional<double> loss{};
   };
 
   sys::Random& random_;

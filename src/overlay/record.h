@@ -19,6 +19,8 @@ enum class RecordKind : std::uint8_t {
 };
 
 constexpr std::uint8_t kMostHops = 3;  // a frame that chases an instance gives up after as many hosts
+// With `hops`: the frame belongs to a connection that its receiver began, says the sender's switch (PortFilter).
+constexpr std::uint8_t kAnswers = 0x80;
 constexpr std::size_t kRecordHeader = 8;
 constexpr std::size_t kOffloadBytes = 10;
 constexpr std::size_t kLongestRecordHeader = kRecordHeader + kOffloadBytes;
@@ -31,7 +33,7 @@ constexpr std::size_t kSliceHeader = 2;
 
 struct RecordHeader {
   RecordKind kind{RecordKind::frame};
-  std::uint8_t hops{0};  // by how many switches it was forwarded
+  std::uint8_t hops{0};  // perhaps with kAnswers; by how many switches it was forwarded
   std::uint32_t vni{0};  // 24 bits; 0: none
   std::size_t size{0};   // of what follows, at most kRecordLimit
   sys::Offload offload;  // of a super_frame

@@ -47,9 +47,17 @@ void Relay::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan da
   if (at != clients_.end()) {
     auto& client = at->second;
     client.heard_at = now;
-    if (opened.newest && opened.what != Heard::handshake) client.at = from;
+    const auto message = opened.what == Heard::data ? decode_relay_message(opened.payload) : std::nullopt;
+    const bool looks = message && message->kind == RelayMessageKind::look;
+    if (opened.newest && opened.what != Heard::handshake && !looks) client.at = from;
     if (!client.at) client.at = from;
-    if (opened.what == Heard::data) on_message(now, opened.peer, client, opened.payload, out);
+    if (looks) {
+      say(now, opened.peer, from, {.kind = RelayMessageKind::here, .token = message->token, .seen = from}, out);
+    } else if (message) {
+      on_message(now, opened.peer, client, *message, out);
+    } else if (opened.what == Heard::data) {
+      ++counters_.malformed;
+    }
     if (!sweep_at_) sweep_at_ = now + kSweepEvery;
   }
   flush(out);
@@ -81,20 +89,15 @@ bool Relay::take_quota(TimePoint now, Client& client, std::size_t bytes) const {
   return true;
 }
 
-void Relay::on_message(TimePoint now, PeerId from, Client& client, ByteView payload, RelayOut& out) {
-  const auto message = decode_relay_message(payload);
-  if (!message) {
-    ++counters_.malformed;
-    return;
-  }
-  switch (message->kind) {
+void Relay::on_message(TimePoint now, PeerId from, Client& client, const RelayMessage& message, RelayOut& out) {
+  switch (message.kind) {
     case RelayMessageKind::hello: {
-      RelayMessage here{.kind = RelayMessageKind::here, .token = message->token, .seen = client.at};
+      RelayMessage here{.kind = RelayMessageKind::here, .token = message.token, .seen = client.at};
       return say(now, from, here, out);
     }
-    case RelayMessageKind::bind: return bind(now, from, client, message->key, out);
+    case RelayMessageKind::bind: return bind(now, from, client, message.key, out);
     case RelayMessageKind::unbind: {
-      const auto at = client.channels.find(sessions_.find(message->key));
+      const auto at = client.channels.find(sessions_.find(message.key));
       if (at != client.channels.end()) close_channel(now, at->second, from, out);
       return;
     }
@@ -172,9 +175,13 @@ void Relay::on_closed(TimePoint now, const sys::UdpEndpoint& connection, RelayOu
 // ---- what goes
 
 void Relay::say(TimePoint now, PeerId to, const RelayMessage& message, RelayOut& out) {
+  say(now, to, clients_.at(to).at, message, out);
+}
+
+void Relay::say(TimePoint now, PeerId to, const sys::UdpEndpoint& at, const RelayMessage& message, RelayOut& out) {
   ByteVector datagram(kSealOverhead + kRelayMessageBytes);
   std::ranges::copy(encode_relay_message(message), datagram.begin() + kSealHeader);
-  if (sessions_.seal(now, to, datagram)) out.own(clients_.at(to).at, std::move(datagram));
+  if (sessions_.seal(now, to, datagram)) out.own(at, std::move(datagram));
 }
 
 void Relay::flush(RelayOut& out) {

@@ -91,12 +91,13 @@ class Relay {
   PeerId introduce(const crypto::PublicKey& key, ByteView record, PeerId known);
   void carry(TimePoint now, const sys::UdpEndpoint& from, std::uint32_t number, ByteView datagram, RelayOut& out);
   [[nodiscard]] bool take_quota(TimePoint now, Client& client, std::size_t bytes) const;
-  void on_message(TimePoint now, PeerId from, Client& client, ByteView payload, RelayOut& out);
+  void on_message(TimePoint now, PeerId from, Client& client, const RelayMessage& message, RelayOut& out);
   void bind(TimePoint now, PeerId from, Client& client, const crypto::PublicKey& key, RelayOut& out);
   [[nodiscard]] std::uint32_t open_channel(PeerId a, PeerId b);
   void close_channel(TimePoint now, std::uint32_t number, PeerId leaver, RelayOut& out);
   void drop_client(TimePoint now, PeerId peer, RelayOut& out);
   void say(TimePoint now, PeerId to, const RelayMessage& message, RelayOut& out);
+  void say(TimePoint now, PeerId to, const sys::UdpEndpoint& at, const RelayMessage& message, RelayOut& out);
   void flush(RelayOut& out);
 
   sys::Random& random_;

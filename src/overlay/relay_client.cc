@@ -13,7 +13,7 @@ void RelayClient::forget(PeerId peer) {
   const auto at = wanted_.find(peer);
   if (at == wanted_.end()) return;
   if (at->second.channel != 0) {
-    out_.push_back(encode_relay_message({.kind = RelayMessageKind::unbind, .key = at->second.key}));
+    say({.kind = RelayMessageKind::unbind, .key = at->second.key});
     set_channel(peer, at->second, 0);
   }
   wanted_.erase(at);
@@ -34,7 +34,9 @@ void RelayClient::use_connection(TimePoint now, bool connected) {
   connected_ = connected;
   mapped_.reset();
   asked_at_.reset();
-  silent_ = false;
+  look_token_ = 0;
+  look_pause_ = kFirstLook;
+  look_at_ = now + look_pause_;
   ask_anew(now);
 }
 
@@ -44,15 +46,27 @@ void RelayClient::on_message(TimePoint now, ByteView payload) {
     ++malformed_;
     return;
   }
-  asked_at_.reset();
   silent_ = false;
-  if (message->kind == RelayMessageKind::here) {
-    if (message->token == token_ && !is_relayed(message->seen)) mapped_ = message->seen;
-    return;
-  }
+  if (message->kind == RelayMessageKind::here) return on_here(now, *message);
+  asked_at_.reset();
   const auto same = [&](const auto& each) { return each.second.key == message->key; };
   const auto at = std::ranges::find_if(wanted_, same);
   if (at != wanted_.end()) on_bound(now, at->second, at->first, *message);
+}
+
+void RelayClient::on_here(TimePoint now, const RelayMessage& here) {
+  if (look_token_ != 0 && here.token == look_token_) {
+    udp_is_dead_ = false;
+    look_token_ = 0;
+    return;
+  }
+  asked_at_.reset();
+  if (here.token != token_) return;
+  const Nanos took = now - said_hello_at_;
+  round_trip_ = round_trip_ ? *round_trip_ + (took - *round_trip_) / 4 : took;
+  if (is_relayed(here.seen)) return;
+  mapped_ = here.seen;
+  udp_is_dead_ = false;
 }
 
 void RelayClient::on_bound(TimePoint now, Wanted& wanted, PeerId peer, const RelayMessage& message) {
@@ -73,13 +87,25 @@ void RelayClient::set_channel(PeerId peer, Wanted& wanted, std::uint32_t channel
   channels_.erase(wanted.channel);
   wanted.channel = channel;
   if (channel != 0) channels_[channel] = peer;
-  const auto at = channel == 0 ? std::nullopt : std::optional(relayed_endpoint({RelayedKind::channel, channel}));
-  changes_.push_back({peer, at});
+  changes_.push_back(peer);
+}
+
+std::vector<PeerId> RelayClient::peers() const {
+  std::vector<PeerId> out;
+  for (const auto& [peer, wanted] : wanted_) out.push_back(peer);
+  return out;
+}
+
+std::optional<sys::UdpEndpoint> RelayClient::channel_to(PeerId peer) const {
+  const auto at = wanted_.find(peer);
+  if (at == wanted_.end() || at->second.channel == 0) return std::nullopt;
+  return relayed_endpoint({RelayedKind::channel, at->second.channel, number_});
 }
 
 bool RelayClient::from_channel(TimePoint, const sys::UdpEndpoint& from, std::uint32_t channel) {
   if (from != endpoint() || !channels_.contains(channel)) return false;
   asked_at_.reset();
+  silent_ = false;
   return true;
 }
 
@@ -87,9 +113,19 @@ void RelayClient::say_hello(TimePoint now) {
   std::array<std::byte, 8> drawn{};
   random_.fill(drawn);
   token_ = load_be64(drawn);
-  out_.push_back(encode_relay_message({.kind = RelayMessageKind::hello, .token = token_}));
+  say({.kind = RelayMessageKind::hello, .token = token_});
+  said_hello_at_ = now;
   hello_at_ = now + kHelloEvery;
   if (!asked_at_) asked_at_ = now;
+}
+
+void RelayClient::look(TimePoint now) {
+  std::array<std::byte, 8> drawn{};
+  random_.fill(drawn);
+  look_token_ = load_be64(drawn);
+  out_.push_back({udp_, encode_relay_message({.kind = RelayMessageKind::look, .token = look_token_})});
+  look_pause_ = std::min<Nanos>(2 * look_pause_, kLookEvery);
+  look_at_ = now + look_pause_;
 }
 
 void RelayClient::bind_what_is_due(TimePoint now) {
@@ -97,7 +133,7 @@ void RelayClient::bind_what_is_due(TimePoint now) {
   for (auto& [peer, wanted] : wanted_) {
     if (now >= wanted.next) {
       wanted.next = now + kBindAgain;
-      out_.push_back(encode_relay_message({.kind = RelayMessageKind::bind, .key = wanted.key}));
+      say({.kind = RelayMessageKind::bind, .key = wanted.key});
     }
     bind_at_ = std::min(bind_at_, wanted.next);
   }
@@ -106,9 +142,11 @@ void RelayClient::bind_what_is_due(TimePoint now) {
 void RelayClient::poll(TimePoint now) {
   if (now >= hello_at_) say_hello(now);
   if (now >= bind_at_) bind_what_is_due(now);
+  if (connected_ && now >= look_at_) look(now);
   if (!asked_at_ || now < *asked_at_ + kSilentAfter) return;
   // As seen from here: it moved, or its session has ended there, or a NAT has forgotten us.
   silent_ = true;
+  if (!connected_) udp_is_dead_ = true;
   mapped_.reset();
   asked_at_.reset();
   hello_at_ = now + kBindAgain;
@@ -116,6 +154,7 @@ void RelayClient::poll(TimePoint now) {
 
 std::optional<TimePoint> RelayClient::next_deadline() const {
   auto out = std::min(hello_at_, bind_at_);
+  if (connected_) out = std::min(out, look_at_);
   if (asked_at_) out = std::min(out, *asked_at_ + kSilentAfter);
   return out;
 }

@@ -1,6 +1,6 @@
-// Peers behind a relay, written as endpoints: so sessions and paths know one kind of "from where" alone. They are
-// addresses of the discard prefix 100::/64 (RFC 6666), which no network carries; only who owns the socket tells them
-// apart, and sends what is meant for them to the relay.
+// Peers behind a host's relays, written as endpoints: so sessions and paths know one kind of "from where" alone. They
+// are addresses of the discard prefix 100::/64 (RFC 6666), which no network carries; only who owns the socket tells
+// them apart, and sends what is meant for them to the relay.
 #pragma once
 
 #include "sys/packet.h"
@@ -18,11 +18,13 @@ enum class RelayedKind : std::uint8_t {
 struct Relayed {
   RelayedKind kind{RelayedKind::channel};
   std::uint32_t number{0};
+  std::uint8_t relay{0};  // of a host: which of its relays
 };
 
 inline sys::UdpEndpoint relayed_endpoint(Relayed what) {
   sys::UdpEndpoint out;
   out.ip[0] = std::byte{1};
+  out.ip[10] = static_cast<std::byte>(what.relay);
   out.ip[11] = static_cast<std::byte>(what.kind);
   store_be32(ByteSpan(out.ip).subspan(12), what.number);
   out.port = 1;
@@ -37,7 +39,8 @@ inline bool is_relayed(const sys::UdpEndpoint& endpoint) {
 
 inline std::optional<Relayed> relayed_of(const sys::UdpEndpoint& endpoint) {
   if (!is_relayed(endpoint)) return std::nullopt;
-  return Relayed{static_cast<RelayedKind>(endpoint.ip[11]), load_be32(ByteView(endpoint.ip).subspan(12))};
+  return Relayed{static_cast<RelayedKind>(endpoint.ip[11]), load_be32(ByteView(endpoint.ip).subspan(12)),
+                 std::to_integer<std::uint8_t>(endpoint.ip[10])};
 }
 
 }  // namespace godwit::overlay

@@ -20,6 +20,7 @@ bool is_known(RelayMessageKind kind) {
     case RelayMessageKind::hello:
     case RelayMessageKind::bind:
     case RelayMessageKind::unbind:
+    case RelayMessageKind::look:
     case RelayMessageKind::here:
     case RelayMessageKind::bound:
     case RelayMessageKind::absent:
@@ -28,7 +29,9 @@ bool is_known(RelayMessageKind kind) {
   return false;
 }
 
-bool has_key(RelayMessageKind kind) { return kind != RelayMessageKind::hello && kind != RelayMessageKind::here; }
+bool has_key(RelayMessageKind kind) {
+  return kind != RelayMessageKind::hello && kind != RelayMessageKind::here && kind != RelayMessageKind::look;
+}
 
 }  // namespace
 

@@ -29,6 +29,7 @@ enum class RelayMessageKind : std::uint8_t {
   hello = 1,      // host: "I am here; where do you see me?"
   bind = 2,       // host: "I want to reach this key"
   unbind = 3,     // host: "no longer"
+  look = 4,       // host: "where do you see me by this way? I stay where I am"
   here = 0x81,    // relay: the answer to hello
   bound = 0x82,   // relay: the channel to this key; also to the host with that key
   absent = 0x83,  // relay: there is no channel to this key, or no longer
@@ -40,7 +41,7 @@ constexpr std::size_t kRelayMessageBytes = 40;  // all of them
 struct RelayMessage {
   RelayMessageKind kind{RelayMessageKind::hello};
   std::uint32_t channel{0};  // bound
-  std::uint64_t token{0};    // hello; here has the hello's
+  std::uint64_t token{0};    // hello, look; here has theirs
   sys::UdpEndpoint seen{};   // here
   crypto::PublicKey key{};   // all others
 

@@ -1,13 +1,11 @@
 #include "overlay/relay_service.h"
 
+#include "base/exposition.h"
+
 #include <algorithm>
 
 namespace godwit::overlay {
 namespace {
-
-void add_metric(std::string& out, std::string_view name, std::string_view kind, std::uint64_t value) {
-  out += fmt::format("# TYPE godwit_relay_{0} {1}\ngodwit_relay_{0} {2}\n", name, kind, value);
-}
 
 // Datagrams that came side by side and go to one host leave as one packet again.
 void add_datagram(std::vector<sys::OutPacket>& packets, const RelaySend& send) {
@@ -146,23 +144,30 @@ void RelayService::to_connection(std::uint32_t number, ByteView datagram) {
 }
 
 std::string RelayService::metrics() const {
-  std::string out;
+  Exposition out;
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+    out.add(name, Exposition::Kind::gauge, help, static_cast<double>(value));
+  };
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
+    out.add(name, Exposition::Kind::counter, help, static_cast<double>(value));
+  };
   const auto& core = relay_.counters();
-  add_metric(out, "clients", "gauge", relay_.clients());
-  add_metric(out, "channels", "gauge", relay_.channels());
-  add_metric(out, "connections", "gauge", connections_.size());
-  add_metric(out, "connections_total", "counter", counters_.connections);
-  add_metric(out, "connections_turned_away_total", "counter", counters_.turned_away);
-  add_metric(out, "connection_queue_full_total", "counter", counters_.queue_full);
-  add_metric(out, "carried_datagrams_total", "counter", core.carried_datagrams);
-  add_metric(out, "carried_bytes_total", "counter", core.carried_bytes);
-  add_metric(out, "no_channel_total", "counter", core.no_channel);
-  add_metric(out, "over_quota_total", "counter", core.over_quota);
-  add_metric(out, "refused_total", "counter", core.refused);
-  add_metric(out, "full_total", "counter", core.full);
-  add_metric(out, "malformed_total", "counter", core.malformed);
-  add_metric(out, "udp_refused_total", "counter", packets_.counts().refused);
-  return out;
+  gauge("godwit_relay_clients", "Hosts that are there now.", relay_.clients());
+  gauge("godwit_relay_channels", "Channels between two of them.", relay_.channels());
+  gauge("godwit_relay_connections", "TCP connections now.", connections_.size());
+  counter("godwit_relay_connections_total", "TCP connections that were accepted.", counters_.connections);
+  counter("godwit_relay_connections_turned_away_total", "TCP connections beyond the limit.", counters_.turned_away);
+  counter("godwit_relay_connection_queue_full_total", "Datagrams that a connection took too slowly.",
+          counters_.queue_full);
+  counter("godwit_relay_carried_datagrams_total", "Datagrams that were carried.", core.carried_datagrams);
+  counter("godwit_relay_carried_bytes_total", "Their bytes.", core.carried_bytes);
+  counter("godwit_relay_no_channel_total", "Datagrams of who has no such channel.", core.no_channel);
+  counter("godwit_relay_over_quota_total", "Datagrams beyond a client's rate.", core.over_quota);
+  counter("godwit_relay_refused_total", "Handshakes of hosts that may not use this relay.", core.refused);
+  counter("godwit_relay_full_total", "Clients or channels beyond the limit.", core.full);
+  counter("godwit_relay_malformed_total", "Authentic datagrams that are no message.", core.malformed);
+  counter("godwit_relay_udp_refused_total", "Datagrams that the kernel refused to send.", packets_.counts().refused);
+  return out.text();
 }
 
 }  // namespace godwit::overlay

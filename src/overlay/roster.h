@@ -22,6 +22,8 @@ class Roster {
   // an error nothing has changed. Errors: invalid_argument.
   [[nodiscard]] Result<> trust(const std::vector<wire::CloudCa>& authorities);
 
+  [[nodiscard]] const std::map<std::string, crypto::Authority>& authorities() const { return authorities_; }
+
   // The host that `record` is of, from now on known by it: what a peer shows of itself. An older record of a host
   // whose key has changed since, and another host's key, are refused. 70 us the first time.
   // Errors: invalid_argument, not_authentic, timed_out, exhausted.
@@ -33,6 +35,12 @@ class Roster {
 
   // As it is known now; nothing when it isn't, or its record has expired.
   [[nodiscard]] const crypto::HostRecord* find(WallTime now, const std::string& cloud, const std::string& host) const;
+
+  // Whose key it is: cloud and host; nothing when no record says so.
+  [[nodiscard]] const std::pair<std::string, std::string>* find(const crypto::HostKey& key) const {
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? nullptr : &found->second;
+  }
 
  private:
   struct Known {

@@ -2,7 +2,7 @@
 // peers themselves.
 #include "overlay/roster.h"
 
-#include "overlay/test_host.h"
+#include "overlay/test_cloud.h"
 
 #include <gtest/gtest.h>
 
@@ -12,24 +12,6 @@ namespace {
 using namespace testing;
 
 constexpr Seconds kHour{3600};
-
-struct TestCloud {
-  explicit TestCloud(std::string cloud) : name(std::move(cloud)) {}
-
-  crypto::HostRecord host(const std::string& of, unsigned number, WallTime from = kWallNow) const {
-    crypto::HostRecord out{name, of, {}, crypto::SessionProfile::native, {from, from + crypto::kHostRecordLife}};
-    store_be32(out.key, number);
-    return out;
-  }
-  ByteVector sign(const crypto::HostRecord& record) const { return crypto::sign_host_record(record, key).value(); }
-  wire::CloudCa ca() const { return {name, pem}; }
-
-  std::string name;
-  SeededRandom random{7};
-  crypto::Key key{crypto::Key::generate().value()};
-  std::string pem{
-      crypto::make_authority(key, name, {kWallNow - kHour, kWallNow + std::chrono::hours(1000)}, random).value()};
-};
 
 class RosterTest : public ::testing::Test {
  protected:
@@ -179,6 +161,7 @@ TEST_F(SwitchRecords, AnAnnouncementWithAForgedRecordIsNotHeard) {
   configure(network);
   auto news = at(b_.host("b2", 3), b_.sign(b1));
   news.version = 2;
+  news.claim = claim_to_text({b_.says("b2", 2), {}});
   announce(news);
   EXPECT_EQ(believed(1).host, "b1") << "another host's record";
   EXPECT_TRUE(here_.sent.empty()) << "and no answer";

@@ -13,12 +13,19 @@ class Seal {
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
   [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
   virtual void remove(PeerId peer) = 0;
+  // Makes a session without having anything to say.
+  virtual void begin(TimePoint now, PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
   [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
   // At which the other hosts may try this one.
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
+  [[nodiscard]] virtual std::size_t datagram_bytes(PeerId peer) const = 0;
   [[nodiscard]] virtual Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) = 0;
+  // None: no such peer.
+  [[nodiscard]] virtual std::optional<PeerView> view(TimePoint now, PeerId peer) const = 0;
+  virtual void on_relay_connection(TimePoint now, std::size_t relay, bool connected) = 0;
+  [[nodiscard]] virtual bool wants_relay_connection(std::size_t relay) const = 0;
   virtual void poll(TimePoint now) = 0;
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   // Not between two datagrams of one record.
@@ -27,26 +34,38 @@ class Seal {
 
 class UnderlaySeal final : public Seal {
  public:
-  // `underlay` outlives it.
-  explicit UnderlaySeal(Underlay& underlay) : underlay_(underlay) {}
+  // `underlay` outlives it. `other`: a second address at which other hosts may try this one.
+  explicit UnderlaySeal(Underlay& underlay, const sys::UdpEndpoint& other = {}) : underlay_(underlay), other_(other) {}
 
   [[nodiscard]] const crypto::PublicKey& key() const override { return underlay_.sessions().public_key(); }
   [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     return underlay_.add(now, spec, at);
   }
   void remove(PeerId peer) override { underlay_.remove(peer); }
+  void begin(TimePoint now, PeerId peer) override { underlay_.sessions().begin(now, peer); }
   void set_introduction(Introduction introduction) override {
     underlay_.sessions().set_introduction(std::move(introduction));
   }
   [[nodiscard]] Result<> set_record(ByteView record) override { return underlay_.sessions().set_record(record); }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override {
-    underlay_.set_addresses(now, std::span(&address, 1));
+    const std::array<sys::UdpEndpoint, 2> all{address, other_};
+    underlay_.set_addresses(now, std::span(all).first(other_ ? 2 : 1));
   }
   [[nodiscard]] std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
     return underlay_.seal(now, peer, datagram);
   }
+  [[nodiscard]] std::size_t datagram_bytes(PeerId peer) const override { return underlay_.datagram_bytes(peer); }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return underlay_.on_datagram(now, from, datagram);
+  }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint now, PeerId peer) const override {
+    return underlay_.view(now, peer);
+  }
+  void on_relay_connection(TimePoint now, std::size_t relay, bool connected) override {
+    underlay_.on_relay_connection(now, relay, connected);
+  }
+  [[nodiscard]] bool wants_relay_connection(std::size_t relay) const override {
+    return underlay_.wants_relay_connection(relay);
   }
   void poll(TimePoint now) override { underlay_.poll(now); }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return underlay_.next_deadline(); }
@@ -54,6 +73,7 @@ class UnderlaySeal final : public Seal {
 
  private:
   Underlay& underlay_;
+  sys::UdpEndpoint other_;
 };
 
 }  // namespace godwit::overlay

@@ -9,7 +9,7 @@ namespace godwit::overlay {
 namespace {
 
 constexpr std::uint32_t kMetadataIp = 0xa9fea9fe;  // 169.254.169.254
-constexpr std::size_t kMostEarly = 4096;
+constexpr std::size_t kMostEarly = 1024;
 constexpr std::size_t kMostPorts = 1024;
 
 ByteVector key_of(const wire::Network& network) { return from_hex(network.key).value_or(ByteVector(32)); }
@@ -63,6 +63,13 @@ Result<> check_ports(const wire::SwitchNetwork& config) {
   return {};
 }
 
+// What is said again in short, as most configurations do, takes no proof away that others may still want to see.
+wire::Location with_known_claim(wire::Location said, const wire::Location& known) {
+  const bool same = said.version == known.version && said.host == known.host && said.cloud == known.cloud;
+  if (same && said.claim.empty()) said.claim = known.claim;
+  return said;
+}
+
 }  // namespace
 
 bool Port::active() const {
@@ -109,6 +116,7 @@ Segment::Segment(Self self, Hosts& hosts, const wire::SwitchNetwork& config)
       gateway_mac_(gateway_mac(config.network.id)),
       key_(key_of(config.network)) {
   network_.members.clear();
+  network_.members.shrink_to_fit();
 }
 
 std::vector<std::string> Segment::configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config) {
@@ -116,19 +124,33 @@ std::vector<std::string> Segment::configure(TimePoint now, const Self& self, con
   if (config.network.key != network_.key) key_ = crypto::MacKey(key_of(config.network));
   network_ = config.network;
   network_.members.clear();
+  network_.members.shrink_to_fit();
+  groups_ = SecurityGroups(network_.groups);
   gateway_namespace_ = config.gateway_namespace;
   gateway_ip_ = *wire::parse_ipv4(network_.gateway);
+  prefix6_.reset();
+  if (!network_.cidr6.empty()) prefix6_ = *wire::parse_ipv6_prefix(network_.cidr6);
   take_uplink(now, config);
   take_members(now, config.network.members);
   take_ports(config.ports);
   index();
 
-  std::vector<std::string> claims;
-  for (const auto& [instance, port] : ports_) {
-    if (!port.member || port.claimed <= port.member->location.version) continue;
-    if (claim(now, instance, port.claimed)) claims.push_back(instance);
-  }
+  auto claims = take_claims(now, config.ports);
   refresh_hosts();
+  return claims;
+}
+
+std::vector<std::string> Segment::take_claims(TimePoint now, const std::vector<wire::SwitchPort>& ports) {
+  std::vector<std::string> claims;
+  for (const auto& wanted : ports) {
+    const auto& port = ports_.at(wanted.instance);
+    if (!port.member) continue;
+    auto& location = find(wanted.instance)->location;
+    const auto proof = port.claimed == wanted.version ? wanted.claim : std::string();
+    if (port.claimed == location.version && port.member->here && location.claim.empty()) location.claim = proof;
+    if (port.claimed <= location.version) continue;
+    if (claim(now, wanted.instance, port.claimed, proof)) claims.push_back(wanted.instance);
+  }
   return claims;
 }
 
@@ -144,26 +166,40 @@ void Segment::lan_attached(sys::PortHandle handle) {
   if (handle == lan_handle) return;
   lan_handle = handle;
   if (handle == 0 || !bridges_) return;
-  for (const auto& [instance, member] : members_) placed_.push_back(instance);
+  for (const auto& [id, member] : members_) placed_.push_back(member.instance());
 }
 
 void Segment::take_members(TimePoint now, const std::vector<wire::Member>& members) {
-  std::map<std::string, Member> old;
+  std::map<InstanceId, Member> old;
   old.swap(members_);
+  GroupMask of_all = 0;
   for (const auto& wanted : members) {
-    auto found = old.extract(wanted.instance);
-    auto& member = found ? members_.insert(std::move(found)).position->second : members_[wanted.instance];
-    member.instance = wanted.instance;
+    const auto id = read_instance_id(wanted.instance).value();
+    auto found = old.extract(id);
+    auto& member = found ? members_.insert(std::move(found)).position->second : members_[id];
+    member.id = id;
     member.name = wanted.name;
-    member.roles = wanted.roles;
+    member.roles = all_hosts_.roles().keep(wanted.roles);
+    member.groups = groups_.mask_of(wanted.groups);
+    of_all |= member.groups;
     member.mac = *wire::parse_mac(wanted.mac);
     member.ip = *wire::parse_ipv4(wanted.ip);
     member.port = nullptr;
-    if (wanted.location.version >= member.location.version) place(now, member, wanted.location);
-    if (auto early = early_.extract(wanted.instance); early && early.mapped().version > member.location.version) {
-      place(now, member, early.mapped());
+    if (wanted.location.version >= member.location.version) {
+      place(now, member, with_known_claim(wanted.location, member.location));
     }
+    take_early(now, member);
   }
+  filtered_ = !groups_.open(of_all);
+}
+
+// Announced before the configuration had it.
+void Segment::take_early(TimePoint now, Member& member) {
+  const auto early = early_.extract(member.instance());
+  if (!early || early.mapped().version <= member.location.version) return;
+  const auto location =
+      all_hosts_.proven(member.location, {network_.id, network_.vni, member.instance()}, std::move(early.mapped()));
+  if (location) place(now, member, *location);
 }
 
 void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
@@ -183,11 +219,11 @@ void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
 }
 
 void Segment::index() {
-  by_mac_.clear();
-  by_ip_.clear();
-  for (auto& [instance, member] : members_) {
-    by_mac_[member.mac] = &member;
-    by_ip_[member.ip] = &member;
+  by_mac_.begin(members_.size());
+  by_ip_.begin(members_.size());
+  for (auto& [id, member] : members_) {
+    by_mac_.add(member);
+    by_ip_.add(member);
   }
   for (auto& [instance, port] : ports_) {
     auto* member = find(instance);
@@ -200,20 +236,21 @@ void Segment::index() {
 void Segment::place(TimePoint now, Member& member, const wire::Location& location) {
   const bool was_here = member.here;
   const auto was_at = member.at;
-  member.location = location;
   member.here = location.version > 0 && location.cloud == self_.cloud && location.host == self_.host;
   member.at = 0;
   // Where we are, nobody knows better: a cloud whose agent has just been restarted may not know it at all.
+  auto known = location;
   if (member.here) {
-    member.location.underlay_ip = sys::ip_to_string(self_.address);
-    member.location.underlay_port = self_.address.port;
-    member.location.record = self_.record;
+    known.underlay_ip = sys::ip_to_string(self_.address);
+    known.underlay_port = self_.address.port;
+    known.record = self_.record;
   } else {
     member.at = all_hosts_.find_or_add(now, location);
   }
-  if (bridges_) placed_.push_back(member.instance);
+  member.location = {all_hosts_.places(), known};
+  if (bridges_) placed_.push_back(member.instance());
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
-  if (was_at != 0 && was_at != member.at) {
+  if (was_at != 0 && was_at != member.at && !has_ended(location, all_hosts_.wall_now())) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
     former_[was_at] = now + kFormerHost;
   }
@@ -227,14 +264,19 @@ Learned Segment::learn(TimePoint now, const std::string& instance, const wire::L
     if (early_.size() > kMostEarly) early_.erase(early_.begin());
     return Learned::unknown_member;
   }
-  if (location.version < member->location.version) return Learned::older;
-  if (location.version == member->location.version) return Learned::known;
-  place(now, *member, location);
+  const wire::Location known = member->location;
+  if (location.version < known.version) return Learned::older;
+  if (location.version == known.version) {
+    return location.cloud == known.cloud && location.host == known.host ? Learned::known : Learned::unproven;
+  }
+  const auto proven = all_hosts_.proven(known, {network_.id, network_.vni, instance}, location);
+  if (!proven) return Learned::unproven;
+  place(now, *member, *proven);
   refresh_hosts();
   return Learned::newer;
 }
 
-Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_t version) {
+Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_t version, const std::string& proof) {
   auto* member = find(instance);
   auto* port = find_port(instance);
   if (!member || !port) {
@@ -244,27 +286,47 @@ Result<> Segment::claim(TimePoint now, const std::string& instance, std::uint64_
   const bool ours = member->here && member->location.version == version;
   if (version == 0 || (version <= member->location.version && !ours)) {
     return fail(Errc::conflict, "announce {} with version {}: version {} is at {}.{} already", instance, version,
-                member->location.version, member->location.host, member->location.cloud);
+                member->location.version, wire::Location(member->location).host,
+                wire::Location(member->location).cloud);
   }
   port->claimed = std::max(port->claimed, version);
   place(now, *member,
-        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record});
+        {self_.cloud, self_.host, sys::ip_to_string(self_.address), self_.address.port, version, self_.record,
+         proof.empty() && ours ? member->location.claim : proof});
   refresh_hosts();
   return {};
 }
 
+void Segment::end_locations(WallTime now) {
+  if (now < next_end_) return;
+  for (auto& [instance, member] : members_) {
+    if (has_ended(member.location, now)) member.at = 0;
+  }
+  refresh_hosts();
+}
+
 void Segment::refresh_hosts() {
   host_set_.clear();
-  for (const auto& [instance, member] : members_) {
-    if (member.at != 0) host_set_.insert(member.at);
+  next_end_ = WallTime::max();
+  for (const auto& [id, member] : members_) {
+    if (member.at == 0) continue;
+    host_set_.insert(member.at);
+    if (member.location.until_ms != 0) next_end_ = std::min(next_end_, WallTime(Millis(member.location.until_ms)));
   }
   if (uplink_ != kNobody) host_set_.insert(uplink_);
   hosts_.assign(host_set_.begin(), host_set_.end());
   std::sort(hosts_.begin(), hosts_.end());
 }
 
+Member* Segment::find(const wire::Ipv6& ip) {
+  if (const auto mac = wire::mac_of_link_local(ip)) return find(*mac);
+  const bool ours = prefix6_ && ip.high == prefix6_->address.high && ip.low >> 32U == 0;
+  return ours ? find(wire::Ipv4{static_cast<std::uint32_t>(ip.low)}) : nullptr;
+}
+
 Member* Segment::find(const std::string& instance) {
-  const auto found = members_.find(instance);
+  const auto id = read_instance_id(instance);
+  const auto found = id ? members_.find(*id) : members_.end();
   return found == members_.end() ? nullptr : &found->second;
 }
 
@@ -286,13 +348,22 @@ void Segment::add_hosts(std::unordered_set<PeerId>& out) const {
 
 bool Segment::is_gateway_ip(wire::Ipv4 ip) const { return ip == gateway_ip_ || ip.bits == kMetadataIp; }
 
+bool Segment::is_gateway_ip(const wire::Ipv6& ip) const {
+  return ip == wire::link_local_of(gateway_mac_) || ip == ipv6_of(gateway_ip_);
+}
+
+std::optional<wire::Ipv6> Segment::ipv6_of(wire::Ipv4 member) const {
+  if (!prefix6_) return std::nullopt;
+  return wire::member_address(*prefix6_, member);
+}
+
 wire::SwitchNetwork Segment::describe(bool with_key) const {
   wire::SwitchNetwork out;
   out.network = network_;
   if (!with_key) out.network.key.clear();
-  for (const auto& [instance, member] : members_) {
-    out.network.members.push_back(
-        {instance, member.name, to_string(member.mac), to_string(member.ip), member.roles, member.location});
+  for (const auto& [id, member] : members_) {
+    out.network.members.push_back({to_string(id), member.name, to_string(member.mac), to_string(member.ip),
+                                   *member.roles, member.location, groups_.names_of(member.groups)});
   }
   for (const auto& [instance, port] : ports_) {
     out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed,

@@ -3,11 +3,17 @@
 
 #include "crypto/mac.h"
 #include "overlay/hosts.h"
+#include "overlay/instance_id.h"
+#include "overlay/known_location.h"
+#include "overlay/link_locals.h"
+#include "overlay/member_index.h"
+#include "overlay/port_filter.h"
+#include "overlay/token_bucket.h"
 #include "sys/packet.h"
-#include "wire/ethernet.h"
 #include "wire/switch_control.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -19,6 +25,10 @@ namespace godwit::overlay {
 // sends after it are accepted for so long.
 constexpr Seconds kForwardStrays{30};
 constexpr Seconds kFormerHost{60};
+
+// Frames to broadcast and multicast addresses, of one port: so many a second, after so many at once.
+constexpr std::uint32_t kGroupFrames = 100;
+constexpr std::uint32_t kGroupBurst = 200;
 
 // Who we are, as locations name it.
 struct Self {
@@ -36,33 +46,40 @@ struct Port {
   wire::Mac mac;
   wire::Ipv4 ip;
   std::string guest_device;
-  std::uint64_t claimed{0};                     // the highest version that our agent claimed for it
-  sys::PortHandle handle{0};                    // 0: no device yet
-  const Member* member{nullptr};                // nothing while the network doesn't have it
-  std::optional<crypto::PublicKey> leaf_key{};  // it is a WireGuard peer, and no device
-  PeerId leaf{0};                               // of our sessions
+  std::uint64_t claimed{0};                       // the highest version that our agent claimed for it
+  sys::PortHandle handle{0};                      // 0: no device yet
+  LinkLocals link_locals;                         // that it uses beside the one of its MAC
+  TokenBucket groups{kGroupFrames, kGroupBurst};  // for what it sends to broadcast and multicast addresses
+  std::unique_ptr<PortFilter> filter{};           // made for its first packet in a network that is not open
+  const Member* member{nullptr};                  // nothing while the network doesn't have it
+  std::optional<crypto::PublicKey> leaf_key{};    // it is a WireGuard peer, and no device
+  PeerId leaf{0};                                 // of our sessions
 
   // Frames pass: the instance is here, and our agent said so with this version or a higher one.
   [[nodiscard]] bool active() const;
 };
 
+// A switch knows very many: what they share is kept once.
 struct Member {
-  std::string instance;
+  InstanceId id;
   std::string name;
-  std::vector<std::string> roles;
+  Roles::Shared roles;
   wire::Mac mac;
   wire::Ipv4 ip;
-  wire::Location location;
+  KnownLocation location;
   bool here{false};
+  bool held{false};           // it is here, and its frames are kept back: see Holder
   PeerId at{0};               // its host; nobody when it is here, or nowhere
   Port* port{nullptr};        // ours, where it has one
   TimePoint forward_until{};  // it was here: its strays go on to `at`
   TimePoint next_correction{};
-  bool held{false};  // it is here, and its frames are kept back: see Holder
+  GroupMask groups{0};
+
+  [[nodiscard]] std::string instance() const { return to_string(id); }
 };
 
 // What a location did to what we believed.
-enum class Learned : std::uint8_t { newer, known, older, unknown_member };
+enum class Learned : std::uint8_t { newer, known, older, unknown_member, unproven };
 
 // The MAC of a network's gateway: the same on every host, so that a guest that moved finds it again.
 [[nodiscard]] wire::Mac gateway_mac(std::string_view network_id);
@@ -79,15 +96,22 @@ class Segment {
   [[nodiscard]] static Result<> check(const wire::SwitchNetwork& config);
 
   // Members and ports become those of `config`; locations and claims only ever rise. Returns the instances that a
-  // port's version claims anew: their peers want an announcement.
+  // port's version claims anew: their peers want an announcement. What the configuration says is our own cloud's word,
+  // and needs no proof.
   [[nodiscard]] std::vector<std::string> configure(TimePoint now, const Self& self, const wire::SwitchNetwork& config);
-  // Somebody who has the key says where a member is.
+  // Somebody who has the key says where a member is: a higher version is believed where its claim proves it.
   Learned learn(TimePoint now, const std::string& instance, const wire::Location& location);
-  // Our agent says that it is here. Errors: not_found (no such member or port), conflict (a higher version is known).
-  [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version);
+  // Our agent says that it is here, and what proves it to others. Errors: not_found (no such member or port), conflict
+  // (a higher version is known).
+  [[nodiscard]] Result<> claim(TimePoint now, const std::string& instance, std::uint64_t version,
+                               const std::string& proof);
+  // Hosts whose locations have ended are none of this network's any more. Cheap where none has.
+  void end_locations(WallTime now);
 
-  [[nodiscard]] Member* find(wire::Mac mac) { return lookup(by_mac_, mac); }
-  [[nodiscard]] Member* find(wire::Ipv4 ip) { return lookup(by_ip_, ip); }
+  [[nodiscard]] Member* find(wire::Mac mac) { return by_mac_.find(mac); }
+  [[nodiscard]] Member* find(wire::Ipv4 ip) { return by_ip_.find(ip); }
+  // By its address in the network, or the link-local one of its MAC.
+  [[nodiscard]] Member* find(const wire::Ipv6& ip);
   [[nodiscard]] Member* find(const std::string& instance);
   [[nodiscard]] Port* find_port(const std::string& instance);
   [[nodiscard]] std::map<std::string, Port>& ports() { return ports_; }
@@ -106,9 +130,20 @@ class Segment {
   [[nodiscard]] std::string gateway_address() const {
     return network_.gateway + network_.cidr.substr(network_.cidr.find('/'));
   }
+  // "fd12:3456:789a:bcde::a4d:1/64"; empty where the network has no IPv6.
+  [[nodiscard]] std::string gateway_address6() const {
+    const auto address = ipv6_of(gateway_ip_);
+    return address ? to_string(*address) + "/64" : std::string();
+  }
   [[nodiscard]] std::size_t frame_limit() const { return network_.mtu + wire::kEthernetHeader; }
   [[nodiscard]] wire::Mac gateway() const { return gateway_mac_; }
   [[nodiscard]] bool is_gateway_ip(wire::Ipv4 ip) const;
+  [[nodiscard]] bool is_gateway_ip(const wire::Ipv6& ip) const;
+  // A member's in this network; nothing where that has no IPv6.
+  [[nodiscard]] std::optional<wire::Ipv6> ipv6_of(wire::Ipv4 member) const;
+  [[nodiscard]] const SecurityGroups& groups() const { return groups_; }
+  // Not everything is allowed between its members.
+  [[nodiscard]] bool filtered() const { return filtered_; }
   [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
   [[nodiscard]] crypto::MacKey& key() { return key_; }
   // This host joins the network to its LAN.
@@ -124,18 +159,16 @@ class Segment {
   // With locations as we believe them. The key is left out where `with_key` is false.
   [[nodiscard]] wire::SwitchNetwork describe(bool with_key) const;
 
-  sys::PortHandle gateway_handle{0};  // 0: no device yet
-  sys::PortHandle lan_handle{0};      // likewise
+  sys::PortHandle gateway_handle{0};                  // 0: no device yet
+  sys::PortHandle lan_handle{0};                      // likewise
+  TokenBucket lan_groups{kGroupFrames, kGroupBurst};  // for what comes from there to broadcast and multicast addresses
 
  private:
-  template <class Map, class Key>
-  static Member* lookup(const Map& map, const Key& key) {
-    const auto found = map.find(key);
-    return found == map.end() ? nullptr : found->second;
-  }
   void take_members(TimePoint now, const std::vector<wire::Member>& members);
+  void take_early(TimePoint now, Member& member);
   void take_ports(const std::vector<wire::SwitchPort>& ports);
   void take_uplink(TimePoint now, const wire::SwitchNetwork& config);
+  [[nodiscard]] std::vector<std::string> take_claims(TimePoint now, const std::vector<wire::SwitchPort>& ports);
   void place(TimePoint now, Member& member, const wire::Location& location);
   void index();
   void refresh_hosts();
@@ -143,20 +176,24 @@ class Segment {
   Self self_;
   Hosts& all_hosts_;
   wire::Network network_;  // without its members
+  SecurityGroups groups_;
+  bool filtered_{false};
   std::string gateway_namespace_;
   std::string lan_device_;
   bool bridges_{false};
   PeerId uplink_{0};
   std::vector<std::string> placed_;  // while it bridges
   wire::Ipv4 gateway_ip_;
+  std::optional<wire::Ipv6Prefix> prefix6_;
   wire::Mac gateway_mac_;
   crypto::MacKey key_;
-  std::map<std::string, Member> members_;  // by instance
-  std::map<std::string, Port> ports_;      // by instance
-  std::unordered_map<wire::Mac, Member*> by_mac_;
-  std::unordered_map<wire::Ipv4, Member*> by_ip_;
+  std::map<InstanceId, Member> members_;
+  std::map<std::string, Port> ports_;  // by instance
+  MemberIndex<Member, &Member::mac> by_mac_;
+  MemberIndex<Member, &Member::ip> by_ip_;
   std::vector<PeerId> hosts_;
   std::unordered_set<PeerId> host_set_;
+  WallTime next_end_{WallTime::max()};            // of a location elsewhere
   std::unordered_map<PeerId, TimePoint> former_;  // until when each is accepted
   std::map<std::string, wire::Location> early_;   // of instances that the next config will bring
 };

@@ -41,8 +41,11 @@ class Segments {
   void remove(const std::string& id) { by_id_.erase(id); }
   // After any change of networks, ports or handles.
   void index();
+  // Of all ports' connections.
+  [[nodiscard]] ConnectionBudget& connection_budget() { return connection_budget_; }
 
  private:
+  ConnectionBudget connection_budget_;  // first: what the segments hold uses it
   std::map<std::string, std::unique_ptr<Segment>> by_id_;
   std::unordered_map<std::uint32_t, Segment*> by_vni_;
   std::unordered_map<sys::PortHandle, Attachment> attachments_;

@@ -1,5 +1,7 @@
 #include "overlay/service.h"
 
+#include "overlay/switch_metrics.h"
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +15,8 @@ constexpr Millis kSettle{10};         // links change in bursts
 constexpr Millis kRetryDevices{500};
 constexpr Seconds kCheckDevices{10};
 constexpr Millis kBetweenSaves{200};
+constexpr Millis kCaptureEvery{20};            // what was captured is written so often
+constexpr Seconds kCaptureStatisticsEvery{1};  // and what was counted; it shows that the reader is there
 
 std::string path_in(const std::string& directory) { return directory + "/switch.json"; }
 
@@ -38,7 +42,9 @@ Service::Service(ServiceParts parts, std::string state_directory)
     : parts_(std::move(parts)),
       state_path_(path_in(state_directory)),
       core_(parts_.packets.local(), parts_.random, parts_.seal, [this] { return parts_.clock.wall_now(); }),
+      captures_(core_.segments()),
       devices_(core_, parts_.packets, parts_.links, parts_.log),
+      out_(&parts_.seal),
       earlier_(parts_.executor),
       devices_changed_(parts_.executor),
       state_changed_(parts_.executor),
@@ -59,18 +65,26 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   const auto kept = save();  // the address of the socket, above all
   if (!kept) return kept;
   auto handler = [this](wire::SwitchRequest request) { return answer(std::move(request)); };
-  control_ = std::make_unique<ControlServer>(parts_.executor, std::move(*listener), std::move(handler), parts_.log);
+  auto capture = [this](wire::SwitchRequest request, sys::Stream& stream) {
+    return serve_capture(std::move(request), stream);
+  };
+  control_ = std::make_unique<ControlServer>(parts_.executor, std::move(*listener), std::move(handler),
+                                             std::move(capture), parts_.log);
   control_->start();
   gate_.spawn(move_packets());
   gate_.spawn(keep_time());
   gate_.spawn(watch_links());
   gate_.spawn(keep_devices());
   gate_.spawn(keep_state());
+  for (auto* link : parts_.relay_links) {
+    link->start([this](const auto& from, ByteSpan datagram) { on_link(from, datagram); }, [this] { poll(); });
+  }
   return {};
 }
 
 sys::Task<void> Service::stop() {
   if (control_) co_await control_->stop();
+  for (auto* link : parts_.relay_links) co_await link->stop();
   co_await gate_.close();
 }
 
@@ -88,6 +102,8 @@ sys::Task<void> Service::move_packets() {
     }
     const auto now = parts_.clock.now();
     for (const auto& packet : batch) {
+      if (packet.port == 0 && is_relayed(packet.peer)) continue;  // no network carries those: it is forged
+      if (captures_.any()) captures_.came(now, packet);
       core_.on_packet(now, packet, out_);
       if (out_.crowded()) flush();
     }
@@ -98,10 +114,22 @@ sys::Task<void> Service::move_packets() {
 }
 
 void Service::flush() {
-  core_.seal(parts_.clock.now(), out_);
+  const auto now = parts_.clock.now();
+  core_.seal(now, out_);
+  if (captures_.any()) captures_.goes(now, out_.packets());
   if (!out_.packets().empty()) parts_.packets.send(out_.packets());
+  for (const auto& each : out_.linked()) {
+    const auto link = std::ranges::find(parts_.relay_links, relayed_of(each.peer)->relay, &RelayLink::relay);
+    if (link != parts_.relay_links.end()) (*link)->send(each);
+  }
   out_.clear();
   core_.end_batch();
+}
+
+void Service::on_link(const sys::UdpEndpoint& from, ByteSpan datagram) {
+  core_.on_packet(parts_.clock.now(), {0, from, datagram, {}, 0}, out_);
+  flush();
+  follow_up();
 }
 
 void Service::poll() {
@@ -119,6 +147,7 @@ void Service::follow_up() {
   }
   if (core_.next_deadline().value_or(TimePoint::max()) < armed_) earlier_.notify();
   if (core_.generation() != saved_generation_) state_changed_.notify();
+  for (auto* link : parts_.relay_links) link->attend();
 }
 
 sys::Task<void> Service::keep_time() {
@@ -198,6 +227,8 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
     }
     case wire::SwitchOp::locations: reply.networks = core_.networks(); break;
     case wire::SwitchOp::stats: add_stats(reply); break;
+    case wire::SwitchOp::capture: break;  // has its connection for itself: serve_capture()
+    case wire::SwitchOp::observe: reply.observation = core_.observe(parts_.clock.now()); break;
   }
   if (core_.host_network().handle() != 0) reply.host_address = core_.host_network().address();
   co_return reply;
@@ -233,6 +264,36 @@ sys::Task<void> Service::answer_announce(const wire::SwitchAnnounce& announce, w
   reply.waited_ms = to_ms(waiting.announced->waited);
   reply.acknowledged = waiting.announced->acknowledged;
   reply.peers = waiting.announced->peers;
+}
+
+sys::Task<void> Service::serve_capture(wire::SwitchRequest request, sys::Stream& stream) {
+  wire::SwitchReply reply;
+  reply.id = request.id;
+  const auto started = captures_.start(parts_.clock.now(), parts_.clock.wall_now(), request.capture);
+  if (!started) reply.error = started.error().message;
+  struct Registered {
+    Captures& captures;
+    const Capture* capture;
+    ~Registered() { captures.stop(capture); }
+  } const registered{captures_, started ? *started : nullptr};
+  const auto text = wire::encode(reply) + "\n";
+  auto written = co_await stream.write(as_bytes(text));
+  auto next_statistics = parts_.clock.now();
+  while (started && written) {
+    const auto now = parts_.clock.now();
+    if (now >= next_statistics) {
+      (*started)->add_statistics(now);
+      next_statistics = now + kCaptureStatisticsEvery;
+    }
+    const auto bytes = (*started)->take();
+    if (!bytes.empty()) written = co_await stream.write(bytes);
+    co_await parts_.clock.sleep_for(kCaptureEvery);
+  }
+}
+
+std::string Service::metrics() {
+  return switch_metrics(core_.counters(), parts_.packets.counts(), core_.observe(parts_.clock.now()),
+                        [this](std::uint32_t vni) { return core_.network_of(vni); });
 }
 
 void Service::add_stats(wire::SwitchReply& reply) const {

@@ -2,8 +2,10 @@
 // remembers in its state directory what it shall be.
 #pragma once
 
+#include "overlay/captures.h"
 #include "overlay/control_server.h"
 #include "overlay/devices.h"
+#include "overlay/relay_link.h"
 #include "sys/files.h"
 #include "sys/task.h"
 
@@ -34,6 +36,7 @@ struct ServiceParts {
   sys::SwitchLinks& links;
   Seal& seal;
   Log log;
+  std::vector<RelayLink*> relay_links{};  // to those relays that take connections
 };
 
 class Service {
@@ -45,6 +48,10 @@ class Service {
   [[nodiscard]] Result<> start(const std::string& control_path, const std::optional<SavedState>& saved);
   // Devices stay as they are: frames wait for the next switch.
   [[nodiscard]] sys::Task<void> stop();
+  // In Prometheus' text format.
+  [[nodiscard]] std::string metrics();
+
+  [[nodiscard]] const Switch& core() const { return core_; }
 
  private:
   struct Waiting;
@@ -55,12 +62,14 @@ class Service {
   [[nodiscard]] sys::Task<void> watch_links();
   [[nodiscard]] sys::Task<void> keep_state();
   [[nodiscard]] sys::Task<wire::SwitchReply> answer(wire::SwitchRequest request);
+  [[nodiscard]] sys::Task<void> serve_capture(wire::SwitchRequest request, sys::Stream& stream);
   [[nodiscard]] sys::Task<void> answer_announce(const wire::SwitchAnnounce& announce, wire::SwitchReply& reply);
   [[nodiscard]] Result<> configure(const wire::SwitchConfig& config);
   void add_stats(wire::SwitchReply& reply) const;
 
   void poll();
   void flush();
+  void on_link(const sys::UdpEndpoint& from, ByteSpan datagram);
   // Wakes whoever waits for what the core has just done.
   void follow_up();
   [[nodiscard]] Result<> save();
@@ -68,6 +77,7 @@ class Service {
   ServiceParts parts_;
   std::string state_path_;
   Switch core_;
+  Captures captures_;
   Devices devices_;
   Outbox out_;
   std::map<std::uint64_t, Waiting*> announcing_;  // by ticket

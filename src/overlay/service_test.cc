@@ -221,7 +221,8 @@ TEST_F(ServiceTest, AConfigurationMakesDevicesAndAnEmptyOneRemovesThem) {
     EXPECT_EQ(reply.overlay_ip, "10.1.0.1");
     EXPECT_EQ(reply.overlay_port, 4790);
     EXPECT_EQ(links.joined.at(tap_name({kNetworkId, instance_id(0)})), "tap0");
-    EXPECT_EQ(links.addresses, (std::vector<std::string>{"10.77.0.1/24", "169.254.169.254/32"}));
+    EXPECT_EQ(links.addresses,
+              (std::vector<std::string>{"10.77.0.1/24", "169.254.169.254/32", "fd12:3456:789a:bcde::a4d:1/64"}));
     EXPECT_EQ(packets.attached.size(), 2U);
     wire::SwitchConfig none;
     none.cloud = "cloud";

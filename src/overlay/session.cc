@@ -97,6 +97,16 @@ bool Sessions::ready(TimePoint now, PeerId id) const {
   return peer != nullptr && peer->current && peer->current->is_usable(now);
 }
 
+std::optional<TimePoint> Sessions::since(TimePoint now, PeerId id) const {
+  if (!ready(now, id)) return std::nullopt;
+  return peer_of(id)->current->made;
+}
+
+SealedBytes Sessions::bytes(PeerId id) const {
+  const auto* peer = peer_of(id);
+  return peer ? peer->bytes : SealedBytes{};
+}
+
 void Sessions::begin(TimePoint now, PeerId id) {
   if (auto* peer = peer_of(id)) begin_handshake(now, *peer);
 }
@@ -111,6 +121,7 @@ bool Sessions::seal(TimePoint now, PeerId id, ByteSpan datagram) {
   }
   auto& keypair = *peer->current;
   seal_with(keypair, datagram);
+  peer->bytes.sent += datagram.size();
   peer->keepalive_at.reset();
   if (datagram.size() > kSealOverhead && !peer->silent_at) {
     peer->silent_at = now + kSilenceAfter;
@@ -171,6 +182,7 @@ Opened Sessions::on_data(TimePoint now, const Where& where) {
   out.payload = payload;
   keypair.seen.mark(counter);
   keypair.heard = now;
+  peer.bytes.received += where.bytes.size();
   if (peer.next.get() == &keypair) out.ready = promote(now, peer);
   // What was lost of a former session can be sent again by others: only of two that were made at once may either be
   // used.

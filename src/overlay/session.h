@@ -83,6 +83,9 @@ class Sessions {
   [[nodiscard]] bool seal(TimePoint now, PeerId peer, ByteSpan datagram);
   // True: seal() would seal.
   [[nodiscard]] bool ready(TimePoint now, PeerId peer) const;
+  // When the session by which seal() would seal was made.
+  [[nodiscard]] std::optional<TimePoint> since(TimePoint now, PeerId peer) const;
+  [[nodiscard]] SealedBytes bytes(PeerId peer) const;
   // Makes a session without having anything to say: after a restart, all peers' old ones are void.
   void begin(TimePoint now, PeerId peer);
 

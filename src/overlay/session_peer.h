@@ -61,6 +61,7 @@ struct SessionPeer {
     return {&previous[0], &previous[1], &current, &next};
   }
 
+  SealedBytes bytes;
   std::optional<Handshake> handshake;
   Tai64n greatest_timestamp{};                 // of its initiations that were answered
   std::optional<TimePoint> answered_at;        // the last of them

@@ -60,6 +60,12 @@ BOOST_DEFINE_ENUM_CLASS(Refusal,
 // clang-format on
 constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::exhausted) + 1;
 
+// Datagrams of a peer's sessions since it is configured, handshakes left out.
+struct SealedBytes {
+  std::uint64_t sent{0};
+  std::uint64_t received{0};
+};
+
 struct SessionCounters {
   std::array<std::uint64_t, kRefusals> refused{};
   std::uint64_t initiations_sent{0};

@@ -1,5 +1,5 @@
-// Many switches on a network that loses, delays, reorders, repeats and is cut, while instances move and switches
-// restart.
+// Many switches on a network that loses, delays, reorders, repeats and is cut, while instances move, switches restart,
+// and hosts that have the network's key say that they have what they don't.
 #include "overlay/test_host.h"
 
 #include <gtest/gtest.h>
@@ -40,6 +40,7 @@ class World {
     for (int i = 0; i < 12; ++i) schedule(kStart + random_span(kUnrest), [this] { begin_move(); });
     for (int i = 0; i < 3; ++i) schedule(kStart + random_span(kUnrest), [this] { restart(any_host()); });
     for (int i = 0; i < 4; ++i) schedule(kStart + random_span(kUnrest), [this] { cut(); });
+    for (int i = 0; i < 20; ++i) schedule(kStart + random_span(kUnrest), [this] { steal(); });
     run_until(kStart + kUnrest);
     calm_ = true;
     run_until(kStart + kUnrest + kCalm);
@@ -75,6 +76,7 @@ class World {
   [[nodiscard]] std::uint64_t trace() const { return trace_; }
   [[nodiscard]] std::size_t delivered() const { return delivered_.size(); }
   [[nodiscard]] unsigned moves() const { return moves_; }
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
  private:
   struct Event {
@@ -128,12 +130,37 @@ class World {
     configure(to);
     runs_on_[guest] = 0;  // paused
     const auto ticket = ++last_ticket_;
-    ASSERT_TRUE(host(to).core().announce(now_, {kNetworkId, instance_id(guest), ++versions_[guest]}, ticket));
+    ASSERT_TRUE(host(to).announce(now_, guest, ++versions_[guest], ticket));
     claims_[to][guest] = versions_[guest];
     moving_[ticket] = {guest, to};
     ++moves_;
   }
   void finish_move(unsigned guest, unsigned to) { runs_on_[guest] = to; }
+
+  // A host announces an instance that it hasn't, to everybody, with whatever it has seen.
+  void steal() {
+    const auto thief = any_host();
+    const auto guest = static_cast<unsigned>(random_.below(kGuests));
+    const auto version = versions_[guest] + 1 + random_.below(3);
+    auto location = location_at(thief, version);
+    switch (random_.below(4)) {
+      case 0: break;
+      case 1: location.claim = location_claim(runs_on_[guest] == 0 ? 1 : runs_on_[guest], guest, 1); break;
+      case 2: location.claim = location_claim(thief, (guest + 1) % kGuests, version); break;
+      default: location.claim = claim_to_text({ByteVector(150, std::byte{7}), {}});
+    }
+    crypto::MacKey key(ByteVector(32, std::byte{0xaa}));
+    const auto message = encode_control(kVni, {last_ticket_ + 1, Announce{instance_id(guest), location}}, key);
+    for (auto& [number, each] : hosts_) {
+      if (number == thief) continue;
+      const auto before = each->drops(Drop::unproven);
+      each->record(now_, thief, {RecordKind::control, 0, kVni, message.size(), {}}, message);
+      refused_ += each->drops(Drop::unproven) - before;
+      const auto believed = each->core().networks().at(0).members.at(guest).location;
+      EXPECT_LE(believed.version, versions_[guest]) << host_name(number) << " believes " << host_name(thief);
+    }
+    collect();
+  }
 
   void send_one() {
     const auto from = static_cast<unsigned>(random_.below(kGuests));
@@ -226,6 +253,7 @@ class World {
   std::uint64_t last_ticket_{0};
   unsigned last_frame_{0};
   unsigned moves_{0};
+  std::uint64_t refused_{0};
   std::uint64_t trace_{0xcbf29ce484222325ULL};
 };
 
@@ -233,6 +261,7 @@ TEST(Simulation, WhateverTheNetworkDoesAllAgreeAtTheEndAndNoFrameArrivesTwice) {
   constexpr std::uint64_t kSeeds = 60;
   std::size_t delivered = 0;
   unsigned moves = 0;
+  std::uint64_t refused = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     World world(seed);
@@ -241,10 +270,12 @@ TEST(Simulation, WhateverTheNetworkDoesAllAgreeAtTheEndAndNoFrameArrivesTwice) {
     world.check_agreement();
     delivered += world.delivered();
     moves += world.moves();
+    refused += world.refused();
     world.check_reach();
   }
   EXPECT_GT(delivered, kSeeds * 800);  // of about 1800 frames a run, a tenth lost by the network
   EXPECT_GT(moves, kSeeds * 5);
+  EXPECT_GT(refused, kSeeds * 20);  // of 80 lies that were told in each
 }
 
 TEST(Simulation, TheSameSeedGivesTheSameTrace) {

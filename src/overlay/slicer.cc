@@ -8,8 +8,9 @@
 
 namespace godwit::overlay {
 
-Slicer::Slicer(BatchMemory& memory, std::size_t datagram_bytes) : memory_(&memory), datagram_bytes_(datagram_bytes) {
-  GODWIT_ASSERT(datagram_bytes >= 256);
+void Slicer::begin(std::size_t datagram_bytes) {
+  GODWIT_ASSERT(datagram_bytes >= 256 && runs_.empty());
+  datagram_bytes_ = datagram_bytes;
 }
 
 bool Slicer::has_memory_for(std::size_t record_bytes) const {

@@ -5,6 +5,7 @@
 #include "overlay/record.h"
 #include "overlay/seal.h"
 
+#include <memory>
 #include <vector>
 
 namespace godwit::overlay {
@@ -12,21 +13,23 @@ namespace godwit::overlay {
 // Memory of one batch, taken from the front and given back as a whole.
 class BatchMemory {
  public:
-  explicit BatchMemory(std::size_t bytes) : memory_(bytes) {}
+  // What is never taken is never touched, and costs no memory.
+  explicit BatchMemory(std::size_t bytes) : memory_(new std::byte[bytes]), size_(bytes) {}
 
   // Empty when there is no more.
   [[nodiscard]] ByteSpan take(std::size_t size) {
     if (size > left()) return {};
-    const auto out = ByteSpan(memory_).subspan(used_, size);
+    const auto out = ByteSpan(memory_.get() + used_, size);
     used_ += size;
     return out;
   }
-  [[nodiscard]] std::size_t left() const { return memory_.size() - used_; }
-  [[nodiscard]] std::size_t size() const { return memory_.size(); }
+  [[nodiscard]] std::size_t left() const { return size_ - used_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
   void clear() { used_ = 0; }
 
  private:
-  ByteVector memory_;
+  std::unique_ptr<std::byte[]> memory_;
+  std::size_t size_{0};
   std::size_t used_{0};
 };
 
@@ -38,11 +41,14 @@ struct Run {
   [[nodiscard]] ByteSpan bytes() const { return {begin, size}; }
 };
 
-// One batch for one peer: append() each record, finish(), send runs(), clear().
+// One batch for one peer: begin(), append() each record, finish(), send runs(), clear().
 class Slicer {
  public:
-  // Datagrams of at most `datagram_bytes`, `memory` outlives the batch.
-  Slicer(BatchMemory& memory, std::size_t datagram_bytes);
+  // `memory` outlives the batch.
+  Slicer(BatchMemory& memory, std::size_t datagram_bytes) : memory_(&memory) { begin(datagram_bytes); }
+
+  // Of a new batch, whose datagrams have at most so many bytes.
+  void begin(std::size_t datagram_bytes);
 
   // False when there is no memory for the whole of it: then nothing was appended. Copies `payload`.
   [[nodiscard]] bool append(const RecordHeader& header, ByteView payload);
@@ -61,7 +67,7 @@ class Slicer {
   void pad();
 
   BatchMemory* memory_;
-  std::size_t datagram_bytes_;
+  std::size_t datagram_bytes_{0};
   std::vector<Run> runs_;
   std::byte* at_{nullptr};  // in the last slice, where the next byte goes
   std::size_t room_{0};     //   and how many it has left

@@ -10,6 +10,8 @@ namespace godwit::overlay {
 namespace {
 
 constexpr Seconds kSweepEvery{1};  // at the earliest: what will never be whole is given up
+// Of one peer, until the next sweep: each has cost signatures to check. Then nothing that it announces is looked at.
+constexpr unsigned kMostUnproven = 64;
 
 }  // namespace
 
@@ -17,12 +19,17 @@ Switch::Switch(sys::UdpEndpoint address, sys::Random& random, Seal& seal, WallCl
     : self_{"", "", address},
       wall_clock_(std::move(wall_clock)),
       seal_(seal),
+      flows_(random),
       hosts_(seal, roster_, wall_clock_),
       host_network_(seal.key(), hosts_, counters_),
       peers_(random),
       announcer_(random),
       leaves_(seal_),
-      forwarder_(segments_, holder_, counters_) {
+      forwarder_(segments_, holder_, counters_, flows_),
+      interval_({counters_, flows_, segments_, hosts_, roster_, seal_, peers_}) {
+  std::array<std::byte, 8> seed{};
+  random.fill(seed);
+  segments_.connection_budget().seed = load_be64(seed);
   seal_.set_introduction([this](TimePoint now, const crypto::PublicKey& key, ByteView record, PeerId known) {
     const auto introduced = hosts_.introduce(now, key, record);
     return known != kNobody ? known : introduced;
@@ -113,7 +120,7 @@ Result<> Switch::announce(TimePoint now, const wire::SwitchAnnounce& announce, s
   auto* segment = segments_.find(announce.network);
   if (!segment) return fail(Errc::not_found, "announce: this switch has no network {}", announce.network.substr(0, 64));
   const auto told = segment->hosts();  // before the claim: the host that it comes from is one of them
-  const auto claimed = segment->claim(now, announce.instance, announce.version);
+  const auto claimed = segment->claim(now, announce.instance, announce.version, announce.claim);
   if (!claimed) return claimed;
   ++generation_;
   announcer_.start(now, ticket, *segment, announce.instance, told, peers_);
@@ -156,6 +163,7 @@ void Switch::let_go(TimePoint now, Outbox& out) {
 }
 
 void Switch::announce_again(TimePoint now) {
+  hosts_.begin_all(now);
   for (const auto& [id, segment] : segments_.all()) {
     for (const auto& [instance, port] : segment->ports()) {
       if (port.active()) announcer_.start(now, 0, *segment, instance, segment->hosts(), peers_);
@@ -194,7 +202,7 @@ void Switch::refresh_hosts(TimePoint now) {
 
 void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
   if (packet.port != 0 && packet.port == host_network_.handle()) return host_network_.on_frame(packet, out);
-  if (packet.port != 0) return forwarder_.on_frame(packet, out);
+  if (packet.port != 0) return forwarder_.on_frame(now, packet, out);
   const auto one = packet.segment == 0 ? packet.bytes.size() : packet.segment;
   for (auto rest = packet.bytes; !rest.empty(); rest = rest.subspan(std::min(one, rest.size()))) {
     on_datagram(now, packet.peer, rest.first(std::min(one, rest.size())), out);
@@ -203,13 +211,14 @@ void Switch::on_packet(TimePoint now, const sys::Packet& packet, Outbox& out) {
 
 void Switch::on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram, Outbox& out) {
   const auto opened = seal_.on_datagram(now, from, datagram);
+  if (opened.ready) out.on_ready(opened.peer);
   if (opened.what == Heard::handshake) return send_of_sessions(now, out);
   if (opened.what == Heard::dropped) {
     counters_.drop(Drop::not_authentic);
     return send_of_sessions(now, out);  // a cookie, perhaps
   }
   if (opened.what != Heard::data) return;
-  if (const auto* leaf = leaves_.find(opened.peer)) return forwarder_.on_leaf(*leaf, opened.payload, out);
+  if (const auto* leaf = leaves_.find(opened.peer)) return forwarder_.on_leaf(now, *leaf, opened.payload, out);
   const auto assembler = assemblers_.try_emplace(opened.peer, buffers_).first;
   records_.clear();
   if (!assembler->second.on_slice(now, opened.session, opened.counter, opened.payload, records_)) {
@@ -255,8 +264,14 @@ void Switch::on_control(TimePoint now, PeerId from, const Record& record, Outbox
 
 void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint64_t nonce, const Announce& announce,
                          Outbox& out) {
+  const auto found = unproven_.find(from);
+  if (found != unproven_.end() && found->second >= kMostUnproven) return counters_.drop(Drop::unproven);
   if (!believes(announce.location)) return;
   const auto learned = segment.learn(now, announce.instance, announce.location);
+  if (learned == Learned::unproven) {
+    ++unproven_[from];
+    return counters_.drop(Drop::unproven);
+  }
   if (learned == Learned::newer) {
     ++generation_;
     refresh_hosts(now);
@@ -268,7 +283,7 @@ void Switch::on_announce(TimePoint now, Segment& segment, PeerId from, std::uint
                {nonce, Ack{announce.instance, member ? member->location.version : announce.location.version}}, out);
   // It is behind: what we know better, it wants to know.
   if (learned == Learned::older && member->at != 0 && member->at != from) {
-    send_control(segment, from, {0, Announce{member->instance, member->location}}, out);
+    send_control(segment, from, {0, Announce{member->instance(), member->location}}, out);
   }
 }
 
@@ -309,9 +324,13 @@ void Switch::poll(TimePoint now, Outbox& out) {
   peers_.poll(now, segments_, out);
   seal_.poll(now);
   send_of_sessions(now, out);
+  interval_.poll(now, wall_clock_());
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepEvery;
     for (auto& [peer, assembler] : assemblers_) assembler.sweep();
+    unproven_.clear();
+    for (const auto& [id, segment] : segments_.all()) segment->end_locations(wall_clock_());
+    out.sweep(now, counters_);
   }
 }
 
@@ -344,6 +363,14 @@ wire::SwitchConfig Switch::state() const {
 std::vector<wire::Network> Switch::networks() const {
   std::vector<wire::Network> out;
   for (const auto& [id, segment] : segments_.all()) out.push_back(segment->describe(false).network);
+  return out;
+}
+
+wire::Observation Switch::observe(TimePoint now) {
+  interval_.poll(now, wall_clock_());
+  auto out = interval_.describe(now);
+  out.cloud = self_.cloud;
+  out.host = self_.host;
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "overlay/assembler.h"
 #include "overlay/forwarder.h"
 #include "overlay/host_network.h"
+#include "overlay/interval.h"
 #include "overlay/lan.h"
 #include "overlay/leaf.h"
 #include "overlay/roster.h"
@@ -40,7 +41,8 @@ class Switch {
   // not_found (it is not here).
   [[nodiscard]] Result<> hold(TimePoint now, const wire::SwitchHold& hold);
   [[nodiscard]] Result<> release(TimePoint now, const wire::SwitchHold& hold);
-  // After a restart: tells all peers once more what is here, for those that the predecessor did not reach.
+  // After a restart: begins sessions with all peers, and tells them once more what is here, for those that the
+  // predecessor did not reach.
   void announce_again(TimePoint now);
   [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
 
@@ -64,6 +66,8 @@ class Switch {
   [[nodiscard]] std::vector<wire::Network> networks() const;  // without their keys
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] std::string network_of(std::uint32_t vni) const;  // its id, or empty
+  // Of the last whole interval, and the peers as they are now.
+  [[nodiscard]] wire::Observation observe(TimePoint now);
   [[nodiscard]] const Segments& segments() const { return segments_; }
   [[nodiscard]] Roster& roster() { return roster_; }
   [[nodiscard]] const HostNetwork& host_network() const { return host_network_; }
@@ -90,6 +94,7 @@ class Switch {
   WallClock wall_clock_;
   Seal& seal_;
   Counters counters_;
+  FlowSampler flows_;
   Roster roster_;
   std::vector<wire::CloudCa> authorities_;
   Hosts hosts_;
@@ -98,8 +103,9 @@ class Switch {
   HostNetwork host_network_;
   JoinBuffers buffers_;
   std::unordered_map<PeerId, Assembler> assemblers_;
-  std::vector<Record> records_;  // of one slice
-  std::vector<PeerId> joining_;  // peers of whose records something is missing
+  std::vector<Record> records_;                    // of one slice
+  std::vector<PeerId> joining_;                    // peers of whose records something is missing
+  std::unordered_map<PeerId, unsigned> unproven_;  // announcements, since the last sweep
   TimePoint next_sweep_{};
   Segments segments_;
   Peers peers_;
@@ -108,6 +114,7 @@ class Switch {
   Leaves leaves_;
   Holder holder_;
   Forwarder forwarder_;
+  Interval interval_;
   std::uint64_t generation_{0};
 };
 

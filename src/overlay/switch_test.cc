@@ -53,7 +53,7 @@ class SwitchTest : public ::testing::Test {
   void run_for(Nanos span) { run_until(now + span); }
 
   Result<> announce(unsigned where, unsigned guest, std::uint64_t version, std::uint64_t ticket) {
-    return host(where).core().announce(now, {kNetworkId, instance_id(guest), version}, ticket);
+    return host(where).announce(now, guest, version, ticket);
   }
   wire::Location believed(unsigned by, unsigned guest) {
     return host(by).core().networks().at(0).members.at(guest).location;
@@ -67,6 +67,23 @@ class SwitchTest : public ::testing::Test {
   std::deque<std::pair<TimePoint, Datagram>> in_flight;
   std::map<std::uint64_t, std::pair<TimePoint, Announced>> announced;
 };
+
+TEST_F(SwitchTest, RoundTripAndLossOfEachPeerAreMeasured) {
+  const auto seen = [this](const std::string& name) {
+    const auto peers = host(1).core().observe(now).peers;
+    return *std::ranges::find(peers, name, &wire::PeerStatus::host);
+  };
+  run_for(Seconds{60});
+  EXPECT_DOUBLE_EQ(seen("h2").round_trip_ms.value(), 40);
+  EXPECT_EQ(seen("h2").loss, 0.0);
+  unplugged.insert(2);
+  run_for(Seconds{60});
+  EXPECT_GT(seen("h2").loss.value(), 0.8);
+  EXPECT_EQ(seen("h3").loss, 0.0);
+  unplugged.clear();
+  run_for(Seconds{240});
+  EXPECT_LT(seen("h2").loss.value(), 0.01);
+}
 
 // Guest 0 moves from host 1 to host 3.
 class MoveTest : public SwitchTest {

@@ -47,8 +47,9 @@ inline constexpr WallTime kWallNow{Millis(1'800'000'000'000)};
 inline std::string instance_id(unsigned number) { return fmt::format("i-{:017x}", number); }
 inline wire::Mac guest_mac(unsigned number) { return {0x026700000000ULL | number}; }
 inline wire::Ipv4 guest_ip(unsigned number) { return {0x0a4d0000U | (number + 10U)}; }
+inline wire::Ipv6 guest_ip6(unsigned number) { return {0xfd123456789abcdeULL, guest_ip(number).bits}; }
 inline sys::UdpEndpoint host_address(unsigned number) {
-  return *sys::parse_udp_endpoint(fmt::format("10.1.0.{}", number), 4790);
+  return *sys::parse_udp_endpoint(fmt::format("10.1.{}.{}", number >> 8U, number & 255U), 4790);
 }
 inline std::string host_name(unsigned number) { return fmt::format("h{}", number); }
 inline crypto::PublicKey host_key(unsigned number) {
@@ -83,7 +84,26 @@ inline const std::string& host_record(unsigned number) {
   return record;
 }
 inline wire::Location location_at(unsigned host, std::uint64_t version) {
-  return {"cloud", host_name(host), fmt::format("10.1.0.{}", host), 4790, version, host_record(host)};
+  const auto at = host_address(host);
+  return {"cloud", host_name(host), sys::ip_to_string(at), at.port, version, host_record(host)};
+}
+
+// What proves that a guest is at that host, with that version: its cloud moves its own on its own word.
+inline const std::string& location_claim(unsigned host, unsigned guest, std::uint64_t version) {
+  static std::map<std::tuple<unsigned, unsigned, std::uint64_t>, std::string> claims;
+  auto& claim = claims[{host, guest, version}];
+  if (claim.empty()) {
+    const crypto::LocationRecord record{"cloud",
+                                        host_name(host),
+                                        kNetworkId,
+                                        kVni,
+                                        instance_id(guest),
+                                        version,
+                                        crypto::LocationGrant::here,
+                                        {kWallNow - kTestLife, kWallNow + kTestLife}};
+    claim = claim_to_text({crypto::sign_location_record(record, test_cloud().key).value(), {}});
+  }
+  return claim;
 }
 
 // Member number i is at host[i] with version 1; host 0: nowhere.
@@ -94,6 +114,7 @@ inline wire::Network network_of(const std::vector<unsigned>& hosts) {
   out.name = "demo";
   out.vni = kVni;
   out.cidr = "10.77.0.0/24";
+  out.cidr6 = "fd12:3456:789a:bcde::/64";
   out.gateway = "10.77.0.1";
   out.domain = "demo.internal";
   out.key = std::string(64, 'a');
@@ -138,6 +159,20 @@ inline ByteVector guest_frame(unsigned from, unsigned to, std::string_view text)
   return ipv4_frame(guest_mac(to), guest_mac(from), guest_ip(to), guest_ip(from), text);
 }
 
+// `payload` follows the IPv6 header.
+inline ByteVector ipv6_frame(wire::Mac to, wire::Mac from, wire::Ipv6 to_ip, wire::Ipv6 from_ip, std::uint8_t protocol,
+                             ByteView payload) {
+  ByteVector ip(wire::kIpv6Header);
+  ip[0] = std::byte{0x60};
+  store_be16(ByteSpan(ip).subspan(4), static_cast<std::uint16_t>(payload.size()));
+  ip[6] = std::byte{protocol};
+  ip[7] = std::byte{255};
+  wire::store_ipv6(ByteSpan(ip).subspan(8), from_ip);
+  wire::store_ipv6(ByteSpan(ip).subspan(24), to_ip);
+  append(ip, payload);
+  return ethernet(to, from, wire::EtherType::ipv6, ip);
+}
+
 class TestHost {
  public:
   TestHost(unsigned number, std::uint64_t seed)
@@ -151,7 +186,8 @@ class TestHost {
         "cloud", host_name(number_), {{network, {}, "ns"}}, host_record(number_), {{"cloud", test_cloud().pem}}};
     for (const auto& [guest, version] : ports) {
       out.networks[0].ports.push_back({instance_id(guest), to_string(guest_mac(guest)), to_string(guest_ip(guest)),
-                                       fmt::format("tap{}", guest), version});
+                                       fmt::format("tap{}", guest), version,
+                                       version > 1 ? location_claim(number_, guest, version) : std::string()});
     }
     return out;
   }
@@ -190,6 +226,12 @@ class TestHost {
   void poll(TimePoint now) {
     switch_.poll(now, out_);
     flush(now);
+  }
+
+  Result<> announce(TimePoint now, unsigned guest, std::uint64_t version, std::uint64_t ticket) {
+    return switch_.announce(
+        now, {kNetworkId, instance_id(guest), version, version > 1 ? location_claim(number_, guest, version) : ""},
+        ticket);
   }
 
   [[nodiscard]] Switch& core() { return switch_; }

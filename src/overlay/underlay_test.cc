@@ -17,6 +17,7 @@ using sim::NatScope;
 
 constexpr NatScope kAll = NatScope::address_and_port;
 constexpr unsigned kRelayNumber = 100;  // whose keys it has
+constexpr unsigned kSecondNumber = 101;
 
 sys::UdpEndpoint at(const char* ip, std::uint16_t port = 4790) { return *sys::parse_udp_endpoint(ip, port); }
 
@@ -33,9 +34,19 @@ class Net {
     const auto number = static_cast<unsigned>(realms.add_host(realm, address));
     hosts_.push_back(std::make_unique<Host>(number, random_.below(1U << 30U)));
     auto& core = hosts_.back()->core;
-    core.use_relay(now, {key_pair_of(kRelayNumber).public_key(), realms.address(0)});
+    EXPECT_TRUE(core.use_relay(now, {key_pair_of(kRelayNumber).public_key(), realms.address(0)}));
     core.set_addresses(now, std::array{address});
     return number;
+  }
+  // Another relay, four times as near, for all hosts that are there.
+  void add_second_relay() {
+    second_at_ = realms.add_host(0, at("198.51.100.2", 3478));
+    second = std::make_unique<Relay>(
+        key_pair_of(kSecondNumber), random_, [] { return WallTime{Seconds{1'700'000'000}}; }, test_ciphers(),
+        RelayLimits{}, [](const crypto::PublicKey&, ByteView) { return true; });
+    for (auto& each : hosts_) {
+      EXPECT_TRUE(each->core.use_relay(now, {key_pair_of(kSecondNumber).public_key(), realms.address(second_at_)}));
+    }
   }
   void join(unsigned a, unsigned b, const sys::UdpEndpoint& known = {}) {
     host(a).peers[b] = host(a).core.add(now, spec_of(b), known);
@@ -62,11 +73,15 @@ class Net {
       }
       for (auto& each : hosts_) {
         each->core.poll(now);
+        keep_connection(*each);
         for (const auto& out : each->core.take_out(now)) send(each->number, out.to, out.bytes);
       }
-      RelayOut out;
-      relay->poll(now, out);
-      send_of_relay(out);
+      for (const auto number : {std::size_t{0}, second_at_}) {
+        if (!relay_at(number)) continue;
+        RelayOut out;
+        relay_at(number)->poll(now, out);
+        send_of_relay(number, out);
+      }
       now += Millis{5};
     }
   }
@@ -80,10 +95,14 @@ class Net {
     const auto* best = host(a).core.paths().best(host(a).peers.at(b));
     return best && !is_relayed(*best);
   }
+  // Its firewall lets no UDP out; TCP to the relay it does.
+  void block_udp(unsigned number, bool blocked) { host(number).udp_blocked = blocked; }
+  [[nodiscard]] bool connected(unsigned number) { return host(number).connected; }
   [[nodiscard]] Underlay& core(unsigned number) { return host(number).core; }
 
   sim::NatRealms realms;
   std::unique_ptr<Relay> relay;
+  std::unique_ptr<Relay> second;  // as the first: none is one that is down
   crypto::PublicKey barred{};
   std::vector<std::string> heard;
   unsigned said{0};
@@ -97,6 +116,8 @@ class Net {
           random(seed),
           core(key_pair_of(number_), random, [] { return WallTime{Seconds{1'700'000'000}}; }, test_ciphers()) {}
     unsigned number;
+    bool udp_blocked{false};
+    bool connected{false};
     DrawnRandom random;
     Underlay core;
     std::map<unsigned, PeerId> peers;
@@ -108,30 +129,63 @@ class Net {
     bool operator<(const Event& other) const { return std::pair(at, order) > std::pair(other.at, other.order); }
   };
 
+  [[nodiscard]] bool is_relay(std::size_t number) const {
+    return number == 0 || (second_at_ != 0 && number == second_at_);
+  }
+  [[nodiscard]] Relay* relay_at(std::size_t number) {
+    return number == 0 ? relay.get() : is_relay(number) ? second.get() : nullptr;
+  }
   Host& host(unsigned number) { return *hosts_.at(number - 1); }
+  void keep_connection(Host& host) {
+    if (host.core.wants_relay_connection(0) == host.connected) return;
+    host.connected = !host.connected;
+    host.core.on_relay_connection(now, 0, host.connected);
+  }
+  // Between a host and the relay, whose connections have the numbers of the hosts.
+  void send_by_connection(std::size_t from, std::uint32_t connection, ByteView bytes) {
+    auto run = [this, from, connection, copy = ByteVector(bytes.begin(), bytes.end())]() mutable {
+      if (from == 0) {
+        const auto source = relayed_endpoint({RelayedKind::connection, 1});
+        const auto opened = host(connection).core.on_datagram(now, source, copy);
+        if (opened.what == Heard::data) heard.emplace_back(as_text(opened.payload));
+        return;
+      }
+      RelayOut out;
+      relay->on_datagram(now, relayed_endpoint({RelayedKind::connection, static_cast<std::uint32_t>(from)}), copy, out);
+      send_of_relay(0, out);
+    };
+    events_.push({now + Millis{20}, ++order_, std::move(run)});
+  }
   bool send(std::size_t from, const sys::UdpEndpoint& to, ByteView bytes) {
+    if (is_relayed(to)) {
+      send_by_connection(from, relayed_of(to)->number, bytes);
+      return true;
+    }
+    if (!is_relay(from) && host(static_cast<unsigned>(from)).udp_blocked) return true;
     const auto arrival = realms.route(now, from, to);
     if (!arrival || random_.below(100) < loss_percent) return true;
     auto run = [this, where = *arrival, copy = ByteVector(bytes.begin(), bytes.end())]() mutable {
-      if (where.host == 0) {
+      if (is_relay(where.host)) {
         RelayOut out;
-        relay->on_datagram(now, where.from, copy, out);
-        return send_of_relay(out);
+        if (auto* there = relay_at(where.host)) there->on_datagram(now, where.from, copy, out);
+        return send_of_relay(where.host, out);
       }
       const auto opened = host(static_cast<unsigned>(where.host)).core.on_datagram(now, where.from, copy);
       if (opened.what == Heard::data) heard.emplace_back(as_text(opened.payload));
     };
-    events_.push({now + Millis{20}, ++order_, std::move(run)});
+    const bool near = second_at_ != 0 && (from == second_at_ || arrival->host == second_at_);
+    events_.push({now + Millis{near ? 5 : 20}, ++order_, std::move(run)});
     return true;
   }
-  void send_of_relay(const RelayOut& out) {
-    for (const auto& each : out.sends) send(0, each.to, each.bytes);
+  void send_of_relay(std::size_t number, const RelayOut& out) {
+    for (const auto& each : out.sends) send(number, each.to, each.bytes);
   }
 
   DrawnRandom random_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::priority_queue<Event> events_;
   std::uint64_t order_{0};
+  std::size_t second_at_{0};  // 0: there is none
 };
 
 // Two hosts, each behind a NAT of its own.
@@ -174,6 +228,72 @@ TEST(UnderlayTest, WhereNoDirectWayCanBeTheRelayCarriesWhatItCannotRead) {
   EXPECT_FALSE(pair.direct(1, 2));
   EXPECT_EQ(pair.heard.size(), pair.said);
   EXPECT_GE(pair.relay->counters().carried_datagrams, pair.said);
+}
+
+TEST(UnderlayTest, WhereUdpIsBlockedAConnectionToTheRelayCarriesUntilItIsNot) {
+  Pair pair(8, kPortRestricted, kPortRestricted);
+  pair.block_udp(1, true);
+  pair.talk(1, 2, Seconds{10});
+  EXPECT_TRUE(pair.connected(1));
+  EXPECT_FALSE(pair.connected(2));
+  pair.run_for(Millis{200});
+  pair.said = 0;
+  pair.heard.clear();
+  pair.talk(1, 2, Seconds{60});
+  pair.run_for(Millis{200});
+  EXPECT_EQ(pair.heard.size(), pair.said);
+  EXPECT_FALSE(pair.direct(1, 2));
+  EXPECT_EQ(pair.core(1).relay()->mapped(), std::nullopt);
+
+  pair.block_udp(1, false);
+  pair.said = 0;
+  pair.heard.clear();
+  pair.talk(1, 2, Seconds{65});
+  EXPECT_FALSE(pair.connected(1)) << "the relay was asked by UDP, and answered";
+  EXPECT_GE(pair.heard.size() + 10, pair.said) << "what was on its way by the connection may be lost";
+  pair.talk(1, 2, Seconds{20});
+  EXPECT_TRUE(pair.direct(1, 2));
+  EXPECT_TRUE(pair.direct(2, 1));
+}
+
+TEST(UnderlayTest, OfTwoRelaysTheNearerCarries) {
+  Net net(9);
+  net.realms.add_realm(0, kSymmetric, at("203.0.113.1"), 1);
+  net.realms.add_realm(0, kSymmetric, at("203.0.113.2"), 2);
+  net.add(1, at("10.1.0.2"));
+  net.add(2, at("10.2.0.2"));
+  net.add_second_relay();
+  net.join(1, 2);
+  net.talk(1, 2, Seconds{20});
+  net.run_for(Millis{200});
+  EXPECT_EQ(net.heard.size(), net.said) << "also while it was found out";
+  const auto before = net.relay->counters().carried_datagrams;
+  net.talk(1, 2, Seconds{20});
+  EXPECT_LE(net.relay->counters().carried_datagrams - before, 20U) << "a probe now and then";
+  EXPECT_GE(net.second->counters().carried_datagrams, 2000U);
+}
+
+TEST(UnderlayTest, WhenARelayDiesAnotherCarriesWithinSeconds) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    Net net(seed);
+    net.realms.add_realm(0, kSymmetric, at("203.0.113.1"), seed);
+    net.realms.add_realm(0, kSymmetric, at("203.0.113.2"), seed + 100);
+    net.add(1, at("10.1.0.2"));
+    net.add(2, at("10.2.0.2"));
+    net.add_second_relay();
+    net.join(1, 2);
+    net.talk(1, 2, Seconds{10} + Millis{100 * static_cast<int>(seed)});
+    net.second.reset();
+    net.talk(1, 2, Seconds{4});
+    net.run_for(Millis{200});
+    net.said = 0;
+    net.heard.clear();
+    net.talk(1, 2, Seconds{30});
+    net.run_for(Millis{200});
+    EXPECT_GE(net.heard.size() + 4, net.said);
+    EXPECT_GE(net.said, 2900U);
+  }
 }
 
 TEST(UnderlayTest, ARelayThatIsRestartedIsFoundAgain) {

@@ -28,7 +28,7 @@ Nat::Mapping* Nat::find(TimePoint now, std::uint16_t port) {
 }
 
 std::optional<std::uint16_t> Nat::draw_port(TimePoint now, std::uint16_t wish) {
-  if (spec_.preserves_ports && !find(now, wish)) return wish;
+  if (spec_.preserves_ports && wish != 0 && !find(now, wish)) return wish;
   for (int i = 0; i < kDraws; ++i) {
     const auto port = static_cast<std::uint16_t>(kFirstPort + random_() % (65'536 - kFirstPort));
     if (!find(now, port)) return port;
@@ -36,14 +36,31 @@ std::optional<std::uint16_t> Nat::draw_port(TimePoint now, std::uint16_t wish) {
   return std::nullopt;
 }
 
+Nat::Key Nat::key_of(TimePoint now, const sys::UdpEndpoint& inside, const sys::UdpEndpoint& to) {
+  const Key key{inside, scoped(spec_.mapping, to)};
+  const Key apart{inside, to};
+  if (!spec_.answers_strangers) return key;
+  const auto given = by_key_.find(apart);
+  const auto* flow = given == by_key_.end() ? nullptr : find(now, given->second);
+  if (flow && now - flow->used <= NatSpec::kStrangerTimeout) return apart;  // nobody answers it either
+  const auto usual = by_key_.find(key);
+  const auto* mapping = usual == by_key_.end() ? nullptr : find(now, usual->second);
+  const auto sent = mapping ? mapping->sent_to.find(scoped(spec_.filtering, to)) : decltype(mapping->sent_to.end()){};
+  if (mapping && sent != mapping->sent_to.end() && now - sent->second <= spec_.timeout) return key;
+  const auto stranger = strangers_.find({to, mapping ? usual->second : inside.port});
+  const bool taken = stranger != strangers_.end() && now - stranger->second <= NatSpec::kStrangerTimeout;
+  return taken ? apart : key;
+}
+
 std::optional<sys::UdpEndpoint> Nat::translate_out(TimePoint now, const sys::UdpEndpoint& inside,
                                                    const sys::UdpEndpoint& to) {
   if (spec_.refuses_udp) return std::nullopt;
-  const Key key{inside, scoped(spec_.mapping, to)};
+  const auto key = key_of(now, inside, to);
   const auto known = by_key_.find(key);
   auto* mapping = known == by_key_.end() ? nullptr : find(now, known->second);
   if (!mapping) {
-    const auto port = draw_port(now, inside.port);
+    const bool apart = spec_.answers_strangers && key.second;
+    const auto port = draw_port(now, apart ? std::uint16_t{0} : inside.port);
     if (!port) return std::nullopt;
     by_key_[key] = *port;
     mapping = &(mappings_[*port] = {key, now, {}});
@@ -57,11 +74,14 @@ std::optional<sys::UdpEndpoint> Nat::translate_out(TimePoint now, const sys::Udp
 
 std::optional<sys::UdpEndpoint> Nat::translate_in(TimePoint now, const sys::UdpEndpoint& from,
                                                   const sys::UdpEndpoint& outside) {
-  auto* mapping = is_at(outside) ? find(now, outside.port) : nullptr;
-  if (!mapping) return std::nullopt;
-  const auto sent = mapping->sent_to.find(scoped(spec_.filtering, from));
-  if (sent == mapping->sent_to.end() || now - sent->second > spec_.timeout) return std::nullopt;
-  return mapping->key.first;
+  if (!is_at(outside)) return std::nullopt;
+  auto* mapping = find(now, outside.port);
+  if (mapping) {
+    const auto sent = mapping->sent_to.find(scoped(spec_.filtering, from));
+    if (sent != mapping->sent_to.end() && now - sent->second <= spec_.timeout) return mapping->key.first;
+  }
+  if (spec_.answers_strangers) strangers_[{from, outside.port}] = now;
+  return std::nullopt;
 }
 
 NatRealms::Realm NatRealms::add_realm(Realm parent, NatSpec spec, const sys::UdpEndpoint& outside, std::uint64_t seed) {
@@ -88,18 +108,11 @@ std::optional<NatRealms::Realm> NatRealms::realm_behind(Realm parent, const sys:
   return static_cast<Realm>(at - sites_.begin()) + 1;
 }
 
-std::optional<NatRealms::Arrival> NatRealms::route(TimePoint now, std::size_t host, sys::UdpEndpoint to) {
+std::optional<NatRealms::Flight> NatRealms::depart(TimePoint now, std::size_t host, sys::UdpEndpoint to) {
   auto realm = hosts_.at(host).realm;
   auto from = hosts_.at(host).address;
   for (int i = 0; i < kMostTranslations; ++i) {
-    if (const auto found = host_at(realm, to)) return Arrival{*found, from, to};
-    if (const auto inner = realm_behind(realm, to)) {
-      const auto inside = nat(*inner).translate_in(now, from, to);
-      if (!inside) return std::nullopt;
-      realm = *inner;
-      to = *inside;
-      continue;
-    }
+    if (host_at(realm, to) || realm_behind(realm, to)) return Flight{realm, from, to};
     if (realm == 0) return std::nullopt;  // nobody is there
     auto& site = sites_[realm - 1];
     const auto outside = site.nat.translate_out(now, from, to);
@@ -114,6 +127,27 @@ std::optional<NatRealms::Arrival> NatRealms::route(TimePoint now, std::size_t ho
     to = *inside;
   }
   return std::nullopt;
+}
+
+std::optional<NatRealms::Arrival> NatRealms::arrive(TimePoint now, const Flight& flight) {
+  auto realm = flight.realm;
+  auto to = flight.to;
+  for (int i = 0; i < kMostTranslations; ++i) {
+    if (const auto found = host_at(realm, to)) return Arrival{*found, flight.from, to};
+    const auto inner = realm_behind(realm, to);
+    const auto inside = inner ? nat(*inner).translate_in(now, flight.from, to) : std::nullopt;
+    if (!inside) return std::nullopt;
+    realm = *inner;
+    to = *inside;
+  }
+  return std::nullopt;
+}
+
+std::size_t NatRealms::host_towards(const Flight& flight) const {
+  if (const auto found = host_at(flight.realm, flight.to)) return *found;
+  const auto realm = realm_behind(flight.realm, flight.to);
+  const auto at = std::ranges::find_if(hosts_, [&](const Host& each) { return realm && each.realm == *realm; });
+  return at == hosts_.end() ? 0 : static_cast<std::size_t>(at - hosts_.begin());
 }
 
 }  // namespace godwit::sim

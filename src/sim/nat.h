@@ -22,6 +22,10 @@ struct NatSpec {
   bool preserves_ports{false};             // where it can; else it draws them
   bool hairpins{false};
   bool refuses_udp{false};
+  // As Linux does where its INPUT chain accepts: who is no host's peer is taken for the router's own, for so long as it
+  // goes on and kStrangerTimeout more; a host that then sends there is given another port for it.
+  bool answers_strangers{false};
+  static constexpr Seconds kStrangerTimeout{30};
 };
 
 class Nat {
@@ -56,6 +60,7 @@ class Nat {
     std::map<sys::UdpEndpoint, TimePoint> sent_to;  // as filtering tells them apart; forgotten one by one
   };
   [[nodiscard]] Mapping* find(TimePoint now, std::uint16_t port);
+  [[nodiscard]] Key key_of(TimePoint now, const sys::UdpEndpoint& inside, const sys::UdpEndpoint& to);
   [[nodiscard]] std::optional<std::uint16_t> draw_port(TimePoint now, std::uint16_t wish);
 
   NatSpec spec_;
@@ -63,6 +68,7 @@ class Nat {
   std::mt19937_64 random_;
   std::map<std::uint16_t, Mapping> mappings_;
   std::map<Key, std::uint16_t> by_key_;
+  std::map<std::pair<sys::UdpEndpoint, std::uint16_t>, TimePoint> strangers_;  // by the port that they sent to
 };
 
 // Hosts in realms: realm 0 is the Internet, each other one lies behind a NAT of its own in another realm.
@@ -82,8 +88,22 @@ class NatRealms {
   [[nodiscard]] Nat& nat(Realm realm) { return sites_.at(realm - 1).nat; }
   [[nodiscard]] const sys::UdpEndpoint& address(std::size_t host) const { return hosts_.at(host).address; }
 
-  // Where a datagram of `host`, sent from its address, arrives.
-  [[nodiscard]] std::optional<Arrival> route(TimePoint now, std::size_t host, sys::UdpEndpoint to);
+  // A datagram that has left its host's NATs, and comes to those of `to`, or to its host.
+  struct Flight {
+    Realm realm{0};
+    sys::UdpEndpoint from;
+    sys::UdpEndpoint to;
+  };
+  // A datagram of `host`, sent from its address now; and where it comes out, when it is there.
+  [[nodiscard]] std::optional<Flight> depart(TimePoint now, std::size_t host, sys::UdpEndpoint to);
+  [[nodiscard]] std::optional<Arrival> arrive(TimePoint now, const Flight& flight);
+  // Both, where it takes no time.
+  [[nodiscard]] std::optional<Arrival> route(TimePoint now, std::size_t host, const sys::UdpEndpoint& to) {
+    const auto flight = depart(now, host, to);
+    return flight ? arrive(now, *flight) : std::nullopt;
+  }
+  // Some host there, whether the NATs let it in or not; 0 where it can't be said.
+  [[nodiscard]] std::size_t host_towards(const Flight& flight) const;
 
  private:
   struct Host {

@@ -71,6 +71,11 @@ sys::Task<Result<wire::Network>> CloudClient::network(const std::string& id) con
   return ask<wire::Network>(call_of(http_, endpoint_, cloud_, token_, "GET", "/v1/networks/" + id));
 }
 
+sys::Task<Result<wire::NetworkObservation>> CloudClient::observation(const std::string& network) const {
+  return ask<wire::NetworkObservation>(
+      call_of(http_, endpoint_, cloud_, token_, "GET", "/v1/networks/" + network + "/observation"));
+}
+
 sys::Task<Result<>> CloudClient::put_peers(const std::string& network, const wire::NetworkPeers& peers) const {
   return tell(
       call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/networks/" + network + "/peers", wire::encode(peers)));

@@ -5,6 +5,7 @@
 #include "sys/http.h"
 #include "wire/cloud_api.h"
 #include "wire/cluster.h"
+#include "wire/observation.h"
 
 #include <string>
 
@@ -26,6 +27,7 @@ class CloudClient {
 
   [[nodiscard]] sys::Task<Result<wire::Network>> put_network(const wire::Network& network) const;
   [[nodiscard]] sys::Task<Result<wire::Network>> network(const std::string& id) const;
+  [[nodiscard]] sys::Task<Result<wire::NetworkObservation>> observation(const std::string& network) const;
   [[nodiscard]] sys::Task<Result<>> put_peers(const std::string& network, const wire::NetworkPeers& peers) const;
   [[nodiscard]] sys::Task<Result<>> delete_network(const std::string& id) const;
 

@@ -65,6 +65,11 @@ sys::Task<Result<>> Cluster::visit(std::string cloud) {
   if (!network) co_return network;
   const auto peers = co_await tell_peers(cloud, *client);
   if (!peers) co_return peers;
+  // Whom it knows only now it could not believe before: where their instances are is said again.
+  if (sights_[cloud].network_told.empty()) {
+    const auto again = co_await tell_network(cloud, *client);
+    if (!again) co_return again;
+  }
   const auto looked = co_await look(cloud, *client);
   if (!looked) co_return looked;
   const auto ended = co_await terminate_wanted(cloud, *client);
@@ -79,7 +84,7 @@ sys::Task<Result<>> Cluster::tell_network(std::string cloud, CloudClient client)
   if (!tell) {
     const auto said = co_await client.network(record_.network.id);
     if (!said && said.error().code != Errc::not_found) co_return pass(said);
-    if (said && absorb_locations(record_, cloud, *said)) record_changed();
+    if (said) absorb(cloud, *said);
     tell = !said;
     if (tell) sights_[cloud].peers_told.clear();  // it has forgotten the network, so all of it
   }
@@ -88,8 +93,33 @@ sys::Task<Result<>> Cluster::tell_network(std::string cloud, CloudClient client)
   if (!said && said.error().code == Errc::conflict) redraw_vni();
   if (!said) co_return pass(said);
   sights_[cloud].network_told = wanted;
-  if (absorb_locations(record_, cloud, *said)) record_changed();
+  absorb(cloud, *said);
   co_return Result<>{};
+}
+
+// A cloud that says that it has what it was not given is not passed on: it would stand in the way of who has it.
+void Cluster::absorb(const std::string& cloud, const wire::Network& said) {
+  const auto believes = [&](const wire::Member& member, const wire::Location& newest) {
+    const auto authorities = authorities_of_all();
+    if (!authorities) return true;  // the clouds judge it all the same
+    const auto proven = overlay::prove_member(record_.network, member, member.location, newest, *authorities,
+                                              runtime_.clock.wall_now());
+    if (!proven) log_.warn("{}: {}", cloud, proven.error().message);
+    return proven.has_value();
+  };
+  if (absorb_locations(record_, cloud, said, believes)) record_changed();
+}
+
+// Nothing where the CA of one of them is not known here.
+std::optional<overlay::Authorities> Cluster::authorities_of_all() const {
+  overlay::Authorities out;
+  for (const auto& cloud : record_.clouds) {
+    const auto pem = accounts_.ca_pem(cloud);
+    auto authority = pem ? crypto::Authority::from_pem(cloud, *pem) : pass(pem);
+    if (!authority) return std::nullopt;
+    out.emplace(cloud, std::move(*authority));
+  }
+  return out;
 }
 
 sys::Task<Result<>> Cluster::tell_peers(std::string cloud, CloudClient client) {
@@ -100,6 +130,7 @@ sys::Task<Result<>> Cluster::tell_peers(std::string cloud, CloudClient client) {
   const auto told = co_await client.put_peers(record_.network.id, *peers);
   if (!told) co_return told;
   sights_[cloud].peers_told = wanted;
+  sights_[cloud].network_told.clear();
   co_return Result<>{};
 }
 
@@ -260,6 +291,18 @@ Result<> Cluster::erase() {
   return {};
 }
 
+Result<> Cluster::set_security_groups(std::vector<wire::SecurityGroup> groups) {
+  if (groups == record_.network.groups) return {};
+  std::swap(groups, record_.network.groups);
+  const auto saved = save();
+  if (!saved) {
+    std::swap(groups, record_.network.groups);
+    return saved;
+  }
+  record_changed();
+  return {};
+}
+
 Result<> Cluster::terminate(const std::string& instance) {
   auto* member = find(instance);
   if (!member) return fail(Errc::not_found, "cluster {}: {} is no member", record_.spec.name, instance);
@@ -320,6 +363,18 @@ void Cluster::settle_at(const std::string& instance, const std::string& cloud) {
   const auto saved = save();
   if (!saved) log_.error("{}", saved.error().message);  // the clouds know it too: the next round says it again
   wake();
+}
+
+// Whoever had it before can't hand it off, or may not have: a person has made sure of the rest.
+void Cluster::grant(const std::string& instance, const std::string& cloud) {
+  for (auto& member : record_.network.members) {
+    if (member.instance != instance) continue;
+    member.granted_to = cloud;
+    member.granted_version = member.location.version + (member.location.cloud == cloud ? 0 : 1);
+    const auto saved = save();
+    if (!saved) log_.error("{}", saved.error().message);
+    record_changed();
+  }
 }
 
 void Cluster::wake() { record_changed(); }

@@ -4,6 +4,7 @@
 // cloud or a restart of sky costs a round, never the truth. Nothing is done that the record on disk does not say.
 #pragma once
 
+#include "overlay/location_claim.h"
 #include "sky/accounts.h"
 #include "sky/records.h"
 #include "sky/sight.h"
@@ -48,6 +49,9 @@ class Cluster {
   // Errors: not_found.
   [[nodiscard]] Result<> terminate(const std::string& instance);
 
+  // The network carries these from now on. On disk when it returns.
+  [[nodiscard]] Result<> set_security_groups(std::vector<wire::SecurityGroup> groups);
+
   // For migrations. The cloud is told of the network and introduced to the others, who are introduced to it.
   [[nodiscard]] Result<> include(const std::string& cloud);
   // It has acknowledged the network with all its members, and the other clouds of it.
@@ -56,6 +60,8 @@ class Cluster {
   void set_migration(const std::string& instance, const std::string& migration);  // empty: none
   // The instance is owned there now.
   void settle_at(const std::string& instance, const std::string& cloud);
+  // A person has fenced it there: the other clouds are told to believe that of that one, with the next version.
+  void grant(const std::string& instance, const std::string& cloud);
   // Look again now.
   void wake();
 
@@ -63,6 +69,8 @@ class Cluster {
   [[nodiscard]] sys::Task<void> follow(std::string cloud);
   [[nodiscard]] sys::Task<Result<>> visit(std::string cloud);
   [[nodiscard]] sys::Task<Result<>> tell_network(std::string cloud, CloudClient client);
+  void absorb(const std::string& cloud, const wire::Network& said);
+  [[nodiscard]] std::optional<overlay::Authorities> authorities_of_all() const;
   [[nodiscard]] sys::Task<Result<>> tell_peers(std::string cloud, CloudClient client);
   [[nodiscard]] sys::Task<Result<>> look(std::string cloud, CloudClient client);
   [[nodiscard]] sys::Task<Result<>> launch_missing(std::string cloud, CloudClient client);

@@ -179,6 +179,7 @@ Result<wire::Network> draw_network(const wire::ClusterSpec& spec, std::size_t me
   network.id = random.id("net");
   network.name = spec.name;
   network.cidr = cidr->text();
+  network.cidr6 = wire::derive_cidr6(network.id);
   network.gateway = cidr->address(1);
   network.domain = spec.name + ".internal";
   ByteVector key(kKeyBytes);
@@ -254,7 +255,8 @@ Result<ClusterRecord> draw_cluster(const wire::ClusterSpec& spec, const std::vec
     const auto instance = random.id("i");
     const auto nth = kFirstMember + static_cast<std::uint32_t>(record.members.size());
     record.members.push_back({member.name, instance, *cloud, !member.cloud.empty(), member.type, member.roles});
-    network->members.push_back({instance, member.name, draw_mac(random), cidr->address(nth), member.roles, {}});
+    network->members.push_back(
+        {instance, member.name, draw_mac(random), cidr->address(nth), member.roles, {}, spec.security_groups});
   }
   record.network = std::move(*network);
   for (auto* key : {&record.login, &record.host}) {

@@ -39,7 +39,7 @@ Result<> write(sys::Files& files, const std::string& path, const Record& record)
 }  // namespace
 
 Result<Store> Store::open(sys::Files& files, std::string directory) {
-  for (const auto* kind : {"accounts", "clusters", "migrations"}) {
+  for (const auto* kind : {"accounts", "clusters", "migrations", "security-groups"}) {
     const auto made = files.make_directories(fmt::format("{}/{}", directory, kind), kDirectoryMode, 0);
     if (!made) return fail(made, "open sky's state");
   }
@@ -55,6 +55,9 @@ Result<std::vector<ClusterRecord>> Store::clusters() const {
 Result<std::vector<MigrationRecord>> Store::migrations() const {
   return load_all<MigrationRecord>(*files_, directory_, "migrations");
 }
+Result<std::vector<wire::SecurityGroup>> Store::security_groups() const {
+  return load_all<wire::SecurityGroup>(*files_, directory_, "security-groups");
+}
 
 Result<> Store::save(const wire::Account& account) {
   return write(*files_, path_of(directory_, "accounts", account.cloud), account);
@@ -65,6 +68,9 @@ Result<> Store::save(const ClusterRecord& cluster) {
 Result<> Store::save(const MigrationRecord& migration) {
   return write(*files_, path_of(directory_, "migrations", migration.id), migration);
 }
+Result<> Store::save(const wire::SecurityGroup& group) {
+  return write(*files_, path_of(directory_, "security-groups", group.name), group);
+}
 
 Result<> Store::remove_account(const std::string& cloud) {
   return files_->remove(path_of(directory_, "accounts", cloud));
@@ -74,6 +80,9 @@ Result<> Store::remove_cluster(const std::string& name) {
 }
 Result<> Store::remove_migration(const std::string& id) {
   return files_->remove(path_of(directory_, "migrations", id));
+}
+Result<> Store::remove_security_group(const std::string& name) {
+  return files_->remove(path_of(directory_, "security-groups", name));
 }
 
 }  // namespace godwit::sky

@@ -65,7 +65,7 @@ BOOST_DESCRIBE_STRUCT(MigrationRecord, (),
                       (id, cluster, member, instance, from, to, options, step, place, known_dirty_bytes_per_s, cancel,
                        grant, report, created_ms))
 
-// The directories accounts/, clusters/ and migrations/ under `directory`. Does I/O; blocks.
+// The directories accounts/, clusters/, migrations/ and security-groups/ under `directory`. Does I/O; blocks.
 class Store {
  public:
   // `files` outlives the store. Creates what is missing, mode 0700.
@@ -74,14 +74,17 @@ class Store {
   [[nodiscard]] Result<std::vector<wire::Account>> accounts() const;
   [[nodiscard]] Result<std::vector<ClusterRecord>> clusters() const;
   [[nodiscard]] Result<std::vector<MigrationRecord>> migrations() const;
+  [[nodiscard]] Result<std::vector<wire::SecurityGroup>> security_groups() const;
 
   // On disk when they return.
   [[nodiscard]] Result<> save(const wire::Account& account);
   [[nodiscard]] Result<> save(const ClusterRecord& cluster);
   [[nodiscard]] Result<> save(const MigrationRecord& migration);
+  [[nodiscard]] Result<> save(const wire::SecurityGroup& group);
   [[nodiscard]] Result<> remove_account(const std::string& cloud);
   [[nodiscard]] Result<> remove_cluster(const std::string& name);
   [[nodiscard]] Result<> remove_migration(const std::string& id);
+  [[nodiscard]] Result<> remove_security_group(const std::string& name);
 
  private:
   Store(sys::Files& files, std::string directory) : files_(&files), directory_(std::move(directory)) {}

@@ -133,7 +133,8 @@ bool absorb_instances(ClusterRecord& record, const Sights& sights, WallTime now)
   return changed;
 }
 
-bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said) {
+bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said,
+                      const Believes& believes) {
   bool changed = absorb_uplink(record.network.uplink, cloud, said.uplink);
   for (auto& member : record.network.members) {
     const auto found = std::find_if(said.members.begin(), said.members.end(), [&](const wire::Member& each) {
@@ -144,6 +145,7 @@ bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wir
     // Where it has not moved its cloud may still have a new record of the host, or another address.
     const bool renewed = newest.version == member.location.version && member.location.cloud == cloud;
     if (!(renewed && newest != member.location) && newest.version <= member.location.version) continue;
+    if (!renewed && !believes(member, newest)) continue;
     member.location = newest;
     changed = true;
   }

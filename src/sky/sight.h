@@ -4,6 +4,7 @@
 #include "sky/records.h"
 #include "wire/cluster.h"
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -29,7 +30,10 @@ using Sights = std::map<std::string, CloudSight>;  // by cloud
 
 // Takes the locations that `cloud` says of its own hosts, where they are newer. A cloud's word on another cloud's hosts
 // counts for nothing. True when `record` has changed.
-[[nodiscard]] bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said);
+// `believes`: what a cloud says of a member that it had not is proven; asked for higher versions alone.
+using Believes = std::function<bool(const wire::Member& known, const wire::Location& said)>;
+[[nodiscard]] bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said,
+                                    const Believes& believes);
 
 // `migrations`: those under way, by instance.
 [[nodiscard]] wire::ClusterView view_of(const ClusterRecord& record, const Sights& sights,

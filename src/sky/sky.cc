@@ -32,17 +32,24 @@ Result<std::unique_ptr<Sky>> Sky::open(sys::Runtime& runtime, const SkyOptions& 
   if (!clusters) return pass(clusters);
   auto migrations = store->migrations();
   if (!migrations) return pass(migrations);
-  std::unique_ptr<Sky> sky(new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations)));
-  for (auto& record : *clusters) sky->add(std::move(record));
+  const auto groups = store->security_groups();
+  if (!groups) return pass(groups);
+  std::unique_ptr<Sky> sky(
+      new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations), *groups));
+  for (auto& record : *clusters) {
+    record.network.groups = sky->groups_.of(record.network);  // a change may have been cut short
+    sky->add(std::move(record));
+  }
   return sky;
 }
 
 Sky::Sky(sys::Runtime& runtime, const SkyOptions& options, Store store, std::vector<wire::Account> accounts,
-         std::vector<MigrationRecord> migrations)
+         std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups)
     : runtime_(runtime),
       pace_(options.pace),
       store_(std::move(store)),
       accounts_(runtime, store_, std::move(accounts)),
+      groups_(store_, groups),
       unstarted_(std::move(migrations)),
       migrations_(runtime, store_, accounts_, *this, options.pace, [this] { changed(); }),
       change_(runtime.executor),
@@ -99,6 +106,8 @@ sys::Task<wire::CloudHostsList> Sky::hosts() {
 sys::Task<Result<wire::ClusterView>> Sky::create_cluster(wire::ClusterSpec spec) {
   const auto valid = validate(spec);
   if (!valid) co_return pass(valid);
+  const auto grouped = groups_.check(spec.security_groups);
+  if (!grouped) co_return fail(grouped, "create cluster " + spec.name);
   const auto existing = [&]() -> std::optional<Result<wire::ClusterView>> {
     const auto* cluster = find_cluster(spec.name);
     if (!cluster) return std::nullopt;
@@ -122,6 +131,7 @@ sys::Task<Result<wire::ClusterView>> Sky::create_cluster(wire::ClusterSpec spec)
   for (const auto& [name, cluster] : clusters_) others.push_back(&cluster->record());
   auto record = draw_cluster(spec, accounts, others, runtime_.random, runtime_.clock.wall_now());
   if (!record) co_return pass(record);
+  record->network.groups = groups_.of(record->network);
   const auto saved = store_.save(*record);
   if (!saved) co_return fail(saved, "create cluster " + spec.name);
   add(std::move(*record));
@@ -150,6 +160,41 @@ Result<wire::ClusterView> Sky::delete_cluster(const std::string& name) {
   if (!erased) return pass(erased);
   migrations_.cancel_all(name);
   return cluster->view();
+}
+
+// ---- security groups
+
+Result<wire::SecurityGroup> Sky::tell_clusters(Result<wire::SecurityGroup> changed) {
+  if (!changed) return changed;
+  for (const auto& [name, cluster] : clusters_) {
+    const auto told = cluster->set_security_groups(groups_.of(cluster->record().network));
+    if (!told) return fail(told, fmt::format("security group {}: tell cluster {}", changed->name, name));
+  }
+  return changed;
+}
+
+Result<wire::SecurityGroup> Sky::create_security_group(wire::SecurityGroup group) {
+  return groups_.create(std::move(group));
+}
+
+Result<> Sky::delete_security_group(const std::string& name) {
+  for (const auto& [cluster_name, cluster] : clusters_) {
+    for (const auto& member : cluster->record().network.members) {
+      if (std::ranges::find(member.groups, name) != member.groups.end()) {
+        return fail(Errc::conflict, "delete security group {}: {} of cluster {} is in it (delete the cluster first)",
+                    name.substr(0, 64), member.name, cluster_name);
+      }
+    }
+  }
+  return groups_.remove(name);
+}
+
+Result<wire::SecurityGroup> Sky::authorize(const std::string& name, const wire::RuleChange& change) {
+  return tell_clusters(groups_.authorize(name, change));
+}
+
+Result<wire::SecurityGroup> Sky::revoke(const std::string& name, const wire::RuleChange& change) {
+  return tell_clusters(groups_.revoke(name, change));
 }
 
 // ---- instances and networks
@@ -231,6 +276,10 @@ sys::Task<Result<wire::FenceAnswer>> Sky::fence(std::string instance, wire::Fenc
     }
   }
   if (answer.told.empty()) co_return std::unexpected(last.within("fence " + instance + ": no cloud took it"));
+  auto* cluster = cluster_of(instance);
+  const auto* migration = migrations_.find(request.migration);
+  if (cluster && migration && request.winner == wire::MigrationRole::destination)
+    cluster->grant(instance, migration->to);
   co_return answer;
 }
 

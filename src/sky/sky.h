@@ -5,6 +5,7 @@
 #include "sky/cluster.h"
 #include "sky/migrations.h"
 #include "sky/records.h"
+#include "sky/security_groups.h"
 
 #include <memory>
 #include <string>
@@ -35,12 +36,22 @@ class Sky final : private ClusterFinder {
   [[nodiscard]] sys::Task<wire::AccountList> accounts();
   [[nodiscard]] sys::Task<wire::CloudHostsList> hosts();
 
+  // What is seen of the network of that id, or of that cluster, by its hosts' switches. Errors: not_found.
+  [[nodiscard]] sys::Task<Result<wire::NetworkObservation>> observe(std::string network);
+
   // Asking again with the same content gives the same cluster. Errors: invalid_argument, conflict (another of that
   // name), those of draw_cluster().
   [[nodiscard]] sys::Task<Result<wire::ClusterView>> create_cluster(wire::ClusterSpec spec);
   [[nodiscard]] wire::ClusterList clusters() const;
   [[nodiscard]] Result<wire::ClusterView> cluster(const std::string& name) const;
   [[nodiscard]] Result<wire::ClusterView> delete_cluster(const std::string& name);
+
+  // What they change, the networks of running clusters are told. Errors: those of SecurityGroups, of the store.
+  [[nodiscard]] const SecurityGroups& security_groups() const { return groups_; }
+  [[nodiscard]] Result<wire::SecurityGroup> create_security_group(wire::SecurityGroup group);
+  [[nodiscard]] Result<> delete_security_group(const std::string& name);
+  [[nodiscard]] Result<wire::SecurityGroup> authorize(const std::string& name, const wire::RuleChange& change);
+  [[nodiscard]] Result<wire::SecurityGroup> revoke(const std::string& name, const wire::RuleChange& change);
 
   // As its cloud has it, without user data. Errors: not_found, those of the call.
   [[nodiscard]] sys::Task<Result<wire::InstanceView>> instance(std::string id);
@@ -64,7 +75,8 @@ class Sky final : private ClusterFinder {
 
  private:
   Sky(sys::Runtime& runtime, const SkyOptions& options, Store store, std::vector<wire::Account> accounts,
-      std::vector<MigrationRecord> migrations);
+      std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups);
+  [[nodiscard]] Result<wire::SecurityGroup> tell_clusters(Result<wire::SecurityGroup> changed);
   [[nodiscard]] Cluster* find_cluster(const std::string& name) override;
   [[nodiscard]] Cluster* cluster_of(const std::string& instance);
   void add(ClusterRecord record);
@@ -75,6 +87,7 @@ class Sky final : private ClusterFinder {
   Pace pace_;
   Store store_;
   Accounts accounts_;
+  SecurityGroups groups_;
   std::map<std::string, std::unique_ptr<Cluster>> clusters_;
   std::vector<MigrationRecord> unstarted_;
   Migrations migrations_;

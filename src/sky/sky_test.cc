@@ -365,7 +365,27 @@ TEST_F(SkyTest, FenceIsToldToTheCloudsThatCanBeReached) {
   EXPECT_EQ(answer->told, std::vector<std::string>{"cloud-b"});
   EXPECT_TRUE(answer->problems.contains("cloud-a"));
   EXPECT_EQ(b().fences.at(0).migration, id);
+  // Nobody can hand it off: sky's word stands for that.
+  ASSERT_TRUE(time_.run_until([&] { return b().networks[view().network].members[0].granted_to == "cloud-b"; }));
+  EXPECT_EQ(b().networks[view().network].members[0].granted_version, 2U);
   http_.cut.clear();
+}
+
+TEST(SkySight, AHigherVersionIsTakenWhereItIsProvenAndARenewalAlways) {
+  ClusterRecord record;
+  record.network.members = {{"i-1", "n1", "", "", {}, {"cloud-a", "a1", "192.0.2.1", 4789, 1}}};
+  wire::Network said = record.network;
+  auto& location = said.members[0].location;
+  const auto nobody = [](const wire::Member&, const wire::Location&) { return false; };
+  const auto everybody = [](const wire::Member&, const wire::Location&) { return true; };
+  location = {"cloud-b", "b1", "192.0.2.2", 4789, 1000};
+  EXPECT_FALSE(absorb_locations(record, "cloud-b", said, nobody));
+  EXPECT_FALSE(absorb_locations(record, "cloud-a", said, everybody)) << "a cloud's word on another one's hosts";
+  location = {"cloud-a", "a1", "192.0.2.7", 4789, 1};
+  EXPECT_TRUE(absorb_locations(record, "cloud-a", said, nobody)) << "who has it goes on to be heard";
+  location = {"cloud-b", "b1", "192.0.2.2", 4789, 2};
+  EXPECT_TRUE(absorb_locations(record, "cloud-b", said, everybody));
+  EXPECT_EQ(record.network.members[0].location.host, "b1");
 }
 
 TEST_F(SkyTest, ATerminatedMemberIsGoneFromTheNetwork) {

@@ -84,6 +84,7 @@ constexpr std::size_t kMostSegmentBytes = 65'535 - 40 - 8;
 struct PacketCounts {
   std::uint64_t refused{0};    // by a device or the socket, when it was to be sent
   std::uint64_t truncated{0};  // longer than a buffer, when it was received
+  std::uint64_t too_long{0};   // datagrams for a link with a smaller MTU: nothing is fragmented
 };
 
 // A UDP socket and any number of Ethernet devices. One strand.

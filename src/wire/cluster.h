@@ -24,8 +24,10 @@ struct ClusterSpec {
   std::string cidr;  // empty: drawn
   std::vector<std::string> ssh_keys;
   std::string user_data;
+  std::vector<std::string> security_groups;  // of all members; empty: "default"
 };
-BOOST_DESCRIBE_STRUCT(ClusterSpec, (), (name, size, members, clouds, type, image, cidr, ssh_keys, user_data))
+BOOST_DESCRIBE_STRUCT(ClusterSpec, (),
+                      (name, size, members, clouds, type, image, cidr, ssh_keys, user_data, security_groups))
 
 BOOST_DEFINE_ENUM_CLASS(ClusterState, creating, ready, degraded, deleting, deleted)
 

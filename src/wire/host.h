@@ -26,8 +26,9 @@ struct InstanceReport {
   bool ready{false};                  // the guest phoned home
   std::uint64_t location_version{0};  // of this host's claim; 0 while it has none
   std::string problem;                // what is wrong with it now, for people; empty when nothing is
+  std::string claim{};                // what that version came with, as in Location: its hand-offs are for its cloud
 };
-BOOST_DESCRIBE_STRUCT(InstanceReport, (), (id, state, ready, location_version, problem))
+BOOST_DESCRIBE_STRUCT(InstanceReport, (), (id, state, ready, location_version, problem, claim))
 
 // The host has a device on a real LAN for this network.
 struct LanReport {

@@ -174,8 +174,11 @@ struct MigrationOrder {
   bool cancel{false};
   Decision decision{Decision::none};  // the cloud's own durable vote; see migrate/handover.h
   Decision fence{Decision::none};     // a person decided: `godwit instance resolve --fence`
+  // What lets others believe that the destination has it: signed by the clouds that had it (crypto/location_record.h),
+  // as base64url, the oldest first. The last is of this migration, and is shown with the source's vote, not before.
+  std::vector<std::string> hand_offs{};
 };
-BOOST_DESCRIBE_STRUCT(MigrationOrder, (), (id, instance, grant, options, cancel, decision, fence))
+BOOST_DESCRIBE_STRUCT(MigrationOrder, (), (id, instance, grant, options, cancel, decision, fence, hand_offs))
 
 // Destination agent to its cloud: POST /v1/agent/tickets/redeem.
 struct RedeemRequest {
@@ -183,20 +186,32 @@ struct RedeemRequest {
   std::string source_cloud;     // as the source's certificate says
   std::string source_host_key;  // likewise
   InstanceSpec spec;
+  std::uint64_t location_version{0};  // the source's; 0: it doesn't say
 };
-BOOST_DESCRIBE_STRUCT(RedeemRequest, (), (ticket, source_cloud, source_host_key, spec))
+BOOST_DESCRIBE_STRUCT(RedeemRequest, (), (ticket, source_cloud, source_host_key, spec, location_version))
 
 struct RedeemAnswer {
   TicketClaims claims;
-  std::uint64_t location_version{0};  // not known to the destination cloud before: taken from the source, one more
+  std::uint64_t location_version{0};  // that the instance gets; 0: not known to this cloud either
+  std::string location_record{};      // "if it is handed off", of that version, as base64url; empty: none without one
 };
-BOOST_DESCRIBE_STRUCT(RedeemAnswer, (), (claims, location_version))
+BOOST_DESCRIBE_STRUCT(RedeemAnswer, (), (claims, location_version, location_record))
 
 // POST /v1/agent/migrations/ID/release (source agent to its cloud) and POST /v1/peer/migrations/ID/resolve (destination
 // agent to the source's cloud): both answer with the cloud's durable vote.
 struct DecisionAnswer {
   Decision decision{Decision::none};
+  std::vector<std::string> hand_offs{};  // released, to the destination: as MigrationOrder has them
 };
-BOOST_DESCRIBE_STRUCT(DecisionAnswer, (), (decision))
+BOOST_DESCRIBE_STRUCT(DecisionAnswer, (), (decision, hand_offs))
+
+// Hand-offs as messages carry them: no more than travel, none too long. What they say is for who believes them.
+[[nodiscard]] inline bool are_hand_offs(const std::vector<std::string>& texts) {
+  if (texts.size() > kMostHandOffs) return false;
+  for (const auto& each : texts) {
+    if (each.empty() || each.size() > kRecordText) return false;
+  }
+  return true;
+}
 
 }  // namespace godwit::wire

@@ -5,10 +5,11 @@
 #pragma once
 
 #include "wire/network.h"
+#include "wire/observation.h"
 
 namespace godwit::wire {
 
-BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats)
+BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats, observe, capture)
 
 // An instance of this host. The switch makes a TAP of its own and joins it to `guest_tap` by tc redirect, both ways, as
 // soon as that device exists.
@@ -19,10 +20,11 @@ struct SwitchPort {
   std::string guest_tap;
   // Frames pass only while this host has the member's location; a port may be made before (an incoming migration).
   std::uint64_t version{0};
+  std::string claim{};  // of that version, as in Location; empty: its cloud's word is awaited
   // In hex. Then it has no guest_tap: the member is a WireGuard peer with this key, which dials this host's switch.
   std::string wireguard_key{};
 };
-BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, wireguard_key))
+BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, claim, wireguard_key))
 
 struct SwitchNetwork {
   Network network;
@@ -52,8 +54,9 @@ struct SwitchAnnounce {
   std::string network;
   std::string instance;
   std::uint64_t version{0};
+  std::string claim{};  // as in Location: without it no other host believes it
 };
-BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version))
+BOOST_DESCRIBE_STRUCT(SwitchAnnounce, (), (network, instance, version, claim))
 
 // hold: the vCPUs of `instance`, which is here, stand still for a hand-over: frames for it are kept, in order and
 // bounded, instead of filling a queue that ends with its QEMU. When another host announces it they are sent after it;
@@ -64,14 +67,25 @@ struct SwitchHold {
 };
 BOOST_DESCRIBE_STRUCT(SwitchHold, (), (network, instance))
 
+// capture: behind the answer, if it has no error, the connection carries pcapng until it is closed: what crosses the
+// devices of the instances and the gateway of a network here, both ways. Frames are dropped, and counted there, when
+// the reader is slow.
+struct SwitchCapture {
+  std::string network;          // its id; empty: all
+  std::string instance;         // its id; empty: all
+  std::uint32_t snap_bytes{0};  // no more of each frame; 0: all of it
+};
+BOOST_DESCRIBE_STRUCT(SwitchCapture, (), (network, instance, snap_bytes))
+
 struct SwitchRequest {
   std::uint64_t id{0};  // echoed
   SwitchOp op{SwitchOp::config};
   SwitchConfig config;
   SwitchAnnounce announce;
   SwitchHold hold;  // hold and release
+  SwitchCapture capture{};
 };
-BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold))
+BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold, capture))
 
 struct PairCount {
   std::string network;
@@ -93,17 +107,18 @@ struct SwitchReply {
   std::string error;  // empty: done
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
-  std::string overlay_key;        // its public key (X25519) in hex; the private one is the switch's alone
-  std::string host_address;       // this host's own inside the overlay (IPv6); empty: it has none
-  double waited_ms{0};            // announce: until the last acknowledgement, or the limit
-  std::uint32_t acknowledged{0};  // announce: by so many
-  std::uint32_t peers{0};         //   of so many
-  std::vector<Network> networks;  // locations: as the switch believes them now; without their keys
-  std::vector<PairCount> pairs;   // stats: since the switch started, each counted where it enters the overlay
-  std::vector<DropCount> drops;   // stats: likewise; reasons that occurred
+  std::string overlay_key;                 // its public key (X25519) in hex; the private one is the switch's alone
+  std::string host_address;                // this host's own inside the overlay (IPv6); empty: it has none
+  double waited_ms{0};                     // announce: until the last acknowledgement, or the limit
+  std::uint32_t acknowledged{0};           // announce: by so many
+  std::uint32_t peers{0};                  //   of so many
+  std::vector<Network> networks;           // locations: as the switch believes them now; without their keys
+  std::vector<PairCount> pairs;            // stats: since the switch started, each counted where it enters the overlay
+  std::vector<DropCount> drops;            // stats: likewise; reasons that occurred
+  std::optional<Observation> observation;  // observe
 };
 BOOST_DESCRIBE_STRUCT(SwitchReply, (),
                       (id, error, overlay_ip, overlay_port, overlay_key, host_address, waited_ms, acknowledged, peers,
-                       networks, pairs, drops))
+                       networks, pairs, drops, observation))
 
 }  // namespace godwit::wire

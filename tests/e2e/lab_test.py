@@ -17,7 +17,7 @@ GODWIT = str(pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "build/relea
 PID = os.getpid()
 LABS = [f"t{PID}", f"u{PID}"]  # within a lab's 15 letters and digits
 
-NAT = pathlib.Path(__file__).parents[2] / "docs/ops/lab-nat.toml"
+NAT, OPEN = (pathlib.Path(__file__).parents[2] / f"docs/ops/lab-{name}.toml" for name in ("nat", "open"))
 
 
 def godwit(*words, check=True, **options):
@@ -79,8 +79,15 @@ class LabTest(unittest.TestCase):
 
 
 class Networks(LabTest):
-    def test_the_default_lab_has_the_wan_that_it_promises(self):
+    def test_the_default_lab_is_two_clouds_behind_nats(self):
         self.up()
+        self.assertTrue(self.reaches("a1", "203.0.113.101"))
+        self.assertTrue(self.reaches("a1", "10.101.0.12"))
+        for node in ("b1", "user"):
+            self.assertFalse(self.reaches(node, "10.101.0.11"))
+
+    def test_a_lab_has_the_wan_that_it_promises(self):
+        self.up(LABS[0], OPEN)
         round_trip = self.least_round_trip_ms("a1", "10.102.0.11")
         self.assertGreaterEqual(round_trip, 40)
         self.assertLess(round_trip, 41)
@@ -94,7 +101,7 @@ class Networks(LabTest):
         self.assertLess(self.mbit_per_s("a1", "10.102.0.11", 3), 10)
 
     def test_faults_come_and_go_on_demand(self):
-        self.up()
+        self.up(LABS[0], OPEN)
         self.fault("delay", "cloud-a", "cloud-b", "80ms")
         self.assertGreaterEqual(self.least_round_trip_ms("a1", "10.102.0.11"), 80)
         self.assertLess(self.least_round_trip_ms("a1", "203.0.113.101"), 50)
@@ -181,7 +188,7 @@ class Life(LabTest):
                       godwit("up", "--name", LABS[0], "--bare", check=False).stderr)
         godwit("down", LABS[0])
         self.assertEqual(traces(LABS[0]), [])
-        self.assertTrue(self.reaches("a1", "10.102.0.11", lab=LABS[1]))
+        self.assertTrue(self.reaches("a1", "203.0.113.101", lab=LABS[1]))
         godwit("down", LABS[1])
         self.assertEqual(traces(LABS[1]), [])
         self.assertEqual(root_links(), before)

@@ -38,10 +38,12 @@ rate = "unlimited"
 round_trip = "100ms"
 [[cloud]]
 name = "cloud-a"
+nat = false
 control = "a0"
 hosts = ["a1"]
 [[cloud]]
 name = "cloud-b"
+nat = false
 control = "b0"
 hosts = ["b1"]
 [public]

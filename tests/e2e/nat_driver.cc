@@ -54,7 +54,7 @@ class Driver {
             key_of(options.number), runtime_.random, [this] { return runtime_.clock.wall_now(); }, ciphers_),
         gate_(runtime_.executor) {
     const auto now = runtime_.clock.now();
-    core_.use_relay(now, options.relay);
+    core_.use_relay(now, options.relay).value();
     core_.set_addresses(now, std::array{packets.local()});
     for (const auto number : options.peers) {
       peers_[core_.add(now, {key_of(number).public_key(), {}, overlay::Profile::native}, {})].number = number;
@@ -67,7 +67,7 @@ class Driver {
     for (auto next = runtime_.clock.now(); next < end; next += kSayEvery) {
       for (auto& [peer, state] : peers_) say(peer, state);
       tick();
-      if (core_.wants_relay_connection() && options_.tcp_port != 0 && !link_) co_await dial();
+      if (core_.wants_relay_connection(0) && options_.tcp_port != 0 && !link_) co_await dial();
       co_await runtime_.clock.sleep_until(next + kSayEvery);
     }
     if (link_) link_->close();
@@ -150,7 +150,7 @@ class Driver {
     link_ = std::make_unique<overlay::DatagramStream>(runtime_.executor, std::move(*stream));
     gate_.spawn(receive_link());
     gate_.spawn(write_link());
-    core_.on_relay_connection(runtime_.clock.now(), true);
+    core_.on_relay_connection(runtime_.clock.now(), 0, true);
   }
 
   sys::Runtime runtime_;

@@ -56,7 +56,7 @@ def move(segment, guest, source, destination, version):
     configure([destination], segment)
     source.ask(op="hold", hold={"network": segment.id(), "instance": guest.instance})
     guest.pause(source)
-    destination.ask(op="announce", announce={"network": segment.id(), "instance": guest.instance, "version": version})
+    destination.ask(op="announce", announce=segment.announcement(guest, destination, version))
     guest.start(destination)
 
 

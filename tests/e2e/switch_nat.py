@@ -15,9 +15,9 @@ import time
 import urllib.request
 
 from rig.net import Net, run
-from rig.switch import Guest, Segment, SwitchProcess, configure, echo, wait_for
+from rig.switch import AUTHORITY, Guest, Segment, SwitchProcess, configure, echo, wait_for
 
-RELAY_IP, RELAY_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 9100, 7402
+RELAY_IP, RELAY_PORT, TCP_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 443, 9100, 7402
 MUCH = 8 << 20
 
 
@@ -28,21 +28,31 @@ def check(holds, what):
 
 
 class Relay:
-    def __init__(self, net, program, directory):
-        self.net, self.state = net, f"{directory}/relay"
+    """It serves the hosts of the rig's cloud."""
+
+    def __init__(self, net, program, directory, number=0, node="wan", ip=RELAY_IP):
+        self.net, self.node, self.state, port = net, node, f"{directory}/relay{number}", RELAY_PORT + number
         os.mkdir(self.state)
-        with net.inside("wan"):
-            self.process = subprocess.Popen([program, "relay", "--open", "--state", self.state, "--listen", f"{RELAY_IP}:{RELAY_PORT}",
-                                             "--metrics", f"{RELAY_IP}:{METRICS_PORT}", "--log", "warn"])
+        with open(f"{self.state}/lab.pem", "w", encoding="ascii") as pem:
+            pem.write(AUTHORITY.pem)
+        with net.inside(node):
+            self.process = subprocess.Popen([program, "relay", "--authority", f"lab={self.state}/lab.pem", "--state", self.state, "--listen", f"{ip}:{port}",
+                                             "--tcp", f"{ip}:{TCP_PORT + number}",
+                                             "--metrics", f"{ip}:{METRICS_PORT + number}",
+                                             "--log", "warn"])
         wait_for(lambda: os.path.exists(f"{self.state}/relay.pub"), "the relay says its key")
         with open(f"{self.state}/relay.pub", encoding="ascii") as key:
-            self.spec = f"{key.read().strip()}@{RELAY_IP}:{RELAY_PORT}"
+            self.spec = f"{key.read().strip()}@{ip}:{port}/{TCP_PORT + number}"
+        self.metrics = f"http://{ip}:{METRICS_PORT + number}/metrics"
+
+    def metric(self, name):
+        with self.net.inside(self.node):
+            text = urllib.request.urlopen(self.metrics, timeout=5).read().decode()
+        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"godwit_relay_{name} ")))
 
     def carried(self):
         """Bytes so far."""
-        with self.net.inside("wan"):
-            text = urllib.request.urlopen(f"http://{RELAY_IP}:{METRICS_PORT}/metrics", timeout=5).read().decode()
-        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith("godwit_relay_carried_bytes")))
+        return self.metric("carried_bytes_total")
 
     def kill(self):
         self.process.kill()
@@ -52,8 +62,9 @@ class Relay:
 class NatHost(SwitchProcess):
     """A host whose router has one address outside, and forwards for it what it asked for."""
 
-    def __init__(self, net, number, program, directory, relay, masquerade):
-        super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, relay.spec)
+    def __init__(self, net, number, program, directory, relays, masquerade):
+        super().__init__(net, f"h{number}", f"192.168.{number}.2", program, directory, [each.spec for each in relays])
+        self.number = number
         router = f"r{number}"
         for each in (router, self.name):
             net.add(each)
@@ -84,9 +95,15 @@ class NatHost(SwitchProcess):
                 iifname "lan0" accept
               }}
             }}"""
-        inside = ["ip", "netns", "exec", net.full(router)]
-        run(*inside, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        subprocess.run([*inside, "nft", "-f", "-"], input=rules, text=True, check=True)
+        self.inside_router = ["ip", "netns", "exec", net.full(router)]
+        run(*self.inside_router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        subprocess.run([*self.inside_router, "nft", "-f", "-"], input=rules, text=True, check=True)
+
+    def block_udp(self, blocked):
+        """As a firewall that lets out nothing but TCP."""
+        rules = "table ip block { chain forward { type filter hook forward priority -10; meta l4proto udp drop; }; }"
+        rules = rules if blocked else "delete table ip block"
+        subprocess.run([*self.inside_router, "nft", "-f", "-"], input=rules, text=True, check=True)
 
 
 def reaches(guest, address, limit_s):
@@ -127,10 +144,13 @@ def pump(net, client, server, family, address, size=MUCH):
     return arrived == sent
 
 
-def pair(net, program, directory, relay, hosts, segments, numbers, masquerade):
+def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=(), limit_s=30):
     """Two hosts with a guest each; their guests talk until they reach each other."""
-    mine = [NatHost(net, number, program, directory, relay, masquerade) for number in numbers]
+    mine = [NatHost(net, number, program, directory, relays, masquerade) for number in numbers]
     hosts += mine
+    for host in mine:
+        if host.number in blocked:
+            host.block_udp(True)
     for host in mine:
         host.start()
     segment = Segment(numbers[0])
@@ -143,21 +163,29 @@ def pair(net, program, directory, relay, hosts, segments, numbers, masquerade):
     for guest, host in zip(guests, mine):
         guest.plug(host)
         guest.start(host)
-    check(reaches(guests[0], echo(guests[1]), 10), "a guest reaches the other")
+    check(reaches(guests[0], echo(guests[1]), limit_s), "a guest reaches the other")
     return mine, guests, [reply["host_address"] for reply in replies]
 
 
-def story(net, program, directory, relay, hosts, segments):
+def carries(relay, guests, address):
+    """Bytes that it carries for the guests' words."""
+    before = relay.carried()
+    for _ in range(20):
+        reaches(guests[0], address, 2)
+    return relay.carried() - before
+
+
+def goes_directly(relay, guests):
+    return carries(relay, guests, echo(guests[1])) < 1000
+
+
+def story(net, program, directory, relays, hosts, segments):
+    relay = relays[0]
     print("two NATs that keep a host's port for all: direct, after the first words")
-    mine, guests, addresses = pair(net, program, directory, relay, hosts, segments, (1, 2), "masquerade")
-    address = echo(guests[1])
-
-    def goes_directly():
-        before = relay.carried()
-        return all(reaches(guests[0], address, 2) for _ in range(10)) and relay.carried() - before < 500
-
-    wait_for(goes_directly, "the relay carries nothing more", 15)
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (1, 2), "masquerade")
+    wait_for(lambda: goes_directly(relay, guests), "the relay carries nothing more", 15)
     check(True, "the relay carries nothing more")
+    check(mine[0].path_to(mine[1]) == "mapped", "its status says: through the NATs' mappings")
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     for one, two in ((0, 1), (1, 0)):
         check(pump(net, mine[one].name, mine[two].name, socket.AF_INET6, (addresses[two], HOST_PORT)),
@@ -173,11 +201,30 @@ def story(net, program, directory, relay, hosts, segments):
     check(relay.carried() < MUCH, "none of it by the relay")
 
     print("two NATs with a new port for every peer: by the relay")
-    _, guests, addresses = pair(net, program, directory, relay, hosts, segments, (3, 4), "masquerade fully-random")
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (3, 4), "masquerade fully-random")
     before = relay.carried()
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h3", "h4", socket.AF_INET6, (addresses[1], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
+    check(mine[0].path_to(mine[1]) == "relayed", "its status says: by the relay")
     print(f"  the relay carried {relay.carried() - before} bytes")
+
+    print("UDP blocked at one router: by the relay, over TCP, until it is not")
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (5, 6), "masquerade", blocked=(5,), limit_s=30)
+    wait_for(lambda: relay.metric("connections") == 1, "one host has a connection", 30)
+    check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
+    check(pump(net, "h6", "h5", socket.AF_INET6, (addresses[0], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
+    mine[0].block_udp(False)
+    wait_for(lambda: relay.metric("connections") == 0, "the connection goes when UDP is let through", 70)
+    check(reaches(guests[0], echo(guests[1], 5002), 10), "the guests still reach each other")
+
+    print("two relays, and one dies")
+    _, guests, _ = pair(net, program, directory, relays, hosts, segments, (9, 10), "masquerade fully-random")
+    address = echo(guests[1])
+    carrying = max(relays, key=lambda each: carries(each, guests, address))
+    carrying.kill()
+    began = time.monotonic()
+    check(reaches(guests[0], address, 10), "a guest reaches the other again")
+    print(f"  {time.monotonic() - began:.1f} s later")
 
 
 def main():
@@ -187,14 +234,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_nat: terminated"))  # by way of the cleanup below
     directory = tempfile.mkdtemp(prefix="godwit-switch.")
     net = Net(f"gwsn{os.getpid()}")
-    hosts, segments, relay = [], [], None
+    hosts, segments, relays = [], [], []
     try:
         net.add("wan")
         net.bridge("wan", "br0", f"{RELAY_IP}/24")
-        relay = Relay(net, program, directory)
-        story(net, program, directory, relay, hosts, segments)
+        relays += [Relay(net, program, directory, number) for number in range(2)]
+        story(net, program, directory, relays, hosts, segments)
     finally:
-        for each in [*hosts, *([relay] if relay else [])]:
+        for each in [*hosts, *relays]:
             each.kill()
         for segment in segments:
             for host in hosts:

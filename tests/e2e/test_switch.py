@@ -7,17 +7,19 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 from rig.net import Net, run
-from rig.switch import MTU, Guest, Host, Records, Segment, configure, echo, wait_for
+from rig.switch import MTU, Beats, Guest, Host, Records, Segment, configure, echo, wait_for
 
 UDP_HEADERS = 28
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 KNOWN_LIMIT_S = 10
+SILENCE_LIMIT_MS = 200
 
 
 def check(holds, what):
@@ -89,9 +91,10 @@ def liar_is_dropped(guest, host, address):
 
 def move(segment, guest, source, destination, version):
     """Pause, announce, start: returns the reply to the announcement and when the pause began."""
+    news = segment.announcement(guest, destination, version)  # what is signed is signed before the pause
     began = time.monotonic()
     guest.pause(source)
-    reply = destination.ask(op="announce", announce={"network": segment.id(), "instance": guest.instance, "version": version})
+    reply = destination.ask(op="announce", announce=news)
     guest.start(destination)
     return reply, began
 
@@ -115,7 +118,7 @@ def nothing_is_lost_in_the_pause(segment, mover, peer, peer_host, source, destin
     wait_for(lambda: pair_frames(peer, mover, segment, peer_host) >= len(sent), "the switch has taken them all")
     # A veth whose other end is down drops what a TAP keeps for its QEMU: so here it starts before it is announced.
     mover.start(destination)
-    destination.ask(op="announce", announce={"network": segment.id(), "instance": mover.instance, "version": version})
+    destination.ask(op="announce", announce=segment.announcement(mover, destination, version))
     check([listener.recv(100) for _ in sent] == sent, f"{len(sent)} datagrams of the pause arrived after it, in order")
 
 
@@ -157,15 +160,35 @@ def stream_survives_a_move(segment, guests, hosts):
     return streams
 
 
-def restart_is_hardly_noticed(host, streams):
-    for number, what in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "ended")):
+def restart_is_hardly_noticed(host, streams, beats):
+    """What a guest's peers see of it: datagrams every 5 ms, both ways. The median of some: the machine is others' too."""
+    silences = []
+    for number, what in ((signal.SIGKILL, "killed"), (signal.SIGTERM, "ended"), (signal.SIGKILL, "killed")):
         began = time.monotonic()
         host.kill(number)
         ready_s = host.start()
-        for stream in streams:
-            stream.wait(50)
+        for each in [*streams, *beats]:
+            each.wait(50)
+        silences.append(max(each.gap_ms(began) for each in beats))
         silence = max(stream.gap_ms(began) for stream in streams)
-        print(f"  {what}: answers again after {ready_s * 1000:.0f} ms, longest silence {silence:.0f} ms")
+        print(f"  {what}: answers again after {ready_s * 1000:.0f} ms; longest silence {silences[-1]:.0f} ms, of TCP {silence:.0f} ms")
+    for each in beats:
+        each.stopping = True
+    check(statistics.median(silences) <= SILENCE_LIMIT_MS, f"a restart costs {SILENCE_LIMIT_MS} ms of silence at most")
+
+
+def agents_restart_is_not_noticed(host, other, segments, guests):
+    """What a switch sees of it: the connection ends, another comes, with the whole configuration once more."""
+    beats = [Beats(guests[2], guests[1]), Beats(guests[1], guests[2])]
+    for each in beats:
+        each.wait(50)
+    host.reconnect()
+    configure([host], *segments)
+    for each in beats:
+        each.wait(100)
+        each.stopping = True
+    wait_for(lambda: all(len(each.arrivals) >= each.sent for each in beats), "all datagrams have arrived")
+    check(True, f"the agent of {host.name} comes back: none of {sum(each.sent for each in beats)} datagrams to and from {other.name} is lost")
 
 
 def nothing_is_left(net, hosts, segments):
@@ -206,8 +229,11 @@ def story(net, program, directory, hosts, segments):
     streams = stream_survives_a_move(segment, guests, hosts)
     print("frames are held while an instance stands still")
     nothing_is_lost_in_the_pause(segment, guests[3], guests[2], hosts[1], hosts[2], hosts[0], 2)
+    print("an agent restarts under traffic")
+    agents_restart_is_not_noticed(hosts[1], hosts[0], segments, guests)
     print("a switch restarts under traffic")
-    restart_is_hardly_noticed(hosts[1], streams)
+    beats = [Beats(guests[2], guests[1]), Beats(guests[1], guests[2])]
+    restart_is_hardly_noticed(hosts[1], streams, beats)
     for stream in streams:
         stream.finish()
     check(True, f"{sum(s.sent for s in streams)} records of two TCP connections arrived, each once and in order")

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "migrate/handover.h"
+#include "migrate/record.h"
 #include "sim/host.h"
 
 namespace godwit::simtest {
@@ -14,6 +15,7 @@ constexpr std::uint16_t kPort = 7402;
 const std::string kDirectory = "/instances/" + kInstance;
 const std::string kRecord = "/records/" + kInstance;  // "1": claimed, "0": it only arrives
 const std::string kTicket = "a good ticket";
+const std::string kLocationRecord = "the record of its location";
 
 std::string qemu_name() { return "qemu-" + kInstance; }
 
@@ -225,7 +227,7 @@ void TestAgent::look() {
     service_->order({fence, {}, 0});
   }
   for (const auto& arrival : service_->arrivals()) {
-    if (arrival.location_version != 2) rig_.oracle.blame("the arrival's location version is wrong");
+    if (arrival.location.version != 2) rig_.oracle.blame("the arrival's location version is wrong");
     rig_.set_instance(host, true);
   }
   for (const auto& report : service_->reports()) {
@@ -236,7 +238,20 @@ void TestAgent::look() {
     }
     if (is_final(report.phase)) service_->forget(report.id);
   }
+  check_hand_offs();
   cold_boot();
+}
+
+// They are with who owns, and with a source that has not given up.
+void TestAgent::check_hand_offs() {
+  const auto records = migrate::Records(process_.host().files(), "/migrations").load();
+  if (!records) return;
+  for (const auto& each : *records) {
+    const bool source = each.role == wire::MigrationRole::source;
+    const bool may_have =
+        source ? each.ballot.decision != wire::Decision::aborted : each.ballot.vote == migrate::Vote::released;
+    if (!each.hand_offs.empty() && !may_have) rig_.oracle.blame("a hand-off is where nobody may use it");
+  }
 }
 
 void TestAgent::cold_boot() {
@@ -290,7 +305,12 @@ sys::Task<Result<>> TestAgent::destroy(std::string) {
   co_return Result<>{};
 }
 
-sys::Task<void> TestAgent::announce(wire::InstanceSpec, std::uint64_t) { return runtime_.clock.sleep_for(Millis{50}); }
+sys::Task<void> TestAgent::announce(wire::InstanceSpec, migrate::LocationProof proof) {
+  if (proof.record != kLocationRecord) rig_.oracle.blame("the location is announced without its record");
+  const bool fenced = rig_.fence_b != wire::Decision::none;
+  if (proof.hand_offs != rig_.order.hand_offs && !fenced) rig_.oracle.blame("it is announced without its hand-off");
+  return runtime_.clock.sleep_for(Millis{50});
+}
 sys::Task<void> TestAgent::hold(wire::InstanceSpec, bool) { return runtime_.clock.sleep_for(Millis{1}); }
 
 // A cloud is a site's control plane: within reach as long as the WAN is, or at once for its own agents.
@@ -317,6 +337,7 @@ sys::Task<Result<wire::RedeemAnswer>> TestAgent::redeem(wire::RedeemRequest requ
   answer.claims.instance = kInstance;
   answer.claims.source_cloud = request.source_cloud;
   answer.claims.source_host_key = request.source_host_key;
+  answer.location_record = kLocationRecord;
   answer.claims.destination = {"cloud-b", "b1", "10.2.0.11", kPort, "b1.cloud-b.godwit"};
   co_return answer;
 }
@@ -330,14 +351,16 @@ sys::Task<Result<wire::Decision>> TestAgent::release(std::string) {
   co_return said;
 }
 
-sys::Task<Result<wire::Decision>> TestAgent::resolve(std::string cloud, std::string, std::string) {
+sys::Task<Result<wire::DecisionAnswer>> TestAgent::resolve(std::string cloud, std::string, std::string) {
   const auto reached = co_await call_cloud(cloud);
   if (!reached) co_return pass(reached);
   rig_.vote = migrate::vote_of_cloud(rig_.vote, wire::Decision::aborted);
   const auto said = rig_.fence_a == wire::Decision::none ? rig_.vote : rig_.fence_a;
   const auto back = co_await call_cloud(cloud);
   if (!back) co_return pass(back);
-  co_return said;
+  wire::DecisionAnswer answer{said};
+  if (said == wire::Decision::released) answer.hand_offs = rig_.order.hand_offs;
+  co_return answer;
 }
 
 // ---- the rig
@@ -370,6 +393,7 @@ void Rig::order_migration(wire::MigrationOptions options) {
   order.id = kMigration;
   order.instance = kInstance;
   order.options = options;
+  order.hand_offs = {"the hand-off"};
   order.grant = {kTicket, {"cloud-b", "b1", "10.2.0.11", kPort, "b1.cloud-b.godwit"}, 0};
 }
 

@@ -26,6 +26,7 @@ class TestAgent final : public sim::Program,
  private:
   [[nodiscard]] sys::Task<void> keep_up();
   void look();
+  void check_hand_offs();
   void cold_boot();
 
   sys::Task<Result<std::unique_ptr<migrate::SourceGuest>>> open_source(std::string instance) override;
@@ -34,11 +35,12 @@ class TestAgent final : public sim::Program,
   sys::Task<Result<std::unique_ptr<migrate::DestinationGuest>>> open_received(std::string instance) override;
   sys::Task<Result<>> end_received(std::string instance) override;
   sys::Task<Result<>> destroy(std::string instance) override;
-  sys::Task<void> announce(wire::InstanceSpec spec, std::uint64_t version) override;
+  sys::Task<void> announce(wire::InstanceSpec spec, migrate::LocationProof proof) override;
   sys::Task<void> hold(wire::InstanceSpec spec, bool held) override;
   sys::Task<Result<wire::RedeemAnswer>> redeem(wire::RedeemRequest request) override;
   sys::Task<Result<wire::Decision>> release(std::string migration) override;
-  sys::Task<Result<wire::Decision>> resolve(std::string cloud, std::string api_url, std::string migration) override;
+  sys::Task<Result<wire::DecisionAnswer>> resolve(std::string cloud, std::string api_url,
+                                                  std::string migration) override;
   [[nodiscard]] sys::Task<Result<>> call_cloud(std::string cloud);
 
   sim::Process& process_;

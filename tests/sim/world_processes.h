@@ -56,6 +56,7 @@ class SwitchProcess final : public sim::Program {
  public:
   // `ended` is called where it can't start, as on a full disk.
   SwitchProcess(sim::Process& process, const std::function<void()>& ended);
+  [[nodiscard]] const overlay::Switch& core() const { return service_->core(); }
 
  private:
   sim::SimSwitchLinks links_;

@@ -140,6 +140,11 @@ cloud::Cloud* WorldRig::cloud(const std::string& name) {
   return process ? &process->cloud() : nullptr;
 }
 
+const overlay::Switch* WorldRig::overlay(const std::string& host) {
+  auto* process = program_of<SwitchProcess>(world, host, "switch");
+  return process ? &process->core() : nullptr;
+}
+
 sky::Sky* WorldRig::sky() {
   auto* process = program_of<SkyProcess>(world, "home", "sky");
   return process ? &process->sky() : nullptr;

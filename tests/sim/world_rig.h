@@ -39,6 +39,7 @@ class WorldRig final {
   // Every process of Godwit, as (host, process).
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& processes() const { return processes_; }
   [[nodiscard]] const agent::Agent* agent(const std::string& host);
+  [[nodiscard]] const overlay::Switch* overlay(const std::string& host);  // of its `godwit switch`
   [[nodiscard]] cloud::Cloud* cloud(const std::string& name);
   [[nodiscard]] sky::Sky* sky();
   [[nodiscard]] sim::Process* qemu(const std::string& host, const std::string& instance);

@@ -174,6 +174,9 @@ class CloudBench {
     return wire::decode<T>(response.body);
   }
 
+  // Whoever has it can say anything in this cloud's name.
+  [[nodiscard]] const crypto::Key& authority() const { return keys_.authority; }
+
   Result<wire::DesiredState> sync(wire::HostReport report) {
     const auto host = report.host;
     return told<wire::DesiredState>(as_host(host, name(), "/v1/agent/sync", wire::encode(report)));

@@ -43,7 +43,8 @@ class PathNet {
   void join(unsigned a, unsigned b, bool relayed = true) {
     for (const auto& [one, other] : {std::pair{a, b}, std::pair{b, a}}) {
       host(one).paths.add(other, {.leads = one < other});
-      if (relayed) host(one).paths.set_relay(now_, other, relayed_endpoint({RelayedKind::channel, other}));
+      const std::array channels{relayed_endpoint({RelayedKind::channel, other})};
+      if (relayed) host(one).paths.set_relays(now_, other, channels);
       host(one).paths.on_ready(now_, other);
       flush(one);
     }
@@ -102,6 +103,8 @@ class PathNet {
 
   sim::NatRealms realms;
   unsigned loss_percent{0};
+  // Longer datagrams are lost, and nobody is told.
+  std::size_t longest_datagram{9000};
   bool relay_is_dead{false};
   std::function<Nanos(std::size_t from, std::size_t to)> delay = [](std::size_t, std::size_t) { return Millis{20}; };
 
@@ -149,11 +152,14 @@ class PathNet {
     send(from, datagram.relayed ? realms.address(0) : by, std::move(datagram));
   }
   void send(std::size_t from, const sys::UdpEndpoint& to, Datagram datagram) {
-    const auto arrival = realms.route(now_, from, to);
-    if (!arrival || random_.below(100) < loss_percent) return;
-    after(delay(from, arrival->host), [this, from, at = *arrival, datagram = std::move(datagram)] {
-      at.host == 0 ? on_relay(static_cast<unsigned>(from), at.from, datagram)
-                   : on_host(static_cast<unsigned>(at.host), at.from, datagram);
+    const auto flight = realms.depart(now_, from, to);
+    if (!flight || random_.below(100) < loss_percent) return;
+    if (datagram.payload.size() + kSealOverhead > longest_datagram) return;
+    after(delay(from, realms.host_towards(*flight)), [this, from, flight = *flight, datagram = std::move(datagram)] {
+      const auto at = realms.arrive(now_, flight);
+      if (!at) return;
+      at->host == 0 ? on_relay(static_cast<unsigned>(from), at->from, datagram)
+                    : on_host(static_cast<unsigned>(at->host), at->from, datagram);
     });
   }
   void on_relay(unsigned from, const sys::UdpEndpoint& source, const Datagram& datagram) {

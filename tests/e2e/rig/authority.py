@@ -1,4 +1,4 @@
-"""A cloud's CA, which signs with which key the switch of each host speaks: docs/formats/host-record.md."""
+"""A cloud's CA, which signs with which key the switch of each host speaks, and where instances are: docs/formats/host-record.md."""
 import base64
 import struct
 import subprocess
@@ -46,6 +46,15 @@ class Authority:
                     label(host))
             self._records[host, key_hex] = base64.urlsafe_b64encode(said + self._sign(said)).rstrip(b"=").decode("ascii")
         return self._records[host, key_hex]
+
+    def location_claim(self, host, network, vni, instance, epoch):
+        """That an instance of this cloud is at `host` with that epoch: a cloud moves its own on its own word."""
+        now = int(time.time())
+        said = (struct.pack("!BBQQBBHQ", 1, 2, now - SKEW_S, now + LIFE_S, 1, vni >> 16, vni & 0xFFFF, epoch) +
+                network.encode("ascii") + instance.encode("ascii") + label(self.cloud) + label(host))
+        record = said + self._sign(said)
+        claim = struct.pack("!BH", 1, len(record)) + record
+        return base64.urlsafe_b64encode(claim).rstrip(b"=").decode("ascii")
 
     def _sign(self, said):
         with tempfile.NamedTemporaryFile("w") as key:

@@ -30,8 +30,8 @@ def wait_for(condition, what, limit_s=10):
 
 
 class Guest:
-    def __init__(self, net, number, network=1):
-        self.net, self.number, self.network = net, number, network
+    def __init__(self, net, number, network=1, mtu=MTU):
+        self.net, self.number, self.network, self.mtu = net, number, network, mtu
         self.name, self.device = f"g{network}{number}", {}
         self.instance = f"i-{network:08x}{number:09x}"
         self.ip, self.mac = f"10.77.0.{10 + number}", f"02:67:00:00:{network:02x}:{number:02x}"
@@ -41,8 +41,8 @@ class Guest:
         """A cable to `host`, not connected yet at the guest's end. The host's end is what a guest's TAP would be."""
         device, tap = f"to-{host.name}", self.tap(host)
         self.net.cable(self.name, device, host.name, tap)
-        self.net.ip(self.name, "link", "set", device, "address", self.mac, "mtu", str(MTU))
-        self.net.ip(host.name, "link", "set", tap, "mtu", str(MTU), "up")
+        self.net.ip(self.name, "link", "set", device, "address", self.mac, "mtu", str(self.mtu))
+        self.net.ip(host.name, "link", "set", tap, "mtu", str(self.mtu), "up")
         self.device[host.name] = device
 
     def tap(self, host):
@@ -80,9 +80,9 @@ class Guest:
 class SwitchProcess:
     """The switch of a namespace that has the address `underlay`."""
 
-    def __init__(self, net, name, underlay, program, directory, relay=None):
+    def __init__(self, net, name, underlay, program, directory, relays=()):
         self.net, self.name, self.underlay, self.program = net, name, underlay, program
-        self.more = ["--relay", relay] if relay else []
+        self.more = [word for each in relays for word in ("--relay", each)]
         self.state, self.control = f"{directory}/{self.name}", f"{directory}/{self.name}.sock"
         self.process, self._connection, self._next = None, None, 0
 
@@ -108,6 +108,15 @@ class SwitchProcess:
             return False
         self._connection = end.makefile("rw")
         return True
+
+    def reconnect(self):
+        """As an agent does that was restarted."""
+        self._connection.close()
+        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+
+    def path_to(self, other):
+        peers = self.ask(op="observe")["observation"]["peers"]
+        return next((peer["path"] for peer in peers if peer["host"] == other.name), None)
 
     def ask(self, **request):
         self._next += 1
@@ -157,9 +166,10 @@ class Host(SwitchProcess):
 class Segment:
     """One network over all hosts, as sky and the agents would tell it to the switches."""
 
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, cidr6="", mtu=MTU):
+        self.number, self.cidr6, self.mtu = number, cidr6, mtu
         self.members, self.ports = {}, {}  # by instance; by host, by instance
+        self.groups, self.groups_of = [], {}  # security groups; their names by instance
 
     def place(self, guest, host, version=1):
         self.members[guest.instance] = (guest, host.location(version))
@@ -169,11 +179,16 @@ class Segment:
         """A port for an incoming migration."""
         self.ports.setdefault(host.name, {})[guest.instance] = (guest, 0)
 
+    def announcement(self, guest, host, version):
+        return {"network": self.id(), "instance": guest.instance, "version": version,
+                "claim": AUTHORITY.location_claim(host.name, self.id(), self.number, guest.instance, version)}
+
     def config(self, host):
         members = [{"instance": instance, "name": guest.name, "mac": guest.mac, "ip": guest.ip, "roles": [],
-                    "location": location} for instance, (guest, location) in self.members.items()]
+                    "groups": self.groups_of.get(instance, []), "location": location} for instance, (guest, location) in self.members.items()]
         network = {"id": f"net-{self.number:017x}", "tenant": "t", "name": f"net{self.number}", "vni": self.number,
-                   "cidr": CIDR, "gateway": GATEWAY, "domain": "demo.internal", "key": f"{self.number:064x}", "mtu": MTU,
+                   "cidr": CIDR, "cidr6": self.cidr6, "groups": self.groups, "gateway": GATEWAY, "domain": "demo.internal",
+                   "key": f"{self.number:064x}", "mtu": self.mtu,
                    "members": members}
         ports = [{"instance": i, "mac": g.mac, "ip": g.ip, "guest_tap": g.tap(host), "version": v}
                  for i, (g, v) in self.ports.get(host.name, {}).items()]
@@ -240,9 +255,46 @@ class Records(threading.Thread):
             raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
 
 
-def echo(guest):
+class Beats(threading.Thread):
+    """Datagrams from one guest to another, one every 5 ms; notes when each came. Nobody sends one again."""
+
+    EVERY_S = 0.005
+
+    def __init__(self, sender, receiver):
+        super().__init__(daemon=True)
+        self.stopping, self.arrivals, self.sent = False, [], 0
+        self.into = receiver.listen(socket.SOCK_DGRAM)
+        with sender.net.inside(sender.name):
+            self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.start()
+
+    def run(self):
+        next_at = time.monotonic()
+        while not self.stopping:
+            self.out.sendto(b"beat", self.into.getsockname())
+            self.sent += 1
+            next_at += self.EVERY_S
+            time.sleep(max(0, next_at - time.monotonic()))
+
+    def _read(self):
+        while True:
+            self.into.recv(16)
+            self.arrivals.append(time.monotonic())
+
+    def wait(self, count):
+        goal = len(self.arrivals) + count
+        wait_for(lambda: len(self.arrivals) >= goal, f"{count} more datagrams")
+
+    def gap_ms(self, since):
+        """The longest time without a datagram since then."""
+        times = [since] + [t for t in self.arrivals if t >= since]
+        return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
+
+
+def echo(guest, port=0):
     """Answers every datagram to `guest` from now on; returns the address."""
-    server = guest.listen(socket.SOCK_DGRAM)
+    server = guest.listen(socket.SOCK_DGRAM, port)
 
     def serve():
         while True:

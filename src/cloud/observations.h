@@ -1,0 +1,36 @@
+// What the switches of this cloud's hosts saw last, for the owners of the networks. In memory: a few seconds later it
+// is out of date.
+#pragma once
+
+#include "cloud/hosts.h"
+#include "wire/observation.h"
+
+namespace godwit::cloud {
+
+class Networks;
+
+// An observation that is older is shown to nobody.
+constexpr Seconds kObservationLife{30};
+
+class Observations {
+ public:
+  Observations(Core& core, Networks& networks) : core_(core), networks_(networks) {}
+
+  // A host's; more than the limits of wire/observation.h is left out.
+  [[nodiscard]] Result<> take(const HostIdentity& host, wire::Observation observation);
+  // Of the hosts here that have a member of the network: what is of it, and of their peers those that have one too.
+  // Errors: those of Networks::get().
+  [[nodiscard]] Result<wire::NetworkObservation> get(const User& user, const std::string& network);
+
+ private:
+  struct Last {
+    TimePoint heard;
+    wire::Observation observation;
+  };
+
+  Core& core_;
+  Networks& networks_;
+  std::map<std::string, Last> last_;  // by host
+};
+
+}  // namespace godwit::cloud

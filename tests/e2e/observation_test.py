@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""What two hosts' switches show of the guests that talk through them: top, status, capture, metrics.
+
+Usage: observation_test.py GODWIT    (needs root, /dev/net/tun and tcpdump; about 20 s)
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from rig.net import Net
+from rig.switch import Beats, Guest, Host, Segment, configure, wait_for
+
+METRICS_PORT = 9101
+
+
+def check(holds, what):
+    if not holds:
+        raise AssertionError(f"does not hold: {what}")
+    print(f"  {what}")
+
+
+class WatchedHost(Host):
+    def __init__(self, net, number, program, directory):
+        super().__init__(net, number, program, directory)
+        self.more = ["--metrics", f"127.0.0.1:{METRICS_PORT}"]
+        net.ip(self.name, "link", "set", "lo", "up")
+
+    def run(self, *words):
+        return subprocess.run([self.program, "network", *words, "--switch", self.control], check=True, text=True,
+                              capture_output=True).stdout
+
+    def observation(self):
+        return json.loads(self.run("status", "--json"))["hosts"][0]
+
+
+def top_names_who_talks(host, guests):
+    a, b = guests
+
+    def has_flow():
+        seen = json.loads(host.run("top", "--json"))["hosts"][0]
+        return any((p["source_mac"], p["destination_mac"]) == (a.mac, b.mac) and p["packets"] > 100 for p in seen["pairs"]) and seen["flows"]
+
+    wait_for(has_flow, "the pair and its flow are observed", 20)
+    text = host.run("top", "--once")
+    print("    " + text.replace("\n", "\n    "))
+    check(any(line.split()[:2] == [a.name, b.name] for line in text.splitlines()), "top names who talks with whom")
+    check(f"udp   {a.name}:" in text, "and the flow, by its sample")
+
+
+def status_shows_the_path(host, other):
+    peers = host.observation()["peers"]
+    check([p["host"] for p in peers] == [other.name], "status shows the other host")
+    peer = peers[0]
+    check(peer["path"] == "direct" and peer["session_s"] >= 0, "reached directly, with a session")
+    check(0 < peer["round_trip_ms"] < 1000 and peer["loss"] <= 1, f"round trip {peer['round_trip_ms']:.2f} ms, loss {peer['loss']:.3f}")
+    check(peer["sent_bytes"] > 0 and peer["received_bytes"] > 0, "and what goes both ways")
+    print("    " + host.run("status").replace("\n", "\n    "))
+
+
+def capture_is_read_by_tcpdump(host, guest, directory):
+    path = f"{directory}/capture.pcapng"
+    process = subprocess.Popen([host.program, "network", "capture", "--switch", host.control, "--instance", guest.instance,
+                                "-w", path])
+    wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 20_000, "frames are captured")
+    process.send_signal(signal.SIGINT)
+    check(process.wait() == 0, "an interrupted capture ends well")
+    lines = subprocess.run(["tcpdump", "-nr", path], check=True, text=True, capture_output=True).stdout.splitlines()
+    check(len(lines) > 50, f"tcpdump reads {len(lines)} packets")
+    out = [line for line in lines if f"IP {guest.ip}" in line]
+    into = [line for line in lines if f"> {guest.ip}" in line]
+    check(out and into, f"of both directions: {len(out)} and {len(into)}")
+    stamp = float(subprocess.run(["tcpdump", "-ttnr", path, "-c", "1"], check=True, text=True, capture_output=True).stdout.split()[0])
+    check(abs(stamp - time.time()) < 60, "at the time of the clock")
+    refused = subprocess.run([host.program, "network", "capture", "--switch", host.control, "--network", "net-0000000000000000f"],
+                             text=True, capture_output=True)
+    check(refused.returncode == 1 and "no network" in refused.stderr, "of a network that is not here it is refused")
+
+
+def metrics_are_served(net, host, other):
+    with net.inside(host.name):
+        connection = socket.create_connection(("127.0.0.1", METRICS_PORT))
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    check("200 OK" in text and "version=0.0.4" in text, "metrics are served")
+    for sample in ("godwit_switch_frames_total{network=", 'godwit_switch_dropped_total{reason="spoofed_mac"} 0',
+                   f'godwit_switch_peer_path{{cloud="lab",host="{other.name}",path="direct",profile="native"}} 1',
+                   "godwit_switch_peer_round_trip_seconds{"):
+        check(sample in text, sample)
+
+
+def story(net, program, directory, hosts, segments):
+    net.add("wan")
+    net.bridge("wan", "br0")
+    hosts += [WatchedHost(net, number, program, directory) for number in (1, 2)]
+    for host in hosts:
+        host.start()
+    segment = Segment(1)
+    segments.append(segment)
+    guests = [Guest(net, number) for number in range(2)]
+    for guest, host in zip(guests, hosts):
+        segment.place(guest, host)
+    configure(hosts, segment)
+    for guest, host in zip(guests, hosts):
+        guest.plug(host)
+        guest.start(host)
+    beats = [Beats(guests[0], guests[1]), Beats(guests[1], guests[0])]
+    for each in beats:
+        each.wait(50)
+    top_names_who_talks(hosts[0], guests)
+    status_shows_the_path(hosts[0], hosts[1])
+    capture_is_read_by_tcpdump(hosts[0], guests[0], directory)
+    metrics_are_served(net, hosts[0], hosts[1])
+    for each in beats:
+        each.stopping = True
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("observation_test: it makes network namespaces and TAPs: run it as root")
+    program = os.path.abspath(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("observation_test: terminated"))
+    directory = tempfile.mkdtemp(prefix="godwit-observation.")
+    net = Net(f"gwob{os.getpid()}")
+    hosts, segments = [], []
+    try:
+        story(net, program, directory, hosts, segments)
+    finally:
+        for host in hosts:
+            host.kill()
+        for segment in segments:
+            for host in hosts:
+                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
+        net.remove()
+        shutil.rmtree(directory)
+    print("observation_test: passed")
+
+
+if __name__ == "__main__":
+    main()
