@@ -34,7 +34,8 @@ class PathMtu {
   };
 
   [[nodiscard]] std::size_t datagram_bytes() const { return kSizes[good_]; }
-  // What is due, while the way is in use. `heard_at`: when anything came by it; where nothing does, no size is to blame.
+  // What is due, while the way is in use. `heard_at`: when anything came by it; where nothing does, no size is to
+  // blame.
   [[nodiscard]] std::optional<Probe> poll(TimePoint now, Nanos round_trip, TimePoint heard_at, sys::Random& random);
   // False: it is the answer to something else.
   bool on_answer(TimePoint now, std::uint64_t token);

@@ -24,7 +24,8 @@ struct Cloud {
   SeededRandom random{7};
   crypto::Key key{crypto::Key::generate().value()};
   std::string pem{
-      crypto::make_authority(key, name, {kWallNow - Seconds{3600}, kWallNow + std::chrono::hours(1000)}, random).value()};
+      crypto::make_authority(key, name, {kWallNow - Seconds{3600}, kWallNow + std::chrono::hours(1000)}, random)
+          .value()};
 };
 
 crypto::HostKey key_of(unsigned number) {
