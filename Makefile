@@ -35,7 +35,7 @@ check: tools-build
 	@ctest --test-dir build/dev -j$(JOBS) -LE 'e2e|lint' --output-on-failure
 
 test: preflight tools-check tools-libvirt build images
-	@ctest --test-dir build/release -j$(JOBS) --output-on-failure
+	@ctest --test-dir build/release -j$(JOBS) -LE slow --output-on-failure
 
 check-all: tools-check build
 	@tools/check-all
