@@ -44,6 +44,7 @@ class Hosts {
   void retain(TimePoint now, const std::unordered_set<PeerId>& wanted);
   [[nodiscard]] std::vector<PeerId> all() const {
     std::vector<PeerId> out;
+    out.reserve(hosts_.size());
     for (const auto& [peer, host] : hosts_) out.push_back(peer);
     return out;
   }
