@@ -47,6 +47,7 @@ void Capture::see(TimePoint now, sys::PortHandle handle, const std::string& name
 void Capture::add_statistics(TimePoint now) {
   if (queue_.size() > kMostQueued) return;  // nobody reads
   std::vector<Interface> all;
+  all.reserve(interfaces_.size());
   for (const auto& [handle, interface] : interfaces_) all.push_back(interface);
   std::ranges::sort(all, {}, &Interface::number);
   for (const auto& each : all) {

@@ -55,6 +55,7 @@ class Hosts {
   [[nodiscard]] Roles& roles() { return roles_; }
   [[nodiscard]] std::vector<PeerId> all() const {
     std::vector<PeerId> out;
+    out.reserve(hosts_.size());
     for (const auto& [peer, host] : hosts_) out.push_back(peer);
     return out;
   }
