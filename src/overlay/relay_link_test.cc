@@ -20,6 +20,7 @@ class WishfulSeal final : public Seal {
     return inner_.add(now, spec, at);
   }
   void remove(PeerId peer) override { inner_.remove(peer); }
+  void begin(TimePoint now, PeerId peer) override { inner_.begin(now, peer); }
   void set_introduction(Introduction introduction) override { inner_.set_introduction(std::move(introduction)); }
   [[nodiscard]] Result<> set_record(ByteView record) override { return inner_.set_record(record); }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override { inner_.set_address(now, address); }
@@ -29,6 +30,9 @@ class WishfulSeal final : public Seal {
   [[nodiscard]] std::size_t datagram_bytes(PeerId peer) const override { return inner_.datagram_bytes(peer); }
   [[nodiscard]] Opened on_datagram(TimePoint now, const sys::UdpEndpoint& from, ByteSpan datagram) override {
     return inner_.on_datagram(now, from, datagram);
+  }
+  [[nodiscard]] std::optional<PeerView> view(TimePoint now, PeerId peer) const override {
+    return inner_.view(now, peer);
   }
   void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool connected_) override {
     connected = connected_;
