@@ -125,14 +125,14 @@ TEST(SwitchLinks, FramesPassBetweenTheGuestsDeviceAndOurs) {
     const auto tap = (*links)->open_tap("ours", 1400);
     ASSERT_TRUE(tap) << tap.error().message;
     const auto port = (*io)->attach(*tap);
-    EXPECT_FALSE(*(*links)->join("ours", "guest"));  // not there yet
+    EXPECT_FALSE(*(*links)->join("ours", "guest", false));  // not there yet
 
     // Twice: the second guest has a new device of the same name.
     for (int life = 0; life < 2; ++life) {
       Guest guest("guest");
-      const auto joined = (*links)->join("ours", "guest");
+      const auto joined = (*links)->join("ours", "guest", false);
       ASSERT_TRUE(joined && *joined) << (joined ? "no" : joined.error().message);
-      EXPECT_TRUE(*(*links)->join("ours", "guest"));  // again: nothing happens
+      EXPECT_TRUE(*(*links)->join("ours", "guest", false));  // again: nothing happens
       const auto up = test_frame("from the guest");
       guest.write(up);
       ByteVector first;
@@ -147,7 +147,7 @@ TEST(SwitchLinks, FramesPassBetweenTheGuestsDeviceAndOurs) {
     }
     ASSERT_TRUE((*links)->remove_tap("ours"));
     ASSERT_TRUE((*links)->remove_tap("ours"));
-    EXPECT_EQ((*links)->join("ours", "guest").error().code, Errc::not_found);
+    EXPECT_EQ((*links)->join("ours", "guest", false).error().code, Errc::not_found);
     EXPECT_TRUE((*io)->receive().empty());  // a device that is gone makes no noise
   });
 }
@@ -163,7 +163,7 @@ TEST(SwitchLinks, ADeviceOutlivesItsSwitchAndTheNextTakesItOver) {
       const auto tap = (*links)->open_tap("ours", 1400);
       ASSERT_TRUE(tap);
       static_cast<void>((*io)->attach(*tap));
-      ASSERT_TRUE(*(*links)->join("ours", "guest"));
+      ASSERT_TRUE(*(*links)->join("ours", "guest", false));
       EXPECT_EQ((*links)->open_tap("ours", 1400).error().code, Errc::conflict);
     }
     auto links = SystemSwitchLinks::open(loop.executor());
@@ -171,7 +171,7 @@ TEST(SwitchLinks, ADeviceOutlivesItsSwitchAndTheNextTakesItOver) {
     const auto tap = (*links)->open_tap("ours", 1400);
     ASSERT_TRUE(tap) << tap.error().message;
     static_cast<void>((*io)->attach(*tap));
-    const auto joined = (*links)->join("ours", "guest");
+    const auto joined = (*links)->join("ours", "guest", false);
     ASSERT_TRUE(joined && *joined) << joined.error().message;
     guest.write(frame);
     ByteVector first;

@@ -224,7 +224,7 @@ def a_download_survives_a_move(segment, guests, hosts):
     b.plug(hosts[2])
     configure([hosts[2]], segment)
     b.pause(hosts[1])
-    hosts[2].ask(op="announce", announce={"network": segment.id(), "instance": b.instance, "version": 2})
+    hosts[2].ask(op="announce", announce=segment.announcement(b, hosts[2], 2))
     b.start(hosts[2])
     for number in range(100, 500):
         check_line(lines, number)
