@@ -1,4 +1,5 @@
 // What a cloud shows of what its hosts' switches saw.
+#include "overlay/location_claim.h"
 #include "support/two_clouds.h"
 #include "wire/observation.h"
 
@@ -22,9 +23,25 @@ class CloudObservation : public testing::TwoClouds {
       member.mac = fmt::format("02:67:00:00:00:{:02x}", number);
       member.ip = fmt::format("10.77.0.{}", 10 + number);
     }
-    network.members[1].location = {"cloud-b", "b1", "198.51.100.7", 7100, 4};
+    network.members[1].location = signed_by_b(2);
     ASSERT_TRUE(user<wire::Network>(a, "PUT", "/v1/networks/" + kNetwork, wire::encode(network)));
     running(1);
+  }
+  // What a cloud says of its own instance is believed as it is signed.
+  wire::Location signed_by_b(int number) {
+    const auto now = sphere.clock.wall_now();
+    const auto record = crypto::sign_location_record({b.name(),
+                                                      "b1",
+                                                      kNetwork,
+                                                      TwoClouds::network().vni,
+                                                      instance_id(number),
+                                                      4,
+                                                      crypto::LocationGrant::here,
+                                                      {now, now + crypto::kLocationRecordLife}},
+                                                     b.authority());
+    wire::Location out{b.name(), "b1", "198.51.100.7", 7100, 4};
+    out.claim = overlay::claim_text(to_base64url(*record), {}).value();
+    return out;
   }
   static wire::Observation seen() {
     wire::Observation out;

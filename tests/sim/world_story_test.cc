@@ -47,12 +47,12 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
   EXPECT_EQ(rig.guests.problem(), "");
 }
 
-// b2 runs no instance, and takes part for its LAN.
+// b2 takes part for its LAN, whatever runs there; also when everything has left its cloud.
 TEST(WorldStory, OneHostJoinsTheNetworkToItsLanAndAllHearOfIt) {
   auto plan = two_hosts_each();
   plan.lans["b2"] = {{"alice", kCluster, "eth1"}, {"alice", "another", "eth2"}};
   WorldRig rig(4, plan);
-  ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-a"})) << show(rig);
+  ASSERT_TRUE(rig.create_cluster({"cloud-a", "cloud-b"})) << show(rig);
   const auto uplink = [&] {
     const auto list = rig.ask<wire::NetworkList>("GET", "/v1/networks");
     return list && !list->networks.empty() ? list->networks[0].uplink : wire::Location{};
@@ -60,6 +60,10 @@ TEST(WorldStory, OneHostJoinsTheNetworkToItsLanAndAllHearOfIt) {
   ASSERT_TRUE(rig.world.run_until([&] { return uplink().host == "b2" && !uplink().record.empty(); }, Seconds{60}))
       << show(rig);
   EXPECT_EQ(uplink().cloud, "cloud-b");
+  ASSERT_TRUE(rig.migrate("cloud-a"));
+  ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{60})) << show(rig);
+  rig.world.run_for(Seconds{10});
+  EXPECT_EQ(uplink().host, "b2");
 }
 
 TEST(WorldStory, TheHostsOfACloudHaveTheKeysOfTheTenantsThatTheyServe) {
