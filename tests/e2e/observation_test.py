@@ -5,15 +5,12 @@ Usage: observation_test.py GODWIT    (needs root, /dev/net/tun and tcpdump; abou
 """
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 
-from rig.net import Net
+from rig.stage import play
 from rig.switch import Beats, Guest, Host, Segment, configure, wait_for
 
 METRICS_PORT = 9101
@@ -120,26 +117,5 @@ def story(net, program, directory, hosts, segments):
         each.stopping = True
 
 
-def main():
-    if os.geteuid() != 0:
-        sys.exit("observation_test: it makes network namespaces and TAPs: run it as root")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("observation_test: terminated"))
-    directory = tempfile.mkdtemp(prefix="godwit-observation.")
-    net = Net(f"gwob{os.getpid()}")
-    hosts, segments = [], []
-    try:
-        story(net, program, directory, hosts, segments)
-    finally:
-        for host in hosts:
-            host.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("observation_test: passed")
-
-
 if __name__ == "__main__":
-    main()
+    play("observation_test", story)

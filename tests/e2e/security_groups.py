@@ -5,17 +5,13 @@ Usage: security_groups.py GODWIT    (needs root and /dev/net/tun; about 15 s)
 """
 import json
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 
 from rig import dhcp6
-from rig.net import Net, run
+from rig.net import run
+from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, wait_for
 
 PREFIX = "fd12:3456:789a:bcde"
@@ -265,28 +261,5 @@ def story(net, program, directory, hosts, segments):
     a_download_survives_a_move(segment, guests, hosts)
 
 
-def main():
-    if os.geteuid() != 0:
-        sys.exit("security_groups: it makes network namespaces and TAPs: run it as root")
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        sys.exit("security_groups: open /dev/net/tun: no such device (modprobe tun, or give this container the device)")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("security_groups: terminated"))  # by way of the cleanup below
-    directory = tempfile.mkdtemp(prefix="godwit-groups.")
-    net = Net(f"gwsg{os.getpid()}")
-    hosts, segments = [], []
-    try:
-        story(net, program, directory, hosts, segments)
-    finally:
-        for host in hosts:
-            host.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("security_groups: passed")
-
-
 if __name__ == "__main__":
-    main()
+    play("security_groups", story)

@@ -4,14 +4,8 @@
 Host 1 joins the network to the LAN; the machine there runs nothing of ours. Usage: switch_lan.py GODWIT    (needs root and
 /dev/net/tun; about 10 s)
 """
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 
-from rig.net import Net
+from rig.stage import play
 from rig.switch import Guest, Host, Records, Segment, configure, wait_for
 
 LAN_DEVICE = "lan0"
@@ -117,26 +111,5 @@ def story(net, program, directory, hosts, segments):
     check(True, f"{sum(s.sent for s in streams)} records of two connections arrived, each once and in order")
 
 
-def main():
-    if os.geteuid() != 0:
-        sys.exit("switch_lan: it makes network namespaces and TAPs: run it as root")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_lan: terminated"))  # by way of the cleanup below
-    directory = tempfile.mkdtemp(prefix="godwit-lan.")
-    net = Net(f"gwln{os.getpid()}")
-    hosts, segments = [], []
-    try:
-        story(net, program, directory, hosts, segments)
-    finally:
-        for host in hosts:
-            host.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("switch_lan: passed")
-
-
 if __name__ == "__main__":
-    main()
+    play("switch_lan", story)

@@ -4,16 +4,11 @@
 Usage: switch_leaf.py GODWIT    (needs root, /dev/net/tun, wireguard-go and wg; about 15 s)
 """
 import hashlib
-import os
-import shutil
-import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 
-from rig.net import Net
+from rig.stage import play
 from rig.switch import CIDR, Guest, Host, Segment, configure, echo, wait_for
 from rig.wireguard import WireGuardGo, make_key, to_base64, to_hex
 
@@ -151,28 +146,6 @@ def story(net, program, directory, hosts, segments, laptops):
     check(not ping(leaf, guests[0].ip), "it reaches nobody")
 
 
-def main():
-    if os.geteuid() != 0:
-        sys.exit("switch_leaf: it makes network namespaces and TAPs: run it as root")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_leaf: terminated"))  # by way of the cleanup below
-    directory = tempfile.mkdtemp(prefix="godwit-leaf.")
-    net = Net(f"gwlf{os.getpid()}")
-    hosts, segments, laptops = [], [], []
-    try:
-        story(net, program, directory, hosts, segments, laptops)
-    finally:
-        for each in laptops:
-            each.close()
-        for host in hosts:
-            host.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("switch_leaf: passed")
-
-
 if __name__ == "__main__":
-    main()
+    LAPTOPS = []
+    play("switch_leaf", lambda *stage: story(*stage, LAPTOPS), LAPTOPS)

@@ -4,17 +4,14 @@
 Usage: switch_nat.py GODWIT    (needs root, /dev/net/tun and nftables; about 20 s)
 """
 import os
-import shutil
-import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 import urllib.request
 
-from rig.net import Net, run
+from rig.net import run
+from rig.stage import play
 from rig.switch import AUTHORITY, Guest, Segment, SwitchProcess, configure, echo, wait_for
 
 RELAY_IP, RELAY_PORT, TCP_PORT, METRICS_PORT, HOST_PORT = "10.1.0.254", 4791, 443, 9100, 7402
@@ -228,27 +225,15 @@ def story(net, program, directory, relays, hosts, segments):
 
 
 def main():
-    if os.geteuid() != 0:
-        sys.exit("switch_nat: it makes network namespaces and TAPs: run it as root")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("switch_nat: terminated"))  # by way of the cleanup below
-    directory = tempfile.mkdtemp(prefix="godwit-switch.")
-    net = Net(f"gwsn{os.getpid()}")
-    hosts, segments, relays = [], [], []
-    try:
+    relays = []
+
+    def told(net, program, directory, hosts, segments):
         net.add("wan")
         net.bridge("wan", "br0", f"{RELAY_IP}/24")
-        relays += [Relay(net, program, directory, number) for number in range(2)]
+        relays.extend(Relay(net, program, directory, number) for number in range(2))
         story(net, program, directory, relays, hosts, segments)
-    finally:
-        for each in [*hosts, *relays]:
-            each.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("switch_nat: passed")
+
+    play("switch_nat", told, relays)
 
 
 if __name__ == "__main__":

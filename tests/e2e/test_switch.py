@@ -4,16 +4,12 @@
 Usage: test_switch.py GODWIT    (needs root and /dev/net/tun; about 15 s)
 """
 import os
-import shutil
 import signal
 import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
-from rig.net import Net, run
+from rig.stage import play
 from rig.switch import MTU, Beats, Guest, Host, Records, Segment, configure, echo, wait_for
 
 UDP_HEADERS = 28
@@ -240,28 +236,5 @@ def story(net, program, directory, hosts, segments):
     nothing_is_left(net, hosts, segments)
 
 
-def main():
-    if os.geteuid() != 0:
-        sys.exit("test_switch: it makes network namespaces and TAPs: run it as root")
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        sys.exit("test_switch: open /dev/net/tun: no such device (modprobe tun, or give this container the device)")
-    program = os.path.abspath(sys.argv[1])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("test_switch: terminated"))  # by way of the cleanup below
-    directory = tempfile.mkdtemp(prefix="godwit-switch.")
-    net = Net(f"gwsw{os.getpid()}")
-    hosts, segments = [], []
-    try:
-        story(net, program, directory, hosts, segments)
-    finally:
-        for host in hosts:
-            host.kill()
-        for segment in segments:
-            for host in hosts:
-                subprocess.run(["ip", "netns", "del", segment.gateway(host)], check=False, stderr=subprocess.DEVNULL)
-        net.remove()
-        shutil.rmtree(directory)
-    print("test_switch: passed")
-
-
 if __name__ == "__main__":
-    main()
+    play("test_switch", story)

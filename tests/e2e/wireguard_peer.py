@@ -96,7 +96,7 @@ class Ends:
     def close(self):
         for name in list(self.processes):
             self.stop(name)
-        self.theirs.close()
+        self.theirs.kill()
 
 
 def streams_pass(ends):

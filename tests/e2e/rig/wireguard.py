@@ -66,7 +66,7 @@ class WireGuardGo:
             self.process.wait()
         self.process = None
 
-    def close(self):
+    def kill(self):
         self.stop()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"/var/run/wireguard/{self.device}.sock")
