@@ -1,6 +1,7 @@
 #include "overlay/leaf.h"
 
 #include "overlay/cut.h"
+#include "wire/checksum.h"
 
 #include <algorithm>
 
@@ -26,14 +27,6 @@ void put_ethernet(ByteSpan frame, wire::Mac destination, wire::Mac source) {
   put_mac(frame, destination);
   put_mac(frame.subspan(6), source);
   store_be16(frame.subspan(12), static_cast<std::uint16_t>(EtherType::ipv4));
-}
-
-// RFC 1071, of an even number of bytes.
-std::uint16_t checksum(ByteView bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t at = 0; at + 1 < bytes.size(); at += 2) sum += load_be16(bytes.subspan(at));
-  while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(~sum);
 }
 
 }  // namespace
@@ -86,13 +79,13 @@ ByteSpan too_big_for_leaf(const Port& leaf, ByteView frame, Outbox& out) {
   ip[9] = std::byte{kIcmp};
   store_be32(ip.subspan(12), leaf.ip.bits);
   store_be32(ip.subspan(16), header->source.bits);
-  store_be16(ip.subspan(10), checksum(ip.first(kIpv4Header)));
+  store_be16(ip.subspan(10), wire::checksum_of(ip.first(kIpv4Header)));
   const auto icmp = ip.subspan(kIpv4Header);
   icmp[0] = std::byte{3};  // unreachable: fragmentation needed
   icmp[1] = std::byte{4};
   store_be16(icmp.subspan(6), kLeafMtu);
   std::ranges::copy(original.first(quoted), icmp.begin() + kIcmpHeader);
-  store_be16(icmp.subspan(2), checksum(icmp));
+  store_be16(icmp.subspan(2), wire::checksum_of(icmp));
   return told;
 }
 

@@ -1,6 +1,7 @@
 #include "overlay/salvage.h"
 
 #include "overlay/headers.h"
+#include "wire/checksum.h"
 
 #include <algorithm>
 
@@ -19,22 +20,10 @@ constexpr std::size_t kIpv4Addresses = 12;
 constexpr std::size_t kIpv6Length = 4;
 constexpr std::size_t kIpv6Addresses = 8;
 
-// RFC 1071, not complemented. `bytes` has an even size.
-std::uint32_t sum_of(ByteView bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += load_be16(bytes.subspan(i));
-  return sum;
-}
-
-std::uint16_t fold(std::uint32_t sum) {
-  while (sum > 0xffffU) sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(sum);
-}
-
 // What stands in a checksum field that is still to be filled in: the pseudo-header's sum.
 std::uint16_t pseudo_sum(ByteView ip, bool ipv4, std::uint8_t protocol, std::size_t length) {
   const auto addresses = ipv4 ? ip.subspan(kIpv4Addresses, 8) : ip.subspan(kIpv6Addresses, 32);
-  return fold(sum_of(addresses) + protocol + static_cast<std::uint32_t>(length));
+  return wire::fold_sum(wire::sum_of_words(addresses) + protocol + static_cast<std::uint32_t>(length));
 }
 
 void fit_ip(ByteSpan ip, std::size_t ip_header, bool ipv4, std::size_t length, std::size_t segments_before) {
@@ -45,7 +34,7 @@ void fit_ip(ByteSpan ip, std::size_t ip_header, bool ipv4, std::size_t length, s
   store_be16(ip.subspan(kIpv4Length), static_cast<std::uint16_t>(length));
   store_be16(ip.subspan(kIpv4Id), static_cast<std::uint16_t>(load_be16(ip.subspan(kIpv4Id)) + segments_before));
   store_be16(ip.subspan(kIpv4Checksum), 0);
-  store_be16(ip.subspan(kIpv4Checksum), static_cast<std::uint16_t>(~fold(sum_of(ip.first(ip_header)))));
+  store_be16(ip.subspan(kIpv4Checksum), wire::checksum_of(ip.first(ip_header)));
 }
 
 void fit_tcp(ByteSpan tcp, std::size_t before, bool is_last) {

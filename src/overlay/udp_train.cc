@@ -1,5 +1,6 @@
 #include "overlay/udp_train.h"
 
+#include "wire/checksum.h"
 #include "wire/ethernet.h"
 
 #include <algorithm>
@@ -31,26 +32,15 @@ bool same_flow(ByteView a, ByteView b) {
   return same(0, kIp + 2) && same(kIp + 8, 2) && same(kIp + 12, 12);
 }
 
-std::uint32_t sum_of(ByteView words) {
-  std::uint32_t sum = 0;
-  for (std::size_t at = 0; at < words.size(); at += 2) sum += load_be16(words.subspan(at));
-  return sum;
-}
-
-std::uint16_t folded(std::uint32_t sum) {
-  while (sum > 0xffff) sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(sum);
-}
-
 // Lengths and checksums of the whole, as one who sends segments fills them in: UDP's is the pseudo header's (RFC 768).
 void set_lengths(ByteSpan train) {
   const auto ip = train.subspan(kIp);
   const auto udp_bytes = static_cast<std::uint16_t>(train.size() - kUdp);
   store_be16(ip.subspan(2), static_cast<std::uint16_t>(train.size() - kIp));
   store_be16(ip.subspan(10), 0);
-  store_be16(ip.subspan(10), static_cast<std::uint16_t>(~folded(sum_of(ip.first(20)))));
+  store_be16(ip.subspan(10), wire::checksum_of(ip.first(20)));
   store_be16(train.subspan(kUdp + 4), udp_bytes);
-  store_be16(train.subspan(kUdp + 6), folded(sum_of(ip.subspan(12, 8)) + kUdpProtocol + udp_bytes));
+  store_be16(train.subspan(kUdp + 6), wire::fold_sum(wire::sum_of_words(ip.subspan(12, 8)) + kUdpProtocol + udp_bytes));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "wire/ipv6.h"
 
+#include "wire/checksum.h"
+
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -49,11 +51,8 @@ bool step(ByteView packet, Ipv6Packet& out) {
 
 // RFC 1071 with the pseudo-header, over an ICMPv6 message whose checksum field is 0.
 std::uint16_t icmpv6_checksum(ByteView addresses, ByteView message) {
-  std::uint32_t sum = kIcmpv6 + static_cast<std::uint32_t>(message.size());
-  for (std::size_t i = 0; i < addresses.size(); i += 2) sum += load_be16(addresses.subspan(i));
-  for (std::size_t i = 0; i < message.size(); i += 2) sum += load_be16(message.subspan(i));
-  while (sum > 0xffffU) sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(~sum);
+  const auto length = static_cast<std::uint32_t>(message.size());
+  return static_cast<std::uint16_t>(~fold_sum(kIcmpv6 + length + sum_of_words(addresses) + sum_of_words(message)));
 }
 
 Mac load_mac(ByteView bytes) {
