@@ -179,7 +179,7 @@ class N2n(Contender):
         self.spawn("a", "supernode", "-l", "7700")
         for end in "ab":
             self.spawn(end, "edge", "-d", f"n2n{end}", "-a", INSIDE[end], "-c", "bench", "-k", "a key of the bench", "-l",
-                       f"{UNDERLAY['a']}:7700", "-f", "-u", "0", "-g", "0")
+                       f"{UNDERLAY['a']}:7700", "-u", "0", "-g", "0")
             time.sleep(0.2)
 
 
