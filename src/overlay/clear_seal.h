@@ -32,7 +32,7 @@ class ClearSeal final : public Seal {
   void introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
     static_cast<void>(introduction_(now, key, record, kNobody));
   }
-  [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
+  [[nodiscard]] Result<> set_record(TimePoint /*now*/, ByteView /*record*/) override { return {}; }
   void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
   [[nodiscard]] std::optional<Route> seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
     const auto found = peers_.find(peer);

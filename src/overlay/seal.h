@@ -16,7 +16,7 @@ class Seal {
   // Makes a session without having anything to say.
   virtual void begin(TimePoint now, PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
-  [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
+  [[nodiscard]] virtual Result<> set_record(TimePoint now, ByteView record) = 0;
   // At which the other hosts may try this one.
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
@@ -46,7 +46,9 @@ class UnderlaySeal final : public Seal {
   void set_introduction(Introduction introduction) override {
     underlay_.sessions().set_introduction(std::move(introduction));
   }
-  [[nodiscard]] Result<> set_record(ByteView record) override { return underlay_.sessions().set_record(record); }
+  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record) override {
+    return underlay_.set_record(now, record);
+  }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override {
     const std::array<sys::UdpEndpoint, 2> all{address, other_};
     underlay_.set_addresses(now, std::span(all).first(other_ ? 2 : 1));
