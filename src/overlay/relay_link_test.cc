@@ -22,9 +22,7 @@ class WishfulSeal final : public Seal {
   void remove(PeerId peer) override { inner_.remove(peer); }
   void begin(TimePoint now, PeerId peer) override { inner_.begin(now, peer); }
   void set_introduction(Introduction introduction) override { inner_.set_introduction(std::move(introduction)); }
-  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record) override {
-    return inner_.set_record(now, record);
-  }
+  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record) override { return inner_.set_record(now, record); }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override { inner_.set_address(now, address); }
   [[nodiscard]] std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
     return inner_.seal(now, peer, datagram);

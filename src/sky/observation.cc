@@ -1,6 +1,8 @@
 // What the switches of a network's hosts saw, asked of its clouds one after the other.
 #include "sky/sky.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace godwit::sky {
@@ -38,6 +40,7 @@ sys::Task<Result<wire::NetworkObservation>> Sky::observe(std::string network) {
       out.problems.push_back(seen.error().message);
       continue;
     }
+    std::ranges::move(seen->problems, std::back_inserter(out.problems));
     for (auto& each : seen->hosts) {
       if (each.cloud == cloud) out.hosts.push_back(std::move(each));
     }
