@@ -195,7 +195,7 @@ void Forwarder::to_leaf(Segment& segment, const Port& leaf, const Frame& frame, 
   if (!why) return;
   drop(*why);
   if (*why != Drop::too_big) return;
-  const auto told = too_big_for_leaf(leaf, frame.bytes, out);
+  const auto told = too_big_for_leaf(segment, leaf, frame.bytes, out);
   const auto* sender = told.empty() ? nullptr : segment.find(wire::read_ethernet(told)->destination);
   if (!sender) return;
   if (sender->here) return deliver(segment, *sender, {told, {}}, out);

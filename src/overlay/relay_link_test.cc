@@ -19,6 +19,9 @@ class WishfulSeal final : public Seal {
   [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     return inner_.add(now, spec, at);
   }
+  [[nodiscard]] std::optional<Profile> profile_of(const crypto::PublicKey& key) const override {
+    return inner_.profile_of(key);
+  }
   void remove(PeerId peer) override { inner_.remove(peer); }
   void begin(TimePoint now, PeerId peer) override { inner_.begin(now, peer); }
   void set_introduction(Introduction introduction) override { inner_.set_introduction(std::move(introduction)); }

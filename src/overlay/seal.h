@@ -12,6 +12,8 @@ class Seal {
   virtual ~Seal() = default;
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
   [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
+  // As whom this key is known; none: it is not.
+  [[nodiscard]] virtual std::optional<Profile> profile_of(const crypto::PublicKey& key) const = 0;
   virtual void remove(PeerId peer) = 0;
   // Makes a session without having anything to say.
   virtual void begin(TimePoint now, PeerId peer) = 0;
@@ -40,6 +42,11 @@ class UnderlaySeal final : public Seal {
   [[nodiscard]] const crypto::PublicKey& key() const override { return underlay_.sessions().public_key(); }
   [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     return underlay_.add(now, spec, at);
+  }
+  [[nodiscard]] std::optional<Profile> profile_of(const crypto::PublicKey& key) const override {
+    const auto& sessions = underlay_.sessions();
+    const auto* spec = sessions.spec(sessions.find(key));
+    return spec ? std::optional(spec->profile) : std::nullopt;
   }
   void remove(PeerId peer) override { underlay_.remove(peer); }
   void begin(TimePoint now, PeerId peer) override { underlay_.sessions().begin(now, peer); }
