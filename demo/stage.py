@@ -49,10 +49,9 @@ class Lab:
         words = [self.godwit, "lab", "up", *self.config, "--name", self.name]
         for image in self.images:
             words += ["--image", image]
-        run(words, limit_s=60)
+        run(words, limit_s=180)  # until the accounts on its clouds are there
         try:
-            clouds = wait_until("the lab's accounts", self.ready_clouds, 60)
-            wait_until("the clouds' hosts", lambda: self.hosts_alive(clouds), 90)
+            wait_until("the clouds' hosts", self.hosts_alive, 90)
         except BaseException:
             self.__exit__()
             raise
@@ -75,14 +74,7 @@ class Lab:
         out = self.exec("user", [self.godwit, *words, "--json"], limit_s=limit_s, **options)
         return json.loads(out) if out.strip() else {}
 
-    def ready_clouds(self):
-        try:
-            accounts = self.cli("account", "list", limit_s=20).get("accounts", [])
-        except (Failed, ValueError):
-            return None
-        return accounts if len(accounts) >= len(list((self.directory / "clouds").iterdir())) else None
-
-    def hosts_alive(self, accounts):
+    def hosts_alive(self):
         try:
             hosts = [host for cloud in self.cli("host", "list", limit_s=20)["clouds"] for host in cloud["hosts"]]
         except (Failed, ValueError, KeyError):

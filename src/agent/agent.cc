@@ -45,6 +45,15 @@ std::string claim_of(const migrate::LocationProof& proof) {
   return overlay::claim_text(proof.record, proof.hand_offs).value_or(std::string());
 }
 
+// The leaves of the network that its cloud lets this host serve.
+void add_leaves(const std::string& cloud, const std::string& host, wire::SwitchNetwork& out) {
+  for (const auto& member : out.network.members) {
+    const auto& at = member.location;
+    if (member.wireguard_key.empty() || at.cloud != cloud || at.host != host) continue;
+    out.ports.push_back({member.instance, member.mac, member.ip, "", at.version, at.claim, member.wireguard_key});
+  }
+}
+
 }  // namespace
 
 Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
@@ -307,6 +316,7 @@ void Agent::apply_networks() {
       part.ports.push_back(
           {id, interface.mac, interface.ip, tap_name_of(id), instance->claim(), instance->record().claim});
     }
+    add_leaves(config_.cloud, config_.host, part);
     for (const auto& lan : config_.lans) {
       if (lan.tenant == network.tenant && lan.network == network.name) part.lan_device = lan.device;
     }

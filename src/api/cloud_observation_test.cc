@@ -100,5 +100,33 @@ TEST_F(CloudObservation, MoreThanTheLimitsIsLeftOut) {
   EXPECT_EQ(shown()->hosts[0].pairs.size(), wire::kMostObservedPairs);
 }
 
+TEST_F(CloudObservation, AMemberThatAnnouncesItselfElsewhereIsSaidUntilItsRecordSaysSo) {
+  make_network();
+  auto hinting = seen();
+  hinting.announced = {{kNetwork, instance_id(1), instance_id(1)},
+                       {kNetwork, instance_id(7), instance_id(7)},
+                       {"net-0000000000000000f", instance_id(1), ""}};
+  ASSERT_TRUE(host(a, "a2", "/v1/agent/observation", wire::encode(hinting)));
+  ASSERT_EQ(shown()->problems.size(), 1U) << "others are no members";
+  EXPECT_TRUE(shown()->problems[0].starts_with("node-1 (" + instance_id(1) +
+                                               ") announces itself on cloud-a/a2 while its record says cloud-a/a1"))
+      << shown()->problems[0];
+
+  const auto problem_of = [&](const std::string& who) {
+    const auto list = a.told<wire::HostList>(testing::CloudBench::as_user(who, "GET", "/v1/hosts"));
+    return std::ranges::find(list->hosts, "a2", &wire::HostView::name)->problem;
+  };
+  EXPECT_TRUE(problem_of(a.add_user("operator", {}, true)).contains("announces itself"));
+  EXPECT_FALSE(problem_of(a.add_user("mallory")).contains("announces itself"));
+
+  hinting.announced[0].instance = instance_id(2);
+  ASSERT_TRUE(host(a, "a2", "/v1/agent/observation", wire::encode(hinting)));
+  EXPECT_TRUE(shown()->problems.at(0).contains("node-2")) << "another cloud's too, by what sky said of it";
+  hinting.announced[0].instance = instance_id(1);
+  ASSERT_TRUE(host(a, "a1", "/v1/agent/observation", wire::encode(hinting)));
+  ASSERT_TRUE(host(a, "a2", "/v1/agent/observation", wire::encode(seen())));
+  EXPECT_TRUE(shown()->problems.empty()) << "it is where its record says";
+}
+
 }  // namespace
 }  // namespace godwit::api

@@ -166,9 +166,12 @@ void CloudRoutes::add_cloud_routes() {
   router_.add(for_user<Nothing, wire::CloudView>(
       cloud_, "GET", "/v1/cloud", "The cloud, its CA and prices, and the caller's quota",
       [this](const User& user, const Call&, const Nothing&) { return cloud_.accounts().view(user); }));
-  router_.add(for_user<Nothing, wire::HostList>(
-      cloud_, "GET", "/v1/hosts", "The hosts and the room on them",
-      [this](const User&, const Call&, const Nothing&) { return cloud_.hosts().list(); }));
+  router_.add(for_user<Nothing, wire::HostList>(cloud_, "GET", "/v1/hosts", "The hosts and the room on them",
+                                                [this](const User& user, const Call&, const Nothing&) {
+                                                  auto list = cloud_.hosts().list();
+                                                  if (list && user.is_operator) cloud_.observations().add_hints(*list);
+                                                  return list;
+                                                }));
   auto join_tokens = for_user<wire::JoinTokenRequest, wire::JoinToken>(
       cloud_, "POST", "/v1/join-tokens", "Makes a token with which the host may join, once",
       [this](const User& user, const Call&, const wire::JoinTokenRequest& request) -> Result<wire::JoinToken> {

@@ -136,6 +136,20 @@ void SkyRoutes::add_account_routes() {
       "GET", "/v1/networks/{id}/observation",
       "Who talked with whom on the network in the last seconds, and how its hosts reach each other",
       [this](const Call& call, Nothing) { return observe(&sky_, call.id()); });
+  add_leaf_routes();
+}
+
+void SkyRoutes::add_leaf_routes() {
+  add<Nothing, wire::LeafList>("GET", "/v1/networks/{id}/leaves",
+                               "The network's members that are no instances, but somebody's WireGuard",
+                               [this](const Call& call, Nothing) { return sky_.leaves(call.id()); });
+  add<wire::LeafRequest, wire::LeafList>(
+      "POST", "/v1/networks/{id}/join",
+      "Makes a WireGuard peer a member; which host serves it is there a moment later, asked again",
+      [this](const Call& call, const wire::LeafRequest& request) { return sky_.join(call.id(), request); });
+  add<wire::LeaveRequest, wire::LeafList>(
+      "POST", "/v1/networks/{id}/leave", "Ends the membership of a WireGuard peer",
+      [this](const Call& call, const wire::LeaveRequest& request) { return sky_.leave(call.id(), request.name); });
 }
 
 void SkyRoutes::add_cluster_routes() {

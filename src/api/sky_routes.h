@@ -27,6 +27,7 @@ class SkyRoutes {
   template <class Request, class Answer, class Body>
   Route& add(std::string method, std::string pattern, std::string summary, Body body);
   void add_account_routes();
+  void add_leaf_routes();
   void add_cluster_routes();
   void add_security_group_routes();
   void add_instance_routes();

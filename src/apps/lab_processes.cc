@@ -55,14 +55,14 @@ class Scripts {
   Scripts(std::string program, std::string directory)
       : program_(std::move(program)), directory_(std::move(directory)) {}
 
-  Result<> add(const std::string& node, const std::string& name, const std::string& body) {
+  Result<> add(const std::string& node, const std::string& name, const std::string& body, bool awaited = false) {
     const auto path = fmt::format("{}/start/{}.{}", directory_, node, name);
     std::ofstream file(path);
     file << "#!/bin/sh\nset -e\ngodwit=" << program_ << "\nlab=" << directory_ << "\n" << body;
     file.close();
     if (!file) return fail(Errc::io, "write {}: is the disk full?", path);
     std::filesystem::permissions(path, std::filesystem::perms(0700));
-    processes_.push_back({node, name, {path}, {}});
+    processes_.push_back({node, name, {path}, {}, awaited});
     return {};
   }
   std::vector<lab::ProcessPlan> take() { return std::move(processes_); }
@@ -132,11 +132,12 @@ std::string switch_script(const lab::Plan& plan, const std::string& host) {
                       host, address_of(plan, host), relay);
 }
 
+// What it says last is what `up` shows when it does not come to its end.
 std::string accounts_script(const lab::Plan& plan) {
-  std::string body = "until $godwit account list >/dev/null 2>&1; do sleep 0.2; done\n";
+  std::string body = "echo waiting for sky\nuntil $godwit account list >/dev/null 2>&1; do sleep 0.2; done\n";
   for (const auto& cloud : plan.config.clouds) {
     body += fmt::format(
-        "until [ -s $lab/accounts/{0} ]; do sleep 0.1; done\n"
+        "echo waiting for {0} to make the account\nuntil [ -s $lab/accounts/{0} ]; do sleep 0.1; done\n"
         "until $godwit account add {0} --url {1} --ca $lab/clouds/{0}/ca.pem --token-file $lab/accounts/{0}; do sleep "
         "0.5; done\n",
         cloud.name, url_of(plan, cloud));
@@ -180,7 +181,7 @@ Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program,
       user, "sky",
       "exec $godwit sky run --state $lab/sky/state --listen 127.0.0.1:7400 --token-file $GODWIT_TOKEN_FILE\n");
   if (!sky) return pass(sky);
-  if (const auto added = scripts.add(user, "accounts", accounts_script(plan)); !added) return pass(added);
+  if (const auto added = scripts.add(user, "accounts", accounts_script(plan), true); !added) return pass(added);
   return scripts.take();
 }
 

@@ -27,8 +27,8 @@ int carry_out(const cli::CommonOptions& options, const cli::Action& action) {
   SystemTerminal terminal;
   return system.run([&](os::System& on) -> sys::Task<int> {
     const auto runtime = on.runtime();
-    cli::Session session({runtime.clock, runtime.files, runtime.http, terminal, runtime.local, config_directory(),
-                          std::filesystem::current_path().string()},
+    cli::Session session({runtime.clock, runtime.random, runtime.files, runtime.http, terminal, runtime.local,
+                          config_directory(), std::filesystem::current_path().string()},
                          options);
     co_return co_await run_until_stopped(on, session, action);
   });

@@ -25,8 +25,9 @@ void add_cluster_commands(CLI::App& app, const Choose& choose);
 void add_security_group_commands(CLI::App& app, const Choose& choose);
 void add_instance_commands(CLI::App& app, const Choose& choose);
 void add_migration_commands(CLI::App& app, const Choose& choose);
-// Into the noun network: top, status.
+// Into the noun network: top, status; join, leave, leaves.
 void add_observation_commands(CLI::App& network, const Choose& choose);
+void add_leaf_commands(CLI::App& network, const Choose& choose);
 void add_listing_commands(CLI::App& app, const Choose& choose);
 
 // A verb with the options that all have. `examples`: command lines without their "godwit ", one a line.

@@ -2,6 +2,9 @@
 
 #include "api/sky_routes.h"
 #include "cli/completion.h"
+#include "cli/wireguard_text.h"
+#include "crypto/host_record.h"
+#include "crypto/identity.h"
 #include "support/sky_world.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +57,8 @@ class CommandsTest : public ::testing::Test, protected testing::SkyWorld {
     app.require_subcommand(1);
     int exit_code = kDone;
     add_user_commands(app, [&](const CommonOptions& options, const Action& action) {
-      Session session({time_, files_, http_, terminal_, sockets_, "/home/alice/.config/godwit", "/desk"}, options);
+      Session session({time_, random_, files_, http_, terminal_, sockets_, "/home/alice/.config/godwit", "/desk"},
+                      options);
       exit_code = time_.wait(cli::run(session, action));
     });
     try {
@@ -310,6 +314,45 @@ TEST_F(CommandsTest, HelpTeachesByExample) {
   const auto script = bash_completion(app);
   EXPECT_NE(script.find("'cluster') words=\"create list show migrate wait delete --help\" ;;"), std::string::npos)
       << script;
+}
+
+TEST_F(CommandsTest, AWireGuardThatJoinsGetsItsConfigurationAndKeepsItsKey) {
+  make_demo();
+  const crypto::HostRecord record{"cloud-a",
+                                  "leaf-host",
+                                  crypto::host_key_from_hex(std::string(64, '5')).value(),
+                                  crypto::SessionProfile::native,
+                                  {WallTime{Seconds{1}}, WallTime{Seconds{2'000'000'000}}}};
+  a().leaf_record = to_base64url(crypto::sign_host_record(record, crypto::Key::generate().value()).value());
+  EXPECT_EQ(run("network join demo"), kFailed);
+  EXPECT_TRUE(terminal_.errors.contains("--wireguard"));
+  ASSERT_EQ(run("network join demo --wireguard --cloud cloud-a"), kDone) << terminal_.errors;
+  const auto leaf = sky_->leaves("demo")->leaves.at(0);
+  for (const auto& line : {fmt::format("Address = {}/32, {}/128\n", leaf.ip, leaf.ipv6),
+                           "PublicKey = " + wireguard_key_text(ByteVector(32, std::byte{0x55})) + "\n",
+                           std::string("Endpoint = 192.0.2.1:4789\n"), std::string("[Interface]\nPrivateKey = "),
+                           fmt::format("AllowedIPs = {}, ", view().cidr)}) {
+    EXPECT_TRUE(says(line)) << line << terminal_.output;
+  }
+  const auto at = terminal_.output.find("PrivateKey = ") + 13;
+  const auto secret = parse_wireguard_key(terminal_.output.substr(at, 44)).value();
+  EXPECT_EQ(to_hex(crypto::KeyPair::of(crypto::Secret{secret}).public_key()), leaf.key);
+
+  const auto other = wireguard_key_text(ByteVector(32, std::byte{9}));
+  ASSERT_EQ(run("network join demo --wireguard --name office --cloud cloud-a --key " + other), kDone);
+  EXPECT_TRUE(says("# PrivateKey = the one of " + other)) << terminal_.output;
+  EXPECT_EQ(run("network join demo --wireguard --key nonsense"), kFailed);
+  ASSERT_EQ(run("network leaves demo"), kDone);
+  EXPECT_TRUE(says("office") && says("laptop") && says("cloud-a/leaf-host")) << terminal_.output;
+  ASSERT_EQ(run("network leave demo laptop"), kDone);
+  EXPECT_EQ(run("network leave demo laptop"), kFailed);
+}
+
+TEST_F(CommandsTest, AWireGuardThatNoHostServesIsNoMember) {
+  make_demo();
+  EXPECT_EQ(run("network join demo --wireguard"), kFailed);
+  EXPECT_TRUE(terminal_.errors.contains("no host serves laptop within 30 s")) << terminal_.errors;
+  EXPECT_TRUE(sky_->leaves("demo")->leaves.empty()) << "its key is lost";
 }
 
 }  // namespace

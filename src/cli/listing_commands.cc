@@ -76,6 +76,7 @@ void add_listing_commands(CLI::App& app, const Choose& choose) {
                             "network show demo", [which](Session& session) { return network(session, *which); });
   verb->add_option("network", *which, "Its id, or its cluster's name")->required();
   add_observation_commands(*noun, choose);
+  add_leaf_commands(*noun, choose);
 }
 
 }  // namespace godwit::cli

@@ -4,6 +4,7 @@
 #include "wire/switch_control.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 namespace godwit::cli {
 namespace {
@@ -52,6 +53,11 @@ sys::Task<Result<wire::NetworkObservation>> of_switch(Session* session, Where wh
       else
         out.network.members.insert(out.network.members.end(), members.begin(), members.end());
     }
+  }
+  for (const auto& each : out.hosts[0].announced) {
+    const auto member = std::ranges::find(out.network.members, each.instance, &wire::Member::instance);
+    if (member == out.network.members.end()) continue;
+    out.problems.push_back(wire::hint_text(*member, each, out.hosts[0].cloud, out.hosts[0].host));
   }
   if (!where.network.empty()) {
     if (out.network.id.empty()) {

@@ -20,6 +20,7 @@ constexpr std::string_view kDefaultSky = "http://127.0.0.1:7400";
 // Borrowed for one command.
 struct Parts {
   sys::Clock& clock;
+  sys::Random& random;
   sys::Files& files;
   sys::Http& http;
   Terminal& terminal;
@@ -42,6 +43,7 @@ class Session {
   [[nodiscard]] bool json() const { return options_.json; }
   [[nodiscard]] Terminal& terminal() { return parts_.terminal; }
   [[nodiscard]] sys::Clock& clock() { return parts_.clock; }
+  [[nodiscard]] sys::Random& random() { return parts_.random; }
   [[nodiscard]] sys::LocalSockets& local() { return parts_.local; }
 
   // Reads the token file. Errors: those of parse_endpoint(); not_found, with the remedy.

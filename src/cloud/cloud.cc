@@ -29,7 +29,7 @@ Cloud::Cloud(Parts parts, Settings settings)
       instances_(core_, hosts_),
       tickets_(core_, hosts_),
       migrations_(core_, hosts_),
-      networks_(core_),
+      networks_(core_, hosts_),
       gate_(core_.executor()) {}
 
 void Cloud::start() { gate_.spawn(keep_house()); }

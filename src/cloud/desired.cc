@@ -17,12 +17,12 @@ constexpr std::string_view kArriving =
 constexpr std::string_view kAlive = "host = $1 AND state NOT IN ('terminated', 'moved') ORDER BY id";
 
 // A moment ago on this cloud's own hosts, so it outranks what others say of the same version.
-void claim(wire::Member& member, const InstanceRow& row, const HostRow& host, const std::string& record,
+void claim(wire::Member& member, std::uint64_t version, const HostRow& host, const std::string& record,
            const LocationRecordRow* signed_as, const std::string& cloud) {
-  if (row.location_version == 0 || row.location_version < member.location.version) return;
+  if (version == 0 || version < member.location.version) return;
   if (host.report.overlay_port == 0) return;  // its agent has not heard from the switch yet
-  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, row.location_version, record};
-  if (!signed_as || signed_as->host != host.name || signed_as->epoch != row.location_version) return;
+  member.location = {cloud, host.name, host.report.overlay_ip, host.report.overlay_port, version, record};
+  if (!signed_as || signed_as->host != host.name || signed_as->epoch != version) return;
   member.location.claim = signed_as->claim;
   member.location.until_ms = signed_as->until_ms;
 }
@@ -90,11 +90,17 @@ std::vector<std::string> strays_of(Sql& sql, const HostRow& host) {
 }
 
 wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
-  std::map<std::string, InstanceRow> rows;
+  struct Place {
+    std::string host;
+    std::uint64_t version{0};
+  };
+  std::map<std::string, Place> places;
+  for (auto& row : select<LeafRow>(sql, "network = $1 AND host <> ''", network.id)) {
+    places[row.instance] = {std::move(row.host), row.version};
+  }
   for (auto& row : select<InstanceRow>(sql, "network = $1 AND tenant = $2 AND state NOT IN ('terminated', 'moved')",
                                        network.id, network.tenant)) {
-    auto id = row.id;
-    rows.emplace(std::move(id), std::move(row));
+    places[row.id] = {std::move(row.host), row.location_version};
   }
   struct KnownHost {
     std::optional<HostRow> row;
@@ -107,18 +113,18 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     records.emplace(std::move(instance), std::move(row));
   }
   for (auto& member : network.members) {
-    const auto row = rows.find(member.instance);
-    if (row == rows.end()) continue;
+    const auto place = places.find(member.instance);
+    if (place == places.end()) continue;
     const auto record = records.find(member.instance);
-    auto host = hosts.find(row->second.host);
+    auto host = hosts.find(place->second.host);
     if (host == hosts.end()) {
-      const auto& name = row->second.host;
+      const auto& name = place->second.host;
       host =
           hosts.emplace(name, KnownHost{select_one<HostRow>(sql, "name = $1", name), host_record_of(sql, name)}).first;
     }
     const auto& known = host->second;
     const auto* signed_as = record == records.end() ? nullptr : &record->second;
-    if (known.row) claim(member, row->second, *known.row, known.record, signed_as, core.name());
+    if (known.row) claim(member, place->second.version, *known.row, known.record, signed_as, core.name());
   }
   if (const auto host = uplink_host(sql, core, network)) {
     network.uplink = {core.name(),
@@ -159,6 +165,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
     networks.insert(row.network);
   }
   for (auto& id : networks_joined_at(sql, core, host_name)) networks.insert(std::move(id));
+  for (auto& leaf : select<LeafRow>(sql, "host = $1", host_name)) networks.insert(std::move(leaf.network));
   // Without the last word of a migration the other side stays in doubt: until it has it, the two must find each other,
   // though the instance, and with it the network, may have left this host.
   auto believed = networks;

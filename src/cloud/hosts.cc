@@ -4,6 +4,7 @@
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
 #include "cloud/lans.h"
+#include "cloud/leaves.h"
 #include "cloud/location_records.h"
 #include "cloud/reports.h"
 #include "crypto/host_record.h"
@@ -127,6 +128,7 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     put(sql, *row);
     changed |= renew_host_record(sql, core_, *row);
     if (weighty) changed |= apply_report(sql, core_, *row);
+    changed |= settle_leaves(sql, core_, *this);
     changed |= renew_location_records(sql, core_, *row);
     return {};
   });

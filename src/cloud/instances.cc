@@ -97,6 +97,9 @@ Result<wire::InstanceView> Instances::run(const User& user, const wire::RunInsta
     const auto known = select_one<InstanceRow>(sql, "id = $1", request.id);
     if (known && known->tenant == user.tenant && known->request_sha256 == digest_of(request)) return view(sql, *known);
     if (known) return fail(Errc::conflict, "instance {}: the id is taken; draw another", request.id);
+    if (select_one<LeafRow>(sql, "instance = $1", request.id)) {
+      return fail(Errc::conflict, "instance {}: the id is a leaf's; draw another", request.id);
+    }
     auto row = admit(sql, user, request);
     if (!row) return pass(row);
     put(sql, *row);

@@ -64,6 +64,21 @@ Result<LocationRecordRow> make(Core& core, const HostRow& host, const InstanceRo
                            now_ms + kRenewAfter.count()};
 }
 
+// What has its location at this host: instances, and leaves as far as it takes to sign where they are.
+std::vector<InstanceRow> located_at(Sql& sql, const std::string& host) {
+  auto out =
+      select<InstanceRow>(sql, "host = $1 AND state NOT IN ('terminated', 'moved') AND location_version > 0", host);
+  for (auto& leaf : select<LeafRow>(sql, "host = $1", host)) {
+    if (select_one<InstanceRow>(sql, "id = $1", leaf.instance)) continue;
+    auto& row = out.emplace_back();
+    row.id = std::move(leaf.instance);
+    row.network = std::move(leaf.network);
+    row.host = host;
+    row.location_version = leaf.version;
+  }
+  return out;
+}
+
 }  // namespace
 
 bool renew_location_records(Sql& sql, Core& core, const HostRow& host) {
@@ -75,8 +90,7 @@ bool renew_location_records(Sql& sql, Core& core, const HostRow& host) {
   }
   const auto authority = core.keys().authority.sha256();
   std::map<std::string, std::uint32_t> vnis;
-  for (const auto& row : select<InstanceRow>(
-           sql, "host = $1 AND state NOT IN ('terminated', 'moved') AND location_version > 0", host.name)) {
+  for (const auto& row : located_at(sql, host.name)) {
     auto vni = vnis.find(row.network);
     if (vni == vnis.end()) {
       const auto network = select_one<NetworkRow>(sql, "id = $1", row.network);

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/foreign_locations.h"
+#include "cloud/leaves.h"
 
 #include <set>
 
@@ -61,6 +62,8 @@ Result<wire::Network> Networks::put_network(const User& user, wire::Network netw
     // Membership is sky's: members that it does not name any more go, and what was believed of them with them.
     auto body = believe(sql, core_, network, known ? known->body : wire::Network{});
     put(sql, NetworkRow{network.id, user.tenant, network.vni, body});
+    take_leaves(sql, core_, body);
+    static_cast<void>(settle_leaves(sql, core_, hosts_));
     return with_own_locations(sql, core_, std::move(body));
   });
   if (written) core_.announce_change();
@@ -83,6 +86,7 @@ Result<> Networks::remove(const User& user, const std::string& id) {
       return fail(Errc::conflict, "network {}: instances are on it; terminate them first", id);
     }
     sql.run("DELETE FROM network_peers WHERE network = $1", id);
+    sql.run("DELETE FROM leaves WHERE network = $1", id);
     sql.run("DELETE FROM networks WHERE id = $1", id);
     return {};
   });

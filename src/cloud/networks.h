@@ -11,7 +11,7 @@ constexpr std::size_t kNetworksPerTenant = 256;
 
 class Networks {
  public:
-  explicit Networks(Core& core) : core_(core) {}
+  Networks(Core& core, const Hosts& hosts) : core_(core), hosts_(hosts) {}
 
   // Trusts what the database says. Call once, before anything is served.
   [[nodiscard]] Result<> start();
@@ -33,6 +33,7 @@ class Networks {
   [[nodiscard]] Result<> trust();
 
   Core& core_;
+  const Hosts& hosts_;
 };
 
 }  // namespace godwit::cloud

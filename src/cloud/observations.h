@@ -18,15 +18,22 @@ class Observations {
 
   // A host's; more than the limits of wire/observation.h is left out.
   [[nodiscard]] Result<> take(const HostIdentity& host, wire::Observation observation);
-  // Of the hosts here that have a member of the network: what is of it, and of their peers those that have one too.
+  // Of the hosts here that have a member of the network: what is of it, and of their peers those that have one too; as
+  // problems, members that announce themselves at another host than their newest record says.
   // Errors: those of Networks::get().
   [[nodiscard]] Result<wire::NetworkObservation> get(const User& user, const std::string& network);
+  // For the operator: adds such members of any network to the problems of the hosts where they do.
+  void add_hints(wire::HostList& hosts);
 
  private:
   struct Last {
     TimePoint heard;
     wire::Observation observation;
   };
+
+  void forget_old();
+  [[nodiscard]] std::vector<std::string> hints(const wire::Network& network, const std::string& host,
+                                               const wire::Observation& seen);
 
   Core& core_;
   Networks& networks_;

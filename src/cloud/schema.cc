@@ -77,6 +77,12 @@ const std::vector<std::vector<std::string>>& steps() {
           " PRIMARY KEY (host, tenant, network))",
           "CREATE INDEX lan_ports_by_network ON lan_ports (tenant, network)",
       },
+      {
+          "CREATE TABLE leaves (instance TEXT PRIMARY KEY, network TEXT NOT NULL, wireguard_key TEXT NOT NULL,"
+          " host TEXT NOT NULL, version BIGINT NOT NULL)",
+          "CREATE INDEX leaves_by_network ON leaves (network)",
+          "CREATE INDEX leaves_by_host ON leaves (host)",
+      },
   };
   return all;
 }

@@ -149,6 +149,18 @@ struct NetworkPeerRow {
 };
 BOOST_DESCRIBE_STRUCT(NetworkPeerRow, (), (network, cloud, pem))
 
+// A member that is a WireGuard peer, and that this cloud serves.
+struct LeafRow {
+  static constexpr std::string_view kTable = "leaves";
+  static constexpr std::string_view kKey = "instance";
+  std::string instance;  // its id among the members
+  std::string network;
+  std::string wireguard_key;
+  std::string host;          // that serves it; empty: none yet
+  std::uint64_t version{0};  // of its location: one more with each host
+};
+BOOST_DESCRIBE_STRUCT(LeafRow, (), (instance, network, wireguard_key, host, version))
+
 struct TicketRow {
   static constexpr std::string_view kTable = "tickets";
   static constexpr std::string_view kKey = "id";

@@ -23,6 +23,7 @@ namespace {
 constexpr std::string_view kDefaultName = "lab";
 constexpr std::string_view kLineName = "delay-line";
 constexpr Seconds kLineStartLimit{10};
+constexpr Seconds kAwaitedLimit{120};  // a process that up() waits for; images are read before
 constexpr std::size_t kMostProcesses = 256;
 
 Result<Plan> plan_of(const State& state, const std::string& name) {
@@ -136,6 +137,10 @@ Result<> Labs::make(const StateDirectory& directory, const Plan& plan, const UpR
       if (Interrupt::came()) return fail(Errc::cancelled, "interrupted");
       if (const auto started = start(directory, plan, state, process, -1); !started) return started;
     }
+    for (const ProcessPlan& process : *processes) {
+      if (!process.awaited) continue;
+      if (const auto done = await(state, process); !done) return done;
+    }
   }
   state.complete = true;
   return directory.write_state(state);
@@ -166,6 +171,15 @@ Result<> Labs::start(const StateDirectory& directory, const Plan& plan, State& s
   if (!record) return pass(record);
   state.processes.push_back(std::move(*record));
   return directory.write_state(state);
+}
+
+Result<> Labs::await(State& state, const ProcessPlan& process) {
+  const auto found = std::ranges::find_if(state.processes, [&](const ProcessRecord& each) {
+    return each.node == process.node && each.name == process.name;
+  });
+  const auto awaited = *found;
+  state.processes.erase(found);
+  return await_end(awaited, state.processes, kAwaitedLimit);
 }
 
 Result<> Labs::down(const std::string& name) const {

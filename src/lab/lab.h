@@ -48,8 +48,9 @@ class Labs {
  public:
   explicit Labs(std::string root = std::string(kStateRoot)) : root_(std::move(root)) {}
 
-  // All of it, or an error and nothing. Returns the lab's name. Errors: those of parse_config() and check_machine();
-  // conflict (the name is in use); cancelled (SIGINT, SIGTERM); io.
+  // All of it, or an error and nothing. Returns the lab's name, when what is awaited of its processes has ended.
+  // Errors: those of parse_config() and check_machine(); conflict (the name is in use); cancelled (SIGINT, SIGTERM);
+  // timed_out; io.
   [[nodiscard]] Result<std::string> up(const UpRequest& request) const;
   // Everything that up() and its processes made, whatever became of them; nothing else.
   // Errors: not_found; timed_out (a process survives SIGKILL); conflict (the caller is inside the lab).
@@ -74,6 +75,8 @@ class Labs {
   [[nodiscard]] Result<> make(const StateDirectory& directory, const Plan& plan, const UpRequest& request) const;
   [[nodiscard]] Result<> start(const StateDirectory& directory, const Plan& plan, State& state,
                                const ProcessPlan& process, int inherited) const;
+  // It is none of the lab's processes any more when it has ended.
+  [[nodiscard]] static Result<> await(State& state, const ProcessPlan& process);
   [[nodiscard]] Result<> unmake(const StateDirectory& directory, const std::string& name) const;
   // A lab that is up, locked, to be changed.
   struct Opened {

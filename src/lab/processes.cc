@@ -1,6 +1,7 @@
 #include "lab/processes.h"
 
 #include "lab/descriptor.h"
+#include "lab/interrupt.h"
 #include "lab/netns.h"
 
 #include <fcntl.h>
@@ -22,6 +23,8 @@ namespace godwit::lab {
 namespace {
 
 constexpr int kInheritedAs = 3;
+constexpr Millis kLookAtOthers{200};
+constexpr std::streamoff kLastWords = 500;
 
 Nanos monotonic() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
@@ -103,6 +106,20 @@ std::vector<sys::ProcessId> wait_gone(std::vector<sys::ProcessId> ids, Nanos dea
   return ids;
 }
 
+// The last line of a log, or of as much of it as an error can show.
+std::string last_words(const std::string& log_path) {
+  std::ifstream file(log_path, std::ios::ate);
+  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : 0;
+  file.seekg(std::max<std::streamoff>(0, size - kLastWords));
+  std::string last = "it said nothing";
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
+std::string name_of(const ProcessRecord& process) { return fmt::format("{} in {}", process.name, process.node); }
+
 }  // namespace
 
 std::optional<sys::ProcessId> identify(std::int32_t pid) {
@@ -157,6 +174,25 @@ Result<ProcessRecord> start_process(const ProcessPlan& process, const std::strin
   const auto id = identify(child);
   if (!id) return fail(Errc::io, "{}: it ended at once: see {}", what, log_path);
   return ProcessRecord{process.node, process.name, process.argv, log_path, *id};
+}
+
+Result<> await_end(const ProcessRecord& awaited, const std::vector<ProcessRecord>& others, Seconds limit) {
+  const Nanos deadline = monotonic() + limit;
+  while (!wait_gone({awaited.id}, std::min<Nanos>(deadline, monotonic() + kLookAtOthers)).empty()) {
+    if (Interrupt::came()) return fail(Errc::cancelled, "interrupted");
+    for (const auto& other : others) {
+      if (is_alive(other.id)) continue;
+      return fail(Errc::io, "{} has ended: {}", name_of(other), last_words(other.log_path));
+    }
+    if (monotonic() >= deadline) {
+      return fail(Errc::timed_out, "{} is not done after {} s: {}", name_of(awaited), limit.count(),
+                  last_words(awaited.log_path));
+    }
+  }
+  int status = 0;
+  const auto reaped = ::waitpid(awaited.id.pid, &status, 0);
+  if (reaped == awaited.id.pid && WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return fail(Errc::io, "{} failed: {}", name_of(awaited), last_words(awaited.log_path));
 }
 
 Result<> stop_processes(const std::function<std::vector<sys::ProcessId>()>& more) {

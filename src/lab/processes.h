@@ -19,6 +19,7 @@ struct ProcessPlan {
   std::string name;  // a label; one process of a name a node
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;  // beside the caller's own, GODWIT_LAB and GODWIT_NETNS_PREFIX
+  bool awaited{false};                             // the lab is up when it has ended well
 };
 
 // What was started.
@@ -44,6 +45,10 @@ using ProcessPlanner = std::function<Result<std::vector<ProcessPlan>>(const Plan
 // descriptor 3. Returns when the program is running. Errors: not_found (no such program), io.
 [[nodiscard]] Result<ProcessRecord> start_process(const ProcessPlan& process, const std::string& netns,
                                                   const std::string& log_path, int inherited);
+
+// Waits until `awaited`, which start_process() has started in this process, has ended well. Errors: io (it has not, or
+// one of `others` has ended), timed_out, cancelled; each says what the process wrote last.
+[[nodiscard]] Result<> await_end(const ProcessRecord& awaited, const std::vector<ProcessRecord>& others, Seconds limit);
 
 // SIGTERM, and SIGKILL to those that are there after kTermination. Returns when all are gone, or an error that names
 // one that is not. `more` finds processes that were started meanwhile.

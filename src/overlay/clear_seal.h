@@ -22,8 +22,13 @@ class ClearSeal final : public Seal {
     const auto id = load_be32(spec.key);
     auto& peer = peers_[id];
     peer.key = spec.key;
+    peer.profile = spec.profile;
     if (at && at != peer.configured) peer.at = peer.configured = at;
     return id;
+  }
+  [[nodiscard]] std::optional<Profile> profile_of(const crypto::PublicKey& key) const override {
+    const auto found = peers_.find(load_be32(key));
+    return found == peers_.end() ? std::nullopt : std::optional(found->second.profile);
   }
   void remove(PeerId peer) override { peers_.erase(peer); }
   void begin(TimePoint /*now*/, PeerId /*peer*/) override {}
@@ -32,7 +37,7 @@ class ClearSeal final : public Seal {
   void introduce(TimePoint now, const crypto::PublicKey& key, ByteView record) {
     static_cast<void>(introduction_(now, key, record, kNobody));
   }
-  [[nodiscard]] Result<> set_record(ByteView /*record*/) override { return {}; }
+  [[nodiscard]] Result<> set_record(TimePoint /*now*/, ByteView /*record*/) override { return {}; }
   void set_address(TimePoint /*now*/, const sys::UdpEndpoint& /*address*/) override {}
   [[nodiscard]] std::optional<Route> seal(TimePoint /*now*/, PeerId peer, ByteSpan datagram) override {
     const auto found = peers_.find(peer);
@@ -63,7 +68,7 @@ class ClearSeal final : public Seal {
   [[nodiscard]] std::optional<PeerView> view(TimePoint /*now*/, PeerId peer) const override {
     const auto found = peers_.find(peer);
     if (found == peers_.end()) return std::nullopt;
-    return PeerView{.key = found->second.key, .endpoint = found->second.at};
+    return PeerView{.key = found->second.key, .profile = found->second.profile, .endpoint = found->second.at};
   }
   void forget_where(const crypto::PublicKey& key) { peers_[load_be32(key)].at = {}; }
   void on_relay_connection(TimePoint /*now*/, std::size_t /*relay*/, bool /*connected*/) override {}
@@ -77,6 +82,7 @@ class ClearSeal final : public Seal {
   Introduction introduction_;
   struct Peer {
     crypto::PublicKey key{};
+    Profile profile{Profile::native};
     sys::UdpEndpoint configured;
     sys::UdpEndpoint at;
     std::uint64_t next{0};  // counter

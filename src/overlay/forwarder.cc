@@ -1,6 +1,7 @@
 #include "overlay/forwarder.h"
 
 #include "overlay/headers.h"
+#include "overlay/hint.h"
 #include "overlay/lan.h"
 #include "overlay/leaf.h"
 #include "overlay/neighbours.h"
@@ -51,9 +52,10 @@ void Forwarder::on_frame(TimePoint now, const sys::Packet& packet, Outbox& out) 
 }
 
 void Forwarder::from_guest(TimePoint now, Segment& segment, Port& port, const Frame& frame, Outbox& out) {
-  if (!port.active()) return drop(Drop::not_claimed);
   const auto header = *wire::read_ethernet(frame.bytes);
-  if (const auto why = check_source(segment, port, header, frame.bytes)) return drop(*why);
+  const auto why = port.active() ? check_source(segment, port, header, frame.bytes) : Drop::not_claimed;
+  if (why == Drop::not_claimed || why == Drop::spoofed_mac) note_hint(now, segment, &port, header, frame.bytes);
+  if (why) return drop(*why);
   if (segment.has_lan() && asks_for_lan(segment, header, frame.bytes)) return to_lan(segment, 0, frame, out);
   if (answer_neighbour(segment, {port.handle, &port}, header, frame.bytes, counters_, out)) return;
 
@@ -84,7 +86,9 @@ void Forwarder::from_guest(TimePoint now, Segment& segment, Port& port, const Fr
 void Forwarder::from_lan(TimePoint now, Segment& segment, const Frame& frame, Outbox& out) {
   if (!segment.bridges()) return drop(Drop::not_attached);
   const auto header = *wire::read_ethernet(frame.bytes);
-  if (const auto why = refuse_from_lan(segment, header, frame.bytes)) return drop(*why);
+  const auto why = refuse_from_lan(segment, header, frame.bytes);
+  if (why == Drop::spoofed_mac) note_hint(now, segment, nullptr, header, frame.bytes);
+  if (why) return drop(*why);
   if (answer_neighbour(segment, {segment.lan_handle, nullptr, true}, header, frame.bytes, counters_, out)) return;
   if (header.destination == segment.gateway()) return drop(Drop::gateway_only_local);
   if (header.destination.is_group()) {
@@ -191,7 +195,7 @@ void Forwarder::to_leaf(Segment& segment, const Port& leaf, const Frame& frame, 
   if (!why) return;
   drop(*why);
   if (*why != Drop::too_big) return;
-  const auto told = too_big_for_leaf(leaf, frame.bytes, out);
+  const auto told = too_big_for_leaf(segment, leaf, frame.bytes, out);
   const auto* sender = told.empty() ? nullptr : segment.find(wire::read_ethernet(told)->destination);
   if (!sender) return;
   if (sender->here) return deliver(segment, *sender, {told, {}}, out);

@@ -1,5 +1,7 @@
 #include "overlay/interval.h"
 
+#include "overlay/hint.h"
+
 #include <algorithm>
 
 namespace godwit::overlay {
@@ -85,6 +87,7 @@ wire::Observation Interval::describe(TimePoint now) const {
   for (const auto peer : of_.hosts.all()) {
     if (out.peers.size() < wire::kMostObservedPeers) describe_peer(now, peer, out);
   }
+  out.announced = hints_of(now, of_.segments);
   std::ranges::sort(out.peers,
                     [](const auto& a, const auto& b) { return std::tie(a.cloud, a.host) < std::tie(b.cloud, b.host); });
   return out;

@@ -29,7 +29,8 @@ class Interval {
   // Ends the interval when it is over, and begins the next. Between, pairs cost nothing: what they had counted at its
   // beginning is kept beside them.
   void poll(TimePoint now, WallTime wall);
-  // The last whole one, and how the peers are reached now. Pairs and flows of networks that are gone are left out.
+  // The last whole one, how the peers are reached now, and the hints. Pairs and flows of networks that are gone are
+  // left out.
   [[nodiscard]] wire::Observation describe(TimePoint now) const;
 
  private:

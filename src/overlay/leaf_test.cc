@@ -129,5 +129,64 @@ TEST_F(LeafTest, ThatItIsNoMemberAnyMoreEndsItsSession) {
   EXPECT_EQ(a.delivered.size(), 1U);
 }
 
+TEST_F(LeafTest, IPv6PassesBothWays) {
+  const auto udp = [](std::string_view text) {
+    ByteVector out(8);
+    append(out, as_bytes(text));
+    return out;
+  };
+  const auto there = ipv6_frame(guest_mac(0), guest_mac(1), guest_ip6(0), guest_ip6(1), 17, udp("hello"));
+  from_leaf(there);
+  ASSERT_EQ(a.delivered.size(), 1U);
+  EXPECT_EQ(a.delivered[0].frame, there);
+  const auto back = ipv6_frame(guest_mac(1), guest_mac(0), guest_ip6(1), guest_ip6(0), 17, udp("yes?"));
+  a.from_guest(kNow, 0, back);
+  ASSERT_EQ(packets().size(), 1U);
+  EXPECT_TRUE(std::ranges::equal(ByteView(packets()[0]).first(back.size() - 14), ByteView(back).subspan(14)));
+  a.delivered.clear();
+  from_leaf(ipv6_frame(guest_mac(0), guest_mac(1), guest_ip6(0), guest_ip6(2), 17, udp("as guest 2")));
+  from_leaf(ipv6_frame(guest_mac(0), guest_mac(1), {0x2001ULL << 48U, 1}, guest_ip6(1), 17, udp("to anybody")));
+  EXPECT_TRUE(a.delivered.empty());
+  EXPECT_EQ(a.drops(Drop::spoofed_ip), 1U);
+  EXPECT_EQ(a.drops(Drop::unknown_destination), 1U);
+}
+
+TEST_F(LeafTest, WhoSendsMoreIPv6ThanItsDeviceTakesIsTold) {
+  from_leaf(guest_frame(1, 0, "where I am"));
+  a.delivered.clear();
+  a.sent.clear();
+  a.from_guest(kNow, 0, ipv6_frame(guest_mac(1), guest_mac(0), guest_ip6(1), guest_ip6(0), 17, ByteVector(1450)));
+  EXPECT_TRUE(packets().empty());
+  ASSERT_EQ(a.delivered.size(), 1U);
+  const auto packet = ByteView(a.delivered[0].frame).subspan(14);
+  const auto ip = wire::read_ipv6(packet);
+  ASSERT_TRUE(ip);
+  EXPECT_EQ(ip->source, guest_ip6(1));
+  EXPECT_EQ(ip->destination, guest_ip6(0));
+  EXPECT_EQ(packet[40], std::byte{2});  // packet too big
+  EXPECT_EQ(load_be32(packet.subspan(44)), kLeafMtu);
+  a.delivered.clear();
+  ByteVector error(1450);
+  error[0] = std::byte{1};
+  a.from_guest(kNow, 0, ipv6_frame(guest_mac(1), guest_mac(0), guest_ip6(1), guest_ip6(0), wire::kIcmpv6, error));
+  EXPECT_TRUE(a.delivered.empty()) << "never about an error";
+}
+
+TEST_F(LeafTest, ItIsThereAgainAfterARestartOfTheSwitch) {
+  TestHost again(1, 1);
+  ASSERT_TRUE(again.core().configure(kNow, a.core().state()));
+  EXPECT_EQ(again.core().state().networks.at(0).ports.at(1).wireguard_key, to_hex(host_key(kLeafNumber)));
+}
+
+TEST_F(LeafTest, NobodyJoinsWithTheKeyOfAHost) {
+  auto config = a.config(network_of({1, 1, 2}), {{0, 1}, {1, 1}});
+  config.networks[0].ports[1].guest_tap.clear();
+  config.networks[0].ports[1].wireguard_key = to_hex(host_key(2));
+  ASSERT_TRUE(a.core().configure(kNow, config));
+  a.from_guest(kNow, 0, guest_frame(0, 2, "to the host"));
+  pass_on();
+  EXPECT_EQ(b.delivered.size(), 1U) << "its sessions are as they were";
+}
+
 }  // namespace
 }  // namespace godwit::overlay::testing

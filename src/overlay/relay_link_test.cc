@@ -19,10 +19,13 @@ class WishfulSeal final : public Seal {
   [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     return inner_.add(now, spec, at);
   }
+  [[nodiscard]] std::optional<Profile> profile_of(const crypto::PublicKey& key) const override {
+    return inner_.profile_of(key);
+  }
   void remove(PeerId peer) override { inner_.remove(peer); }
   void begin(TimePoint now, PeerId peer) override { inner_.begin(now, peer); }
   void set_introduction(Introduction introduction) override { inner_.set_introduction(std::move(introduction)); }
-  [[nodiscard]] Result<> set_record(ByteView record) override { return inner_.set_record(record); }
+  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record) override { return inner_.set_record(now, record); }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override { inner_.set_address(now, address); }
   [[nodiscard]] std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) override {
     return inner_.seal(now, peer, datagram);

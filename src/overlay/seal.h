@@ -12,11 +12,13 @@ class Seal {
   virtual ~Seal() = default;
   [[nodiscard]] virtual const crypto::PublicKey& key() const = 0;
   [[nodiscard]] virtual PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) = 0;
+  // As whom this key is known; none: it is not.
+  [[nodiscard]] virtual std::optional<Profile> profile_of(const crypto::PublicKey& key) const = 0;
   virtual void remove(PeerId peer) = 0;
   // Makes a session without having anything to say.
   virtual void begin(TimePoint now, PeerId peer) = 0;
   virtual void set_introduction(Introduction introduction) = 0;
-  [[nodiscard]] virtual Result<> set_record(ByteView record) = 0;
+  [[nodiscard]] virtual Result<> set_record(TimePoint now, ByteView record) = 0;
   // At which the other hosts may try this one.
   virtual void set_address(TimePoint now, const sys::UdpEndpoint& address) = 0;
   [[nodiscard]] virtual std::optional<Route> seal(TimePoint now, PeerId peer, ByteSpan datagram) = 0;
@@ -41,12 +43,19 @@ class UnderlaySeal final : public Seal {
   [[nodiscard]] PeerId add(TimePoint now, const PeerSpec& spec, const sys::UdpEndpoint& at) override {
     return underlay_.add(now, spec, at);
   }
+  [[nodiscard]] std::optional<Profile> profile_of(const crypto::PublicKey& key) const override {
+    const auto& sessions = underlay_.sessions();
+    const auto* spec = sessions.spec(sessions.find(key));
+    return spec ? std::optional(spec->profile) : std::nullopt;
+  }
   void remove(PeerId peer) override { underlay_.remove(peer); }
   void begin(TimePoint now, PeerId peer) override { underlay_.sessions().begin(now, peer); }
   void set_introduction(Introduction introduction) override {
     underlay_.sessions().set_introduction(std::move(introduction));
   }
-  [[nodiscard]] Result<> set_record(ByteView record) override { return underlay_.sessions().set_record(record); }
+  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record) override {
+    return underlay_.set_record(now, record);
+  }
   void set_address(TimePoint now, const sys::UdpEndpoint& address) override {
     const std::array<sys::UdpEndpoint, 2> all{address, other_};
     underlay_.set_addresses(now, std::span(all).first(other_ ? 2 : 1));

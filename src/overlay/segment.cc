@@ -366,7 +366,7 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
                                    *member.roles, member.location, groups_.names_of(member.groups)});
   }
   for (const auto& [instance, port] : ports_) {
-    out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed,
+    out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed, "",
                          port.leaf_key ? to_hex(*port.leaf_key) : std::string()});
   }
   out.gateway_namespace = gateway_namespace_;

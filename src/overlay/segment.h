@@ -40,6 +40,12 @@ struct Self {
 
 struct Member;
 
+// Of a member that announced itself here: overlay/hint.h.
+struct Hint {
+  InstanceId instance;
+  TimePoint seen{};
+};
+
 // An instance's port on this host.
 struct Port {
   std::string instance;
@@ -54,6 +60,7 @@ struct Port {
   const Member* member{nullptr};                  // nothing while the network doesn't have it
   std::optional<crypto::PublicKey> leaf_key{};    // it is a WireGuard peer, and no device
   PeerId leaf{0};                                 // of our sessions
+  std::optional<Hint> hint{};
 
   // Frames pass: the instance is here, and our agent said so with this version or a higher one.
   [[nodiscard]] bool active() const;
@@ -159,8 +166,9 @@ class Segment {
   // With locations as we believe them. The key is left out where `with_key` is false.
   [[nodiscard]] wire::SwitchNetwork describe(bool with_key) const;
 
-  sys::PortHandle gateway_handle{0};                  // 0: no device yet
-  sys::PortHandle lan_handle{0};                      // likewise
+  sys::PortHandle gateway_handle{0};  // 0: no device yet
+  sys::PortHandle lan_handle{0};      // likewise
+  std::optional<Hint> lan_hint{};
   TokenBucket lan_groups{kGroupFrames, kGroupBurst};  // for what comes from there to broadcast and multicast addresses
 
  private:

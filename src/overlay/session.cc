@@ -111,6 +111,14 @@ void Sessions::begin(TimePoint now, PeerId id) {
   if (auto* peer = peer_of(id)) begin_handshake(now, *peer);
 }
 
+void Sessions::begin_anew(TimePoint now, PeerId id) {
+  auto* peer = peer_of(id);
+  if (peer == nullptr) return;
+  end_handshake(*peer);
+  peer->handshake.emplace().begun = now;
+  send_initiation(now, *peer);
+}
+
 bool Sessions::seal(TimePoint now, PeerId id, ByteSpan datagram) {
   GODWIT_ASSERT(datagram.size() >= kSealOverhead);
   auto* peer = peer_of(id);

@@ -75,6 +75,7 @@ class Sessions {
   void set_introduction(Introduction introduction) { introduction_ = std::move(introduction); }
   // What our own first messages of the native profile carry. Errors: invalid_argument (longer than kMostRecord).
   [[nodiscard]] Result<> set_record(ByteView record);
+  [[nodiscard]] ByteView record() const { return record_; }
 
   // `datagram` is kSealHeader bytes, the payload, kSealTag bytes: writes the header, encrypts in place. WireGuard's
   // payload is filled with zeros to a multiple of 16 by the caller. False: no session with this peer now. Then a
@@ -88,6 +89,9 @@ class Sessions {
   [[nodiscard]] SealedBytes bytes(PeerId peer) const;
   // Makes a session without having anything to say: after a restart, all peers' old ones are void.
   void begin(TimePoint now, PeerId peer);
+  // The same at once, in place of what is under way: what the peer refused before may be another thing now. Asks more
+  // often than every kRekeyTimeout: only for what happens seldom.
+  void begin_anew(TimePoint now, PeerId peer);
 
   // One received datagram of any type, from any source. Decrypts in place; what was refused may be altered.
   // Data costs no allocation. `from` is only used to answer and to tell sources apart under load.

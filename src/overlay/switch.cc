@@ -74,7 +74,7 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   self_.host = config.host;
   self_.record = config.record;
   seal_.set_address(now, self_.address);
-  const auto shown = seal_.set_record(crypto::statement_from_text(config.record).value_or(ByteVector{}));
+  const auto shown = seal_.set_record(now, crypto::statement_from_text(config.record).value_or(ByteVector{}));
   if (!shown) return fail(shown, "switch config: record");
   std::set<std::string> wanted;
   for (const auto& each : config.networks) wanted.insert(each.network.id);

@@ -68,6 +68,9 @@ std::string switch_metrics(const Counters& counters, const sys::PacketCounts& pa
   add_networks(out, counters, network_of);
   add_drops(out, counters, packets);
   add_peers(out, seen);
+  out.add("godwit_switch_announced_elsewhere", Kind::gauge,
+          "Members that announce themselves here while their records say another host.",
+          static_cast<double>(seen.announced.size()));
   return out.text();
 }
 

@@ -45,6 +45,16 @@ Result<> Underlay::use_relay(TimePoint now, const RelaySpec& spec) {
   return {};
 }
 
+Result<> Underlay::set_record(TimePoint now, ByteView record) {
+  const bool same = std::ranges::equal(record, sessions_.record());
+  const auto set = sessions_.set_record(record);
+  if (!set || same) return set;
+  for (const auto& each : relays_) {
+    if (!sessions_.ready(now, each.peer)) sessions_.begin_anew(now, each.peer);
+  }
+  return {};
+}
+
 Underlay::RelayPeer* Underlay::relay_with(PeerId peer) {
   const auto at = std::ranges::find(relays_, peer, &RelayPeer::peer);
   return at == relays_.end() ? nullptr : &*at;

@@ -50,6 +50,8 @@ class Underlay {
   // Each is told of all peers; what goes by a relay goes by the nearest that has a channel to the peer. Errors:
   // invalid_argument (more than kMostRelays, the same twice, or this host's own key).
   [[nodiscard]] Result<> use_relay(TimePoint now, const RelaySpec& spec);
+  // As Sessions::set_record(). Another one than before is shown at once to relays that have not let this host in.
+  [[nodiscard]] Result<> set_record(TimePoint now, ByteView record);
   // The addresses of the UDP socket on this host's interfaces.
   void set_addresses(TimePoint now, std::span<const sys::UdpEndpoint> addresses);
 

@@ -25,7 +25,9 @@ class Net {
  public:
   explicit Net(std::uint64_t seed, RelayLimits limits = {}) : random_(seed) {
     realms.add_host(0, at("198.51.100.1", 3478));
-    const auto admitted = [this](const crypto::PublicKey& key, ByteView) { return key != barred; };
+    const auto admitted = [this](const crypto::PublicKey& key, ByteView record) {
+      return key != barred && (asked_for.empty() || as_text(record) == asked_for);
+    };
     relay = std::make_unique<Relay>(
         key_pair_of(kRelayNumber), random_, [] { return WallTime{Seconds{1'700'000'000}}; }, test_ciphers(), limits,
         admitted);
@@ -104,6 +106,7 @@ class Net {
   std::unique_ptr<Relay> relay;
   std::unique_ptr<Relay> second;  // as the first: none is one that is down
   crypto::PublicKey barred{};
+  std::string asked_for;  // the record of a host that the first relay admits; empty: any, or none
   std::vector<std::string> heard;
   unsigned said{0};
   unsigned loss_percent{0};
@@ -321,6 +324,25 @@ TEST(UnderlayTest, AHostThatIsNotAdmittedIsNoClient) {
   EXPECT_GT(net.relay->counters().refused, 0);
   EXPECT_FALSE(net.core(2).relay()->mapped());
   EXPECT_EQ(net.core(1).relay()->mapped(), at("203.0.113.1"));
+}
+
+TEST(UnderlayTest, AHostThatGetsItsRecordIsAdmittedWithoutWaiting) {
+  Net net(10);
+  net.asked_for = "a cloud's word";
+  net.add(0, at("203.0.113.1"));
+  for (const auto& [record, admitted] : {std::pair("another's", false), std::pair("a cloud's word", true)}) {
+    net.run_for(Millis{700});  // between two tries of its own
+    EXPECT_EQ(net.relay->clients(), 0U);
+    const auto refused = net.relay->counters().refused;
+    ASSERT_TRUE(net.core(1).set_record(net.now, as_bytes(std::string_view(record))));
+    net.run_for(Millis{150});
+    EXPECT_EQ(net.core(1).relay()->mapped().has_value(), admitted) << record;
+    EXPECT_EQ(net.relay->counters().refused - refused, admitted ? 0U : 1U);
+  }
+  const auto made = net.relay->session_counters().begun;
+  ASSERT_TRUE(net.core(1).set_record(net.now, as_bytes(std::string_view("renewed"))));
+  net.run_for(Millis{150});
+  EXPECT_EQ(net.relay->session_counters().begun, made) << "who is in stays in";
 }
 
 TEST(UnderlayTest, AClientGetsItsRateAndNoMore) {

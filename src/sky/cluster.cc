@@ -261,7 +261,8 @@ Result<wire::RunInstanceRequest> Cluster::run_request(const MemberRecord& member
   context.user_data = record_.spec.user_data;
   wire::RunInstanceRequest request;
   for (const auto& each : record_.network.members) {
-    context.members.push_back({each.name, each.ip, each.roles});
+    // Those that have joined since are not in the first word to a member: asking again must be asking the same.
+    if (each.wireguard_key.empty()) context.members.push_back({each.name, each.ip, each.roles});
     if (each.instance == member.instance) request.interface = {record_.network.id, each.mac, each.ip};
   }
   auto user_data = user_data_of(context, member.name);
@@ -311,6 +312,31 @@ Result<> Cluster::terminate(const std::string& instance) {
   const auto saved = save();
   if (!saved) {
     member->terminating = false;
+    return saved;
+  }
+  record_changed();
+  return {};
+}
+
+Result<> Cluster::join(const wire::LeafRequest& request) {
+  if (record_.deleting) return fail(Errc::conflict, "network {}: its cluster is being deleted", record_.network.name);
+  auto wanted = record_;
+  const auto added = add_leaf(wanted, request, runtime_.random);
+  return added ? become(std::move(wanted)) : added;
+}
+
+Result<> Cluster::leave(const std::string& name) {
+  auto wanted = record_;
+  const auto removed = remove_leaf(wanted, name);
+  return removed ? become(std::move(wanted)) : removed;
+}
+
+Result<> Cluster::become(ClusterRecord record) {
+  if (wire::encode(record.network) == wire::encode(record_.network)) return {};
+  std::swap(record, record_);
+  const auto saved = save();
+  if (!saved) {
+    std::swap(record, record_);
     return saved;
   }
   record_changed();

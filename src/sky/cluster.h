@@ -6,6 +6,7 @@
 
 #include "overlay/location_claim.h"
 #include "sky/accounts.h"
+#include "sky/leaves.h"
 #include "sky/records.h"
 #include "sky/sight.h"
 #include "sky/user_data.h"
@@ -52,6 +53,11 @@ class Cluster {
   // The network carries these from now on. On disk when it returns.
   [[nodiscard]] Result<> set_security_groups(std::vector<wire::SecurityGroup> groups);
 
+  // As add_leaf(), remove_leaf(). Errors: also conflict (the cluster is being deleted).
+  [[nodiscard]] Result<> join(const wire::LeafRequest& request);
+  [[nodiscard]] Result<> leave(const std::string& name);
+  [[nodiscard]] wire::LeafList leaves() const { return leaves_of(record_, sights_); }
+
   // For migrations. The cloud is told of the network and introduced to the others, who are introduced to it.
   [[nodiscard]] Result<> include(const std::string& cloud);
   // It has acknowledged the network with all its members, and the other clouds of it.
@@ -84,6 +90,7 @@ class Cluster {
   [[nodiscard]] bool place_elsewhere(MemberRecord& member);
   void redraw_vni();
   void forget_member(const std::string& instance);
+  [[nodiscard]] Result<> become(ClusterRecord record);
   void settle();
   [[nodiscard]] Millis interval() const;
   [[nodiscard]] Result<> save();

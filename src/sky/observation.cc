@@ -1,13 +1,17 @@
-// What the switches of a network's hosts saw, asked of its clouds one after the other.
+// What the switches of a network's hosts saw, asked of its clouds side by side.
 #include "sky/sky.h"
+#include "sys/gather.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace godwit::sky {
 namespace {
 
-sys::Task<Result<wire::NetworkObservation>> ask(CloudClient client, std::string network) {
-  co_return co_await client.observation(network);
+sys::Task<Result<wire::NetworkObservation>> ask(Result<CloudClient> client, std::string network) {
+  if (!client) co_return pass(client);
+  co_return co_await client->observation(network);
 }
 
 }  // namespace
@@ -27,18 +31,19 @@ sys::Task<Result<wire::NetworkObservation>> Sky::observe(std::string network) {
                    network.substr(0, 64));
   }
   clouds.erase("");
+  // All at once, no more than there are accounts: one that doesn't answer costs its own time limit, and nobody else's.
+  std::vector<sys::Task<Result<wire::NetworkObservation>>> asked;
+  for (const auto& cloud : clouds) asked.push_back(ask(accounts_.client(cloud), out.network.id));
+  auto answers = co_await sys::gather(runtime_.executor, std::move(asked));
+  auto seen = answers.begin();
   for (const auto& cloud : clouds) {
-    auto client = accounts_.client(cloud);
-    if (!client) {
-      out.problems.push_back(client.error().message);
+    auto& answer = *seen++;
+    if (!answer) {
+      out.problems.push_back(answer.error().message);
       continue;
     }
-    auto seen = co_await ask(std::move(*client), out.network.id);
-    if (!seen) {
-      out.problems.push_back(seen.error().message);
-      continue;
-    }
-    for (auto& each : seen->hosts) {
+    std::ranges::move(answer->problems, std::back_inserter(out.problems));
+    for (auto& each : answer->hosts) {
       if (each.cloud == cloud) out.hosts.push_back(std::move(each));
     }
   }

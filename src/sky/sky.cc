@@ -216,6 +216,44 @@ Result<> Sky::terminate(const std::string& instance) {
   return cluster->terminate(instance);
 }
 
+Result<Cluster*> Sky::network(const std::string& id_or_name) const {
+  for (const auto& [name, cluster] : clusters_) {
+    const auto& known = cluster->record().network;
+    if (known.id == id_or_name || known.name == id_or_name) return cluster.get();
+  }
+  return fail(Errc::not_found, "network \"{}\": there is none (godwit network list shows them)",
+              id_or_name.substr(0, 64));
+}
+
+Result<wire::LeafList> Sky::join(const std::string& id, const wire::LeafRequest& request) {
+  const auto cluster = network(id);
+  if (!cluster) return pass(cluster);
+  for (const auto& [name, other] : clusters_) {
+    const auto& members = other->record().network.members;
+    const bool has = std::ranges::find(members, request.key, &wire::Member::wireguard_key) != members.end();
+    if (other.get() == *cluster || request.key.empty() || !has) continue;
+    return fail(Errc::conflict, "network {}: join {}: the key is a member of network {} (one key a network)",
+                (*cluster)->record().network.name, request.name.substr(0, 64), other->record().network.name);
+  }
+  const auto joined = (*cluster)->join(request);
+  if (!joined) return pass(joined);
+  return (*cluster)->leaves();
+}
+
+Result<wire::LeafList> Sky::leave(const std::string& id, const std::string& name) {
+  const auto cluster = network(id);
+  if (!cluster) return pass(cluster);
+  const auto left = (*cluster)->leave(name);
+  if (!left) return pass(left);
+  return (*cluster)->leaves();
+}
+
+Result<wire::LeafList> Sky::leaves(const std::string& id) const {
+  const auto cluster = network(id);
+  if (!cluster) return pass(cluster);
+  return (*cluster)->leaves();
+}
+
 wire::NetworkList Sky::networks() const {
   wire::NetworkList list;
   for (const auto& [name, cluster] : clusters_) {

@@ -39,6 +39,13 @@ class Sky final : private ClusterFinder {
   // What is seen of the network of that id, or of that cluster, by its hosts' switches. Errors: not_found.
   [[nodiscard]] sys::Task<Result<wire::NetworkObservation>> observe(std::string network);
 
+  // Somebody's WireGuard becomes a member of the network of that id, or of that cluster, or is none any more. Which
+  // host serves it its cloud says a moment later. Errors: not_found, those of add_leaf() and remove_leaf(); conflict
+  // also where the key is a member of another network.
+  [[nodiscard]] Result<wire::LeafList> join(const std::string& network, const wire::LeafRequest& request);
+  [[nodiscard]] Result<wire::LeafList> leave(const std::string& network, const std::string& name);
+  [[nodiscard]] Result<wire::LeafList> leaves(const std::string& network) const;
+
   // Asking again with the same content gives the same cluster. Errors: invalid_argument, conflict (another of that
   // name), those of draw_cluster().
   [[nodiscard]] sys::Task<Result<wire::ClusterView>> create_cluster(wire::ClusterSpec spec);
@@ -79,6 +86,7 @@ class Sky final : private ClusterFinder {
   [[nodiscard]] Result<wire::SecurityGroup> tell_clusters(Result<wire::SecurityGroup> changed);
   [[nodiscard]] Cluster* find_cluster(const std::string& name) override;
   [[nodiscard]] Cluster* cluster_of(const std::string& instance);
+  [[nodiscard]] Result<Cluster*> network(const std::string& id_or_name) const;
   void add(ClusterRecord record);
   void changed();
   [[nodiscard]] sys::Task<void> sweep();

@@ -460,5 +460,16 @@ TEST_F(SkyTest, AFullDiskRefusesWishesInsteadOfForgettingThem) {
   files_.full = false;
 }
 
+TEST_F(SkyTest, CloudsThatDoNotAnswerDelayWhatIsSeenByOneLimitTogether) {
+  ASSERT_TRUE(create(demo()));
+  ASSERT_TRUE(reaches(ClusterState::ready)) << describe();
+  http_.cut = {"cloud-a", "cloud-b"};
+  const auto began = time_.now();
+  const auto seen = time_.wait(sky_->observe("demo"));
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->problems.size(), 2U);
+  EXPECT_EQ(time_.now() - began, kCloudCallLimit);
+}
+
 }  // namespace
 }  // namespace godwit::sky

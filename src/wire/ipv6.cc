@@ -49,12 +49,6 @@ bool step(ByteView packet, Ipv6Packet& out) {
   return true;
 }
 
-// RFC 1071 with the pseudo-header, over an ICMPv6 message whose checksum field is 0.
-std::uint16_t icmpv6_checksum(ByteView addresses, ByteView message) {
-  const auto length = static_cast<std::uint32_t>(message.size());
-  return static_cast<std::uint16_t>(~fold_sum(kIcmpv6 + length + sum_of_words(addresses) + sum_of_words(message)));
-}
-
 Mac load_mac(ByteView bytes) {
   return {(static_cast<std::uint64_t>(load_be16(bytes)) << 32U) | load_be32(bytes.subspan(2))};
 }
@@ -160,6 +154,11 @@ std::optional<NeighbourMessage> read_neighbour_message(const Ipv6Packet& header,
     options = options.subspan(size);
   }
   return out;
+}
+
+std::uint16_t icmpv6_checksum(ByteView addresses, ByteView message) {
+  const auto length = static_cast<std::uint32_t>(message.size());
+  return static_cast<std::uint16_t>(~fold_sum(kIcmpv6 + length + sum_of_words(addresses) + sum_of_words(message)));
 }
 
 std::array<std::byte, kAdvertisementFrame> advertisement_frame(Mac to, Ipv6 to_address,

@@ -82,6 +82,10 @@ struct NeighbourMessage {
 // receiver's.
 [[nodiscard]] std::optional<NeighbourMessage> read_neighbour_message(const Ipv6Packet& header, ByteView packet);
 
+// RFC 1071 with the pseudo-header, over an ICMPv6 message whose checksum field is 0; `addresses` are the 32 bytes of
+// the packet's two.
+[[nodiscard]] std::uint16_t icmpv6_checksum(ByteView addresses, ByteView message);
+
 constexpr std::size_t kAdvertisementFrame = kEthernetHeader + kIpv6Header + 32;
 struct Advertisement {
   Ipv6 target;

@@ -14,6 +14,25 @@ bool is_segment(const Ipv6Prefix& prefix) {
          !prefix.address.is_link_local();
 }
 
+// Each key is one member's: two would be one session.
+Result<> check_leaves(const Network& network) {
+  const auto bad = [&](std::string_view rule) {
+    return fail(Errc::invalid_argument, "network {}: members: {}", network.id, rule);
+  };
+  std::set<std::string> keys;
+  for (const auto& member : network.members) {
+    if (member.wireguard_key.empty()) continue;
+    const auto key = from_hex(member.wireguard_key);
+    if (!key || key->size() != 32 || to_hex(*key) != member.wireguard_key) {
+      return bad("must have 64 hex digits as wireguard_key");
+    }
+    if (!is_label(member.served_by)) return bad("must say which cloud serves those with a wireguard_key");
+    if (!keys.insert(member.wireguard_key).second) return bad("must each have a wireguard_key of its own");
+  }
+  if (keys.size() > kMostLeaves) return bad("must be at most 64 with a wireguard_key");
+  return {};
+}
+
 Result<> check_groups(const Network& network) {
   const auto bad = [&](std::string_view rule) {
     return fail(Errc::invalid_argument, "network {}: groups {}", network.id, rule);
@@ -53,8 +72,9 @@ Result<> validate(const Network& network) {
   for (const auto& name : {network.uplink.cloud, network.uplink.host}) {
     if (!name.empty() && !is_label(name)) return bad("uplink", "must have DNS labels as cloud and host");
   }
-  const auto groups = check_groups(network);
-  if (!groups) return groups;
+  for (const auto& valid : {check_groups(network), check_leaves(network)}) {
+    if (!valid) return valid;
+  }
   for (const auto& member : network.members) {
     if (!is_id("i", member.instance)) return bad("members", "must name instances by their ids");
     if (!is_label(member.name)) return bad("members", "must have DNS labels as names");

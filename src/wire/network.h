@@ -52,10 +52,16 @@ struct Member {
   // that version, and no other one. Nothing where it has none.
   std::string granted_to{};
   std::uint64_t granted_version{0};
+  // A leaf: no instance, but a WireGuard peer with this public key (X25519), in hex; that cloud serves it, by a host
+  // that it chooses. Empty: an instance.
+  std::string wireguard_key{};
+  std::string served_by{};
 
   bool operator==(const Member&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Member, (), (instance, name, mac, ip, roles, location, groups, granted_to, granted_version))
+BOOST_DESCRIBE_STRUCT(Member, (),
+                      (instance, name, mac, ip, roles, location, groups, granted_to, granted_version, wireguard_key,
+                       served_by))
 
 struct Network {
   std::string id;  // "net-0123…"
@@ -82,6 +88,7 @@ struct CloudCa {
 };
 BOOST_DESCRIBE_STRUCT(CloudCa, (), (cloud, pem))
 
+constexpr std::size_t kMostLeaves = 64;   // of a network
 constexpr std::size_t kRecordText = 700;  // no record is longer, as base64url
 constexpr std::size_t kMostHandOffs = 8;  // that travel with a location record
 constexpr std::size_t kClaimText = 3900;  // no claim is longer, as base64url

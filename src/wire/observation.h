@@ -58,6 +58,17 @@ BOOST_DESCRIBE_STRUCT(PeerStatus, (),
                       (cloud, host, profile, path, endpoint, round_trip_ms, loss, session_s, sent_bytes,
                        received_bytes))
 
+// A hint, and no more: a member announces itself at a device of this host, while its record says another host. Another
+// manager has moved it there, or somebody lies.
+struct AnnouncedElsewhere {
+  std::string network;
+  std::string instance;
+  std::string at;  // the instance whose device that is, itself as a rule; empty: the network's LAN
+
+  bool operator==(const AnnouncedElsewhere&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(AnnouncedElsewhere, (), (network, instance, at))
+
 struct Observation {
   std::string cloud;
   std::string host;
@@ -69,21 +80,28 @@ struct Observation {
   std::uint64_t other_packets{0};  // of pairs that are not named
   std::uint64_t other_bytes{0};
   std::vector<PeerStatus> peers;
+  std::vector<AnnouncedElsewhere> announced{};
 
   bool operator==(const Observation&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(Observation, (),
-                      (cloud, host, ended_ms, interval_ms, one_in, pairs, flows, other_packets, other_bytes, peers))
+                      (cloud, host, ended_ms, interval_ms, one_in, pairs, flows, other_packets, other_bytes, peers,
+                       announced))
 
 constexpr std::size_t kMostObservedPairs = 256;
 constexpr std::size_t kMostObservedFlows = 64;
 constexpr std::size_t kMostObservedPeers = 1024;
+constexpr std::size_t kMostAnnounced = 64;
+
+// For people: what the switch of that host says of `member`, whose location is the record.
+[[nodiscard]] std::string hint_text(const Member& member, const AnnouncedElsewhere& said, const std::string& cloud,
+                                    const std::string& host);
 
 // GET /v1/networks/{id}/observation: of the cloud's hosts (of a cloud), or of all (of sky), what is of this network.
 struct NetworkObservation {
   Network network;  // without its key
   std::vector<Observation> hosts;
-  std::vector<std::string> problems;  // of sky: clouds that could not be asked, and why
+  std::vector<std::string> problems;  // hints that members are elsewhere; clouds that sky could not ask, and why
 };
 BOOST_DESCRIBE_STRUCT(NetworkObservation, (), (network, hosts, problems))
 

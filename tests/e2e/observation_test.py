@@ -79,6 +79,22 @@ def capture_is_read_by_tcpdump(host, guest, directory):
     check(refused.returncode == 1 and "no network" in refused.stderr, "of a network that is not here it is refused")
 
 
+def an_announcement_elsewhere_is_told(host, guest):
+    """As if another manager had moved it here: QEMU's RARP at a device that waits for it."""
+    with host.net.inside(guest.name):
+        end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    end.bind((guest.device[host.name], 0))
+    mac = bytes.fromhex(guest.mac.replace(":", ""))
+
+    def told():
+        end.send(b"\xff" * 6 + mac + b"\x80\x35" + b"\0\1\x08\0\6\4\0\3" + mac + bytes(4) + mac + bytes(4) + bytes(18))
+        return guest.instance in host.run("status").splitlines()[0]
+
+    wait_for(told, "status says who announces itself here", 15)
+    print("    " + host.run("status").splitlines()[0])
+    check(host.observation()["peers"][0]["path"] == "direct", "and the rest as before")
+
+
 def metrics_are_served(net, host, other):
     with net.inside(host.name):
         connection = socket.create_connection(("127.0.0.1", METRICS_PORT))
@@ -102,10 +118,13 @@ def story(net, program, directory, hosts, segments):
     guests = [Guest(net, number) for number in range(2)]
     for guest, host in zip(guests, hosts):
         segment.place(guest, host)
+    segment.expect(guests[0], hosts[1])
     configure(hosts, segment)
     for guest, host in zip(guests, hosts):
         guest.plug(host)
         guest.start(host)
+    guests[0].plug(hosts[1])
+    net.ip(guests[0].name, "link", "set", guests[0].device[hosts[1].name], "up")
     beats = [Beats(guests[0], guests[1]), Beats(guests[1], guests[0])]
     for each in beats:
         each.wait(50)
@@ -113,6 +132,7 @@ def story(net, program, directory, hosts, segments):
     status_shows_the_path(hosts[0], hosts[1])
     capture_is_read_by_tcpdump(hosts[0], guests[0], directory)
     metrics_are_served(net, hosts[0], hosts[1])
+    an_announcement_elsewhere_is_told(hosts[1], guests[0])
     for each in beats:
         each.stopping = True
 

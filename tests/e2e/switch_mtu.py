@@ -80,7 +80,7 @@ class Story:
             guest.start(host)
         return mine, guests, replies[1]["host_address"]
 
-    def talks(self, mine, guests, address, longest, limit_s=30):
+    def talks(self, mine, guests, address, longest, limit_s=10):
         check(datagrams(guests[0], echo(guests[1]), longest, limit_s), f"a datagram of {longest} bytes is answered")
         check(pump(self.net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
         check(pump(self.net, mine[0].name, mine[1].name, socket.AF_INET6, (address, HOST_PORT)), f"{MUCH >> 20} MiB from host to host")

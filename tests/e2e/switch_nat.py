@@ -141,7 +141,7 @@ def pump(net, client, server, family, address, size=MUCH):
     return arrived == sent
 
 
-def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=(), limit_s=30):
+def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=(), limit_s=10):
     """Two hosts with a guest each; their guests talk until they reach each other."""
     mine = [NatHost(net, number, program, directory, relays, masquerade) for number in numbers]
     hosts += mine

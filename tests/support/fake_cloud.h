@@ -39,6 +39,7 @@ class FakeCloud {
   bool refuse_hosts{false};       // tickets for a host that the user wishes for
   std::string refuse_orders;
   std::string refuse_launches;
+  std::string leaf_record;  // of the host that serves leaves; empty: none does
   std::set<std::uint32_t> taken_vnis;
 
   wire::CloudView about;
@@ -165,6 +166,10 @@ class FakeCloud {
     if (found == networks.end()) return fail(Errc::not_found, "network {}: not known", id);
     auto said = found->second;
     for (auto& member : said.members) {
+      if (member.served_by == about.name && !leaf_record.empty()) {
+        member.location = {about.name, "leaf-host", "192.0.2.1", 4789, 1, leaf_record};
+        continue;
+      }
       const auto here = instances.find(member.instance);
       if (here == instances.end() || here->second.view.state != wire::InstanceState::running) continue;
       member.location = {about.name, here->second.view.host, "192.0.2.1", 4789, here->second.view.location_version};
