@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -109,6 +110,8 @@ class SystemPageFile final : public sys::PageFile {
   }
 
   Result<> punch(std::uint64_t offset, std::uint64_t bytes) override;
+  Result<bool> share_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
+                          std::uint64_t bytes) override;
   Result<> copy_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
                      std::uint64_t bytes) override;
   sys::Task<Result<>> sync() override { return sync_in_thread(shared_, path_); }
@@ -153,15 +156,22 @@ Result<> SystemPageFile::punch(std::uint64_t offset, std::uint64_t bytes) {
   return {};
 }
 
-Result<> SystemPageFile::copy_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
-                                   std::uint64_t bytes) {
+Result<bool> SystemPageFile::share_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
+                                        std::uint64_t bytes) {
   const auto& from = static_cast<const SystemPageFile&>(source);
-  if (bytes == 0) return {};  // to FICLONERANGE it means all that there is
+  if (bytes == 0) return true;  // to FICLONERANGE it means all that there is
   const auto there = from.size();
   if (source_offset > there || bytes > there - source_offset) return from.ends_before(source_offset);
   file_clone_range range{from.file_.get(), source_offset, bytes, offset};
-  if (::ioctl(file_.get(), FICLONERANGE, &range) == 0) return {};  // shared: both ends lie at borders of blocks
-  return copy_by_hand(from, source_offset, offset, bytes);
+  return ::ioctl(file_.get(), FICLONERANGE, &range) == 0;
+}
+
+Result<> SystemPageFile::copy_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
+                                   std::uint64_t bytes) {
+  const auto shared = share_from(source, source_offset, offset, bytes);
+  if (!shared) return pass(shared);
+  if (*shared) return {};
+  return copy_by_hand(static_cast<const SystemPageFile&>(source), source_offset, offset, bytes);
 }
 
 Result<> SystemPageFile::copy_by_hand(const SystemPageFile& source, std::uint64_t source_offset, std::uint64_t offset,
@@ -251,6 +261,26 @@ Result<> SystemPageFiles::make_directory(const std::string& path, unsigned mode)
     return fail_errno(errno, "make directory " + path);
   }
   return {};
+}
+
+namespace {
+
+class HeldLock final : public sys::DirectoryLock {
+ public:
+  explicit HeldLock(Descriptor directory) : directory_(std::move(directory)) {}
+
+ private:
+  Descriptor directory_;  // the lock goes with it
+};
+
+}  // namespace
+
+Result<std::unique_ptr<sys::DirectoryLock>> SystemPageFiles::lock_directory(const std::string& path) {
+  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) return pass(directory);
+  if (::flock(directory->get(), LOCK_EX | LOCK_NB) == 0) return std::make_unique<HeldLock>(std::move(*directory));
+  if (errno == EWOULDBLOCK) return fail(Errc::conflict, "lock {}: another process has it", path);
+  return fail_errno(errno, "lock " + path);
 }
 
 Result<std::uint64_t> SystemPageFiles::free_bytes(const std::string& directory) {

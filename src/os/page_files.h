@@ -16,6 +16,7 @@ class SystemPageFiles final : public sys::PageFiles {
   Result<> remove(const std::string& path) override;
   Result<> clear_directory(const std::string& path) override;
   Result<> make_directory(const std::string& path, unsigned mode) override;
+  Result<std::unique_ptr<sys::DirectoryLock>> lock_directory(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& directory) override;
 };
 

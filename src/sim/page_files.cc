@@ -108,6 +108,15 @@ class OpenFile final : public sys::PageFile {
     return write_at(offset, ByteVector(std::min(bytes, size() - offset)));
   }
 
+  Result<bool> share_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
+                          std::uint64_t bytes) override {
+    constexpr std::uint64_t kBlock_bytes = 4096;
+    if (!disk_->shares || (source_offset | offset | bytes) % kBlock_bytes != 0) return false;
+    if (auto copied = copy_from(source, source_offset, offset, bytes); !copied) return pass(copied);
+    disk_->shared_bytes += bytes;
+    return true;
+  }
+
   Result<> copy_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
                      std::uint64_t bytes) override {
     if (source_offset > source.size() || bytes > source.size() - source_offset) {
@@ -148,6 +157,18 @@ class OpenFile final : public sys::PageFile {
   std::shared_ptr<Content> content_;
   std::string path_;
   bool writable_;
+};
+
+class HeldLock final : public sys::DirectoryLock {
+ public:
+  HeldLock(std::shared_ptr<Disk> disk, std::string path) : disk_(std::move(disk)), path_(std::move(path)) {}
+  ~HeldLock() override { disk_->locked.erase(path_); }
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+
+ private:
+  std::shared_ptr<Disk> disk_;
+  std::string path_;
 };
 
 std::string parent_of(const std::string& path) {
@@ -210,6 +231,12 @@ Result<> PageFiles::make_directory(const std::string& path, unsigned /*mode*/) {
   return {};
 }
 
+Result<std::unique_ptr<sys::DirectoryLock>> PageFiles::lock_directory(const std::string& path) {
+  if (!directories_.contains(path)) return fail(Errc::not_found, "lock {}: No such file or directory (ENOENT)", path);
+  if (!disk_->locked.insert(path).second) return fail(Errc::conflict, "lock {}: another process has it", path);
+  return std::make_unique<HeldLock>(disk_, path);
+}
+
 Result<std::uint64_t> PageFiles::free_bytes(const std::string& directory) {
   if (!directories_.contains(directory)) {
     return fail(Errc::not_found, "look at the space of {}: No such file or directory (ENOENT)", directory);
@@ -227,6 +254,8 @@ void PageFiles::put(const std::string& path, ByteView content) {
 }
 
 void PageFiles::fill_disk(bool full) { disk_->full = full; }
+void PageFiles::share_content(bool shares) { disk_->shares = shares; }
+std::uint64_t PageFiles::shared_bytes() const { return disk_->shared_bytes; }
 void PageFiles::limit_disk(std::uint64_t bytes) { disk_->limit_bytes = bytes; }
 void PageFiles::fail_reads(bool failing) { disk_->fails_reads = failing; }
 

@@ -23,6 +23,7 @@ class PageFiles final : public sys::PageFiles {
   Result<> remove(const std::string& path) override;
   Result<> clear_directory(const std::string& path) override;
   Result<> make_directory(const std::string& path, unsigned mode) override;
+  Result<std::unique_ptr<sys::DirectoryLock>> lock_directory(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& directory) override;
 
   // A file as another program left it.
@@ -33,6 +34,9 @@ class PageFiles final : public sys::PageFiles {
   void fill_disk(bool full);
   // All files together, as their sizes say it, no more than that: exhausted.
   void limit_disk(std::uint64_t bytes);
+  // From now on files share what share_from() says; without that they can't. How much has been shared.
+  void share_content(bool shares);
+  [[nodiscard]] std::uint64_t shared_bytes() const;
   // From now on every read fails: io.
   void fail_reads(bool failing);
   // Another disk with the same content.
@@ -68,6 +72,9 @@ class PageFiles final : public sys::PageFiles {
     bool full{false};
     bool fails_reads{false};
     bool remembers{false};
+    bool shares{false};
+    std::uint64_t shared_bytes{0};
+    std::set<std::string> locked;
     std::uint64_t reads{0};
     std::uint64_t limit_bytes{1ULL << 40U};
     std::uint64_t used_bytes{0};

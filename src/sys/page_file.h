@@ -22,13 +22,23 @@ class PageFile {
   [[nodiscard]] virtual Result<> resize(std::uint64_t bytes) = 0;
   // Makes a hole, within the file; where the file system has none, zeros. Errors: those of write_at().
   [[nodiscard]] virtual Result<> punch(std::uint64_t offset, std::uint64_t bytes) = 0;
-  // What `source` has there, which shares its space with the copy where the file system can do that. Both lie on the
-  // same seam. Errors: those of read_at() and write_at().
+  // True: both have what `source` has there, and it takes space once, until one of them is written to. False: this file
+  // system can't do that, or not there (offsets and size are multiples of its block). Both lie on the same seam.
+  // Errors: io (also where `source` ends before).
+  [[nodiscard]] virtual Result<bool> share_from(const PageFile& source, std::uint64_t source_offset,
+                                                std::uint64_t offset, std::uint64_t bytes) = 0;
+  // Shared where it can be, else copied. Errors: those of read_at() and write_at().
   [[nodiscard]] virtual Result<> copy_from(const PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
                                            std::uint64_t bytes) = 0;
   // When it returns, what was written before the call is on disk. The strand goes on meanwhile, and may write.
   [[nodiscard]] virtual Task<Result<>> sync() = 0;
   [[nodiscard]] virtual std::uint64_t used_bytes() const = 0;  // of disk: without holes
+};
+
+// Of a directory, for one process. It ends with the process, if not before.
+class DirectoryLock {
+ public:
+  virtual ~DirectoryLock() = default;  // lets it go
 };
 
 class PageFiles {
@@ -47,6 +57,8 @@ class PageFiles {
   [[nodiscard]] virtual Result<> clear_directory(const std::string& path) = 0;
   // Makes it, and those on the way to it, where they are missing; what is there stays as it is.
   [[nodiscard]] virtual Result<> make_directory(const std::string& path, unsigned mode) = 0;
+  // Errors: conflict (another one has it), not_found, io.
+  [[nodiscard]] virtual Result<std::unique_ptr<DirectoryLock>> lock_directory(const std::string& path) = 0;
   // What may still be written to the file system of `directory`. Errors: not_found, io.
   [[nodiscard]] virtual Result<std::uint64_t> free_bytes(const std::string& directory) = 0;
 };

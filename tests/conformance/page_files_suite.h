@@ -181,6 +181,32 @@ TYPED_TEST_P(PageFilesSuite, ACopyIsTheSameAndAFileOfItsOwn) {
   EXPECT_FALSE((*copy)->copy_from(**source, content.size(), 0, 1));
 }
 
+TYPED_TEST_P(PageFilesSuite, WhatIsSharedIsTheSameAsACopy) {
+  auto& files = this->harness.files();
+  auto source = files.create(this->harness.path("source"));
+  auto copy = files.create(this->harness.path("copy"));
+  ASSERT_TRUE(source && copy);
+  ASSERT_TRUE((*source)->write_at(0, ByteVector(65'536, std::byte{7})));
+  const auto shared = (*copy)->share_from(**source, 0, 4096, 8192);
+  ASSERT_TRUE(shared) << shared.error().message;
+  EXPECT_EQ((*copy)->size(), *shared ? 12'288U : 0U);
+  const auto odd = (*copy)->share_from(**source, 1, 0, 5);
+  ASSERT_TRUE(odd);
+  EXPECT_FALSE(*odd) << "blocks are shared, not bytes";
+}
+
+TYPED_TEST_P(PageFilesSuite, ADirectoryIsLockedOnceAtATime) {
+  auto& files = this->harness.files();
+  const auto directory = this->harness.path("images");
+  EXPECT_EQ(files.lock_directory(directory).error().code, Errc::not_found);
+  ASSERT_TRUE(files.make_directory(directory, 0755));
+  auto lock = files.lock_directory(directory);
+  ASSERT_TRUE(lock) << lock.error().message;
+  EXPECT_EQ(files.lock_directory(directory).error().code, Errc::conflict);
+  lock->reset();
+  EXPECT_TRUE(files.lock_directory(directory));
+}
+
 TYPED_TEST_P(PageFilesSuite, ASyncEndsAndWhatIsWrittenMeanwhileIsThere) {
   auto file = this->harness.files().create(this->harness.path("file"));
   ASSERT_TRUE(file);
@@ -217,7 +243,7 @@ REGISTER_TYPED_TEST_SUITE_P(PageFilesSuite, WhatIsWrittenInAnyOrderIsReadInAnyOt
                             RemovingTakesTheNameAndWhoHasItOpenReadsOn, AClearedDirectoryIsThereAndHoldsNoFiles,
                             WhereNoDirectoryCanBeThereIsAnError, AFileThatIsThereIsTakenUpAsItIs,
                             AFileGrowsByHolesAndIsCut, AHoleReadsAsZerosAndWhatIsAroundItStays,
-                            ACopyIsTheSameAndAFileOfItsOwn, ASyncEndsAndWhatIsWrittenMeanwhileIsThere,
-                            ADirectoryIsMadeOnceAndKeepsWhatIsInIt);
+                            ACopyIsTheSameAndAFileOfItsOwn, WhatIsSharedIsTheSameAsACopy, ADirectoryIsLockedOnceAtATime,
+                            ASyncEndsAndWhatIsWrittenMeanwhileIsThere, ADirectoryIsMadeOnceAndKeepsWhatIsInIt);
 
 }  // namespace godwit::testing
