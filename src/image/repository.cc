@@ -1,6 +1,6 @@
 #include "image/repository.h"
 
-#include "base/assert.h"
+#include "base/id.h"
 #include "image/repository_entry.h"
 
 #include <algorithm>
@@ -10,27 +10,8 @@ namespace {
 
 constexpr std::string_view kManifestName = "manifest.json";
 constexpr std::string_view kSignatureName = "signature";
-constexpr std::string_view kUsedName = "used.json";
-constexpr std::string_view kHoldersName = "holders.json";
 constexpr std::size_t kSignature_bytes = 512;
-constexpr std::size_t kUsed_bytes = 128;
-constexpr std::size_t kHolders_bytes = kHoldersLimit * 64;
-constexpr std::size_t kHolderName_bytes = 48;
 constexpr std::size_t kLeastDigits = 6;  // of an id that is not said in full
-
-struct Used {
-  std::uint64_t unix_seconds{0};
-};
-BOOST_DESCRIBE_STRUCT(Used, (), (unix_seconds))
-
-struct Holders {
-  std::vector<std::string> holders;
-};
-BOOST_DESCRIBE_STRUCT(Holders, (), (holders))
-
-std::uint64_t seconds_of(WallTime time) {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<Seconds>(time.time_since_epoch()).count());
-}
 
 }  // namespace
 
@@ -76,9 +57,13 @@ Result<> Repository::start() {
     return fail(made, context);
   if (auto made = runtime_.page_files.make_directory(directory_, kImageDirectoryMode); !made)
     return fail(made, context);
+  auto lock = runtime_.page_files.lock_directory(directory_);
+  if (!lock) return fail(lock, context);
+  lock_ = std::move(*lock);
   const auto names = runtime_.files.list(directory_);
   if (!names) return fail(names, context);
   for (const auto& name : *names) {
+    if (is_id(kScratchPrefix, name)) (void)remove_files(name);
     if (!is_image_id(name)) continue;
     if (entries_.size() == kImagesLimit) return fail(Errc::exhausted, "{}: more than {}", context, kImagesLimit);
     if (auto taken = take_up(name); !taken)
@@ -99,19 +84,7 @@ Result<> Repository::take_up(const ImageId& id) {
   entry->status.id = id;
   entry->status.manifest = std::move(*manifest);
   entry->manifest = *text;
-  if (const auto used = runtime_.files.read(file_of(id, kUsedName), kUsed_bytes)) {
-    const auto read = wire::decode<Used>(*used, kUsed_bytes);
-    constexpr std::uint64_t kLastSecond = 253'402'300'799;  // of the year 9999
-    if (read && read->unix_seconds <= kLastSecond) entry->status.last_used = WallTime(Seconds(read->unix_seconds));
-  }
-  const auto held = runtime_.files.read(file_of(id, kHoldersName), kHolders_bytes);
-  if (!held && held.error().code != Errc::not_found) return pass(held);
-  if (held) {
-    // Who can't be read may be there: better an image too many than one too few.
-    auto holders = wire::decode<Holders>(*held, kHolders_bytes);
-    if (!holders) holders = Holders{{"somebody (holders.json can't be read)"}};
-    entry->holders.insert(holders->holders.begin(), holders->holders.end());
-  }
+  if (auto taken = take_up_users(*entry); !taken) return taken;
   const auto image = open_image(*entry);
   if (!image) return pass(image);
   Entry::take(**image, entry->status);
@@ -127,6 +100,7 @@ sys::Task<void> Repository::stop() {
     auto settled = co_await StoredImage::settle(image);
     if (!settled) runtime_.log.warn("{}", settled.error().message);
   }
+  lock_.reset();
 }
 
 // ---- giving
@@ -248,56 +222,6 @@ Result<ImageId> Repository::resolve(std::string_view name) const {
   return first->first;
 }
 
-// ---- who uses it
-
-void Repository::tell_use(Entry& entry) {
-  const auto now = runtime_.clock.wall_now();
-  entry.status.last_used = now;
-  if (now < entry.last_told + kLastUseGrain) return;
-  entry.last_told = now;
-  const auto text = wire::encode(Used{seconds_of(now)});
-  const auto told = runtime_.files.write_atomic(file_of(entry.status.id, kUsedName), text, kImageFileMode);
-  if (!told)
-    runtime_.log.warn("image {}: {}", ami_of(entry.status.id), told.error().message);  // only an order of going
-}
-
-Result<> Repository::write_holders(const Entry& entry) {
-  const Holders said{{entry.holders.begin(), entry.holders.end()}};
-  return runtime_.files.write_atomic(file_of(entry.status.id, kHoldersName), wire::encode(said), kImageFileMode);
-}
-
-Result<> Repository::hold(const ImageId& id, const std::string& holder) {
-  const auto found = entry(id);
-  if (!found) return pass(found);
-  auto& of = **found;
-  if (of.holders.contains(holder)) return {};
-  if (of.holders.size() >= kHoldersLimit || holder.empty() || holder.size() > kHolderName_bytes) {
-    return fail(Errc::exhausted, "hold image {}: by more than {}, or \"{:.64}\" is no name", ami_of(id), kHoldersLimit,
-                holder);
-  }
-  of.holders.insert(holder);
-  auto written = write_holders(of);
-  if (written) return {};
-  of.holders.erase(holder);
-  return fail(written, "hold image " + ami_of(id));
-}
-
-Result<> Repository::let_go(const ImageId& id, const std::string& holder) {
-  const auto found = entry(id);
-  if (!found) return pass(found);
-  if ((*found)->holders.erase(holder) == 0) return {};
-  (*found)->status.last_used = runtime_.clock.wall_now();
-  return write_holders(**found);
-}
-
-Result<> Repository::hold_only(const std::set<std::string>& holders) {
-  for (const auto& [id, each] : entries_) {
-    if (std::erase_if(each->holders, [&](const auto& name) { return !holders.contains(name); }) == 0) continue;
-    if (auto written = write_holders(*each); !written) return written;
-  }
-  return {};
-}
-
 // ---- removing
 
 Result<> Repository::remove(const ImageId& id) {
@@ -317,7 +241,7 @@ Result<> Repository::remove(const ImageId& id) {
 Result<> Repository::remove_files(const ImageId& id) {
   auto gone = runtime_.files.remove(file_of(id, kManifestName));
   if (gone && runtime_.files.exists(path_of(id))) gone = runtime_.files.sync_file(path_of(id));
-  for (const auto* const name : {"disk", "kernel", "initrd", "pieces", "blocks", "here"}) {
+  for (const auto* const name : {"disk", "kernel", "initrd", "pieces", "blocks", "here", "source", "raw"}) {
     if (gone) gone = runtime_.page_files.remove(file_of(id, name));
   }
   if (gone) gone = runtime_.files.remove_tree(path_of(id));

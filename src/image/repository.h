@@ -19,6 +19,8 @@ struct RepositoryLimits {
   bool evict{false};
 };
 
+// Directories of this name and 17 digits are of imports that are under way, and go at the next start.
+inline constexpr std::string_view kScratchPrefix = "import";
 inline constexpr std::size_t kImagesLimit = 4096;   // of one repository
 inline constexpr std::size_t kHoldersLimit = 4096;  // of one image
 inline constexpr Seconds kLastUseGrain{60};         // last use is told on disk no more often
@@ -47,9 +49,10 @@ class Repository final {
   Repository(const Repository&) = delete;
   Repository& operator=(const Repository&) = delete;
 
-  // Takes up what is there, and removes what a crash left half made. Before anything else. Errors: io.
+  // Takes up what is there, and removes what a crash left half made. Before anything else. Errors:
+  // conflict (another process has it), io.
   [[nodiscard]] Result<> start();
-  // What is here is on disk, and said to be, when it returns.
+  // What is here is on disk, and said to be, when it returns. Another process may have the directory then.
   [[nodiscard]] sys::Task<void> stop();
 
   // The image that the manifest says, new or as it is here. `signature`: crypto/image_record.h, or nothing; who calls
@@ -67,8 +70,8 @@ class Repository final {
   // Of a whole id, an "ami-…", or digits that one image's id alone begins with. Errors: not_found, invalid_argument.
   [[nodiscard]] Result<ImageId> resolve(std::string_view name) const;
 
-  // Likewise for those that outlive this process, as an instance's disk does: a name, which is on disk when it returns.
-  // Errors: not_found, exhausted, io.
+  // Likewise for those that outlive this process, as an instance's disk does: a name ("i-…", a DNS label), which is on
+  // disk when it returns. Errors: not_found, invalid_argument, exhausted, io.
   [[nodiscard]] Result<> hold(const ImageId& id, const std::string& holder);
   [[nodiscard]] Result<> let_go(const ImageId& id, const std::string& holder);
   // All that are not named hold no image any more: what a crash left of them.
@@ -81,6 +84,9 @@ class Repository final {
 
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::uint64_t need_bytes() const;  // of all images
+  // That an image may need which is not here yet, with what may be removed for it.
+  [[nodiscard]] std::uint64_t room_bytes() const;
+  [[nodiscard]] std::uint64_t largest_bytes() const;  // that an image has which is here
 
  private:
   struct Entry;
@@ -94,21 +100,30 @@ class Repository final {
   [[nodiscard]] Result<Lease> lend(const std::shared_ptr<Entry>& entry, const std::string& user);
   [[nodiscard]] Result<std::shared_ptr<StoredImage>> open_image(Entry& entry);
   [[nodiscard]] Result<> write_begin(const ImageId& id, const std::string& manifest, const ByteVector& signature);
-  [[nodiscard]] Result<> write_holders(const Entry& entry);
-  void tell_use(Entry& entry);
   [[nodiscard]] Result<> remove_files(const ImageId& id);
   void note_change(const ImageId& id);
   [[nodiscard]] bool much_is_unsettled() const;
   [[nodiscard]] sys::Task<void> keep_settled();
 
+  // repository_users.cc
+  [[nodiscard]] Result<> take_up_users(Entry& entry);
+  [[nodiscard]] Result<> write_holders(const Entry& entry);
+  void tell_use(Entry& entry);
+
   // repository_space.cc
   [[nodiscard]] Result<> make_room(const ImageId& id, std::uint64_t need_bytes);
   [[nodiscard]] std::vector<std::shared_ptr<Entry>> evictable(const ImageId& but) const;
   [[nodiscard]] std::uint64_t owed_bytes(const ImageId& but) const;
+  struct Room {
+    std::uint64_t by_limit{0};
+    std::uint64_t on_disk{0};
+  };
+  [[nodiscard]] Result<Room> room_for(const ImageId& id) const;
 
   sys::Runtime& runtime_;
   std::string directory_;
   RepositoryLimits limits_;
+  std::unique_ptr<sys::DirectoryLock> lock_;
   PieceDigester digester_;
   Entries entries_;
   std::map<ImageId, std::shared_ptr<StoredImage>> unsettled_;

@@ -37,29 +37,48 @@ std::vector<std::shared_ptr<Repository::Entry>> Repository::evictable(const Imag
   return all;
 }
 
-// Nobody goes where that would not be enough.
-Result<> Repository::make_room(const ImageId& id, std::uint64_t need) {
-  const auto own = entries_.find(id);
-  const auto others = less(need_bytes(), own == entries_.end() ? 0 : own->second->look().need_bytes);
+// Without removing anything.
+Result<Repository::Room> Repository::room_for(const ImageId& id) const {
+  const auto own = find(id);
   const auto free = runtime_.page_files.free_bytes(directory_);
   if (!free) return pass(free);
-  const auto here =
-      own == entries_.end() ? 0 : less(own->second->look().pieces, own->second->look().missing) * kPiece_bytes;
-  const auto wanted = less(need, here);  // of the disk
-  const auto on_disk = less(*free, limits_.keep_free_bytes + owed_bytes(id));
-  const auto allowed = less(limits_.bytes, others);
+  return Room{less(limits_.bytes, less(need_bytes(), own ? own->need_bytes : 0)),
+              less(*free, limits_.keep_free_bytes + owed_bytes(id))};
+}
+
+std::uint64_t Repository::room_bytes() const {
+  const auto room = room_for({});
+  if (!room) return 0;
+  std::uint64_t sum = std::min(room->by_limit, room->on_disk);
+  for (const auto& each : evictable({})) sum += each->status.need_bytes;
+  return sum;
+}
+
+std::uint64_t Repository::largest_bytes() const {
+  std::uint64_t most = 0;
+  for (const auto& [id, each] : entries_) most = std::max(most, each->look().need_bytes);
+  return most;
+}
+
+// Nobody goes where that would not be enough.
+Result<> Repository::make_room(const ImageId& id, std::uint64_t need) {
+  const auto room = room_for(id);
+  if (!room) return pass(room);
+  const auto own = find(id);
+  const auto wanted = less(need, own ? less(own->pieces, own->missing) * kPiece_bytes : 0);  // of the disk
   std::uint64_t freed = 0;
+  const auto enough = [&] { return need <= room->by_limit + freed && wanted <= room->on_disk + freed; };
   std::vector<std::shared_ptr<Entry>> going;
   for (const auto& each : evictable(id)) {
-    if (need <= allowed + freed && wanted <= on_disk + freed) break;
+    if (enough()) break;
     freed += each->status.need_bytes;
     going.push_back(each);
   }
-  if (need > allowed + freed || wanted > on_disk + freed) {
-    const bool by_limit = need > allowed + freed;
-    return fail(Errc::exhausted, "needs {}, and {} has room for {}{}: remove images{}", gib(by_limit ? need : wanted),
-                directory_, gib((by_limit ? allowed : on_disk) + freed), by_limit ? " within its limit" : "",
-                by_limit ? ", or raise the limit" : ", or give it more disk");
+  if (!enough()) {
+    const bool by_limit = need > room->by_limit + freed;
+    return fail(Errc::exhausted, "needs {}, and {} has room for {}{}: remove images, or {}",
+                gib(by_limit ? need : wanted), directory_, gib((by_limit ? room->by_limit : room->on_disk) + freed),
+                by_limit ? " within its limit" : "", by_limit ? "raise the limit" : "give it more disk");
   }
   for (const auto& each : going) {
     runtime_.log.info("image {}: makes room for {}", ami_of(each->status.id), ami_of(id));

@@ -187,6 +187,14 @@ TEST(RepositoryTest, AFullDiskIsAnErrorAndWhatIsHereStays) {
   testing::expect_true_to(host, image);
 }
 
+TEST(RepositoryTest, OneProcessHasADirectory) {
+  ImageHost host;
+  Repository other(host.runtime(), testing::kImages);
+  const auto refused = other.start();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+}
+
 TEST(RepositoryTest, ADamagedManifestLeavesTheImageOutAndTheImageComesAgain) {
   ImageHost host;
   const auto image = sample_image(1);

@@ -8,111 +8,13 @@
 namespace godwit::image {
 namespace {
 
-constexpr std::string_view kListName = "pieces";
-constexpr std::string_view kBlocksName = "blocks";
-constexpr std::string_view kHereName = "here";
-constexpr std::size_t kListPart = 8192;  // pieces of a list that are read at once
-
 bool is_zeros(ByteView bytes) { return bytes.empty() || is_zero(bytes); }  // also of nothing
 
 }  // namespace
 
-StoredImage::StoredImage(const Parts& parts, std::string directory, ImageId id, Manifest manifest, Owner owner)
-    : page_files_(parts.files),
-      directory_(std::move(directory)),
-      id_(std::move(id)),
-      manifest_(std::move(manifest)),
-      owner_(std::move(owner)),
-      list_(pieces_of(manifest_)),
-      zero_(list_.size()),
-      touched_(list_.size()),
-      here_(list_.size()),
-      digester_(parts.digester),
-      settled_(parts.executor) {}
-
 std::string StoredImage::path(Role role) const {
   GODWIT_ASSERT(file_of(manifest_, role));
   return fmt::format("{}/{}", directory_, to_string(role));
-}
-
-// ---- opening
-
-Result<std::shared_ptr<StoredImage>> StoredImage::open(Parts parts, std::string directory, ImageId id,
-                                                       Manifest manifest, Owner owner) {
-  const auto context = fmt::format("image {}", ami_of(id));
-  std::shared_ptr<StoredImage> image(
-      new StoredImage(parts, std::move(directory), std::move(id), std::move(manifest), std::move(owner)));
-  if (auto opened = image->open_files(); !opened) return fail(opened, context);
-  return image;
-}
-
-Result<> StoredImage::open_files() {
-  bool all = true;
-  bool any = false;
-  for (const auto& each : manifest_.files) {
-    const auto there = open_file(to_string(each.role), each.bytes, files_.emplace_back());
-    if (!there) return pass(there);
-    all = all && *there;
-    any = any || *there;
-  }
-  const auto list = open_file(kListName, count() * kDigest_bytes, list_file_);
-  if (!list) return pass(list);
-  const auto blocks = open_file(kBlocksName, count() * kPieceBlocks_bytes, blocks_file_);
-  if (!blocks) return pass(blocks);
-  // What was written and not settled may be there.
-  if (any) touched_.assign(count(), true);
-  if (auto taken = take_up_list(); !taken) return taken;
-  // Without one of the files what is said of them all counts for nothing.
-  if (!all) {
-    if (auto removed = page_files_.remove(fmt::format("{}/{}", directory_, kHereName)); !removed) return removed;
-  }
-  return take_up_here();
-}
-
-Result<bool> StoredImage::open_file(std::string_view name, std::uint64_t bytes, File& into) {
-  const auto path = fmt::format("{}/{}", directory_, name);
-  auto found = page_files_.reopen(path);
-  if (found && (*found)->size() == bytes) {
-    into.file = std::move(*found);
-    return true;
-  }
-  auto made = page_files_.create(path, kImageFileMode);
-  if (!made) return pass(made);
-  if (auto sized = (*made)->resize(bytes); !sized) return pass(sized);
-  into = {std::move(*made), true};
-  return false;
-}
-
-// Any list that has the manifest's roots is the right one, whoever wrote it and however far.
-Result<> StoredImage::take_up_list() {
-  ByteVector list(count() * kDigest_bytes);
-  constexpr std::size_t kPart = kListPart * kDigest_bytes;
-  for (std::size_t at = 0; at < list.size(); at += kPart) {
-    const auto part = ByteSpan(list).subspan(at, std::min(kPart, list.size() - at));
-    if (auto read = list_file_.file->read_at(at, part); !read) return read;
-  }
-  if (check_list(manifest_, list)) take_list(list);
-  return {};
-}
-
-Result<> StoredImage::take_up_here() {
-  const auto path = fmt::format("{}/{}", directory_, kHereName);
-  const auto bytes = HereMap::file_bytes(count());
-  auto found = page_files_.reopen(path);
-  if (!found || (*found)->size() != bytes) {
-    auto made = page_files_.create(path, kImageFileMode);
-    if (!made) return pass(made);
-    here_file_ = std::move(*made);
-    return here_file_->resize(bytes);
-  }
-  ByteVector file(bytes);
-  if (auto read = (*found)->read_at(0, file); !read) return read;
-  here_file_ = std::move(*found);
-  here_ = HereMap::parse(file, count());
-  for (std::uint64_t piece = 0; has_list_ && piece < count(); ++piece) {
-    if (zero_[piece]) here_.set(piece, false);  // it is here without being named
-  }
-  return {};
 }
 
 // ---- the list
@@ -175,15 +77,16 @@ Result<> StoredImage::read(std::uint64_t piece, ByteSpan into) {
               piece);
 }
 
-Result<> StoredImage::put(std::uint64_t piece, ByteView bytes) {
+Result<> StoredImage::put(std::uint64_t piece, ByteView bytes, std::span<const Known> known) {
   GODWIT_ASSERT(bytes.size() == kPiece_bytes && has_list_ && piece < count());
+  GODWIT_ASSERT(known.empty() || known.size() == kPiece_blocks);
   if (has(piece)) return {};
   std::array<std::byte, kPieceBlocks_bytes> blocks;
   const auto place = place_of(manifest_, piece);
   if (digester_.digest(bytes, blocks) != list_[piece] || !is_zeros(bytes.subspan(place.bytes))) {
     return fail(Errc::not_authentic, "image {}: piece {} has another digest", ami_of(id_), piece);
   }
-  if (auto written = write_piece(piece, place, bytes); !written) return fail(written, "image " + ami_of(id_));
+  if (auto written = write_piece(piece, place, bytes, known); !written) return fail(written, "image " + ami_of(id_));
   blocks_file_.dirty = true;
   if (auto told = blocks_file_.file->write_at(piece * kPieceBlocks_bytes, blocks); !told) {
     return fail(told, "image " + ami_of(id_));
@@ -192,22 +95,71 @@ Result<> StoredImage::put(std::uint64_t piece, ByteView bytes) {
   return {};
 }
 
-// Blocks of zeros stay holes where nothing was written before.
-Result<> StoredImage::write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes) {
+namespace {
+
+enum class Way : std::uint8_t { skip, share, write };
+
+// In the same piece, and so in the same file.
+bool follows(const StoredImage::Known& after, const StoredImage::Known& before) {
+  return after.image == before.image && after.block == before.block + 1 && after.block % kPiece_blocks != 0;
+}
+
+}  // namespace
+
+// In runs of blocks that go one way. Blocks of zeros stay holes where nothing was written before.
+Result<> StoredImage::write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes,
+                                  std::span<const Known> known) {
   auto& file = files_[place.file];
   file.dirty = true;
-  const bool may_skip = !touched_[piece];
+  const bool is_hole = !touched_[piece];
   touched_[piece] = true;
   bytes = bytes.first(place.bytes);
-  if (!may_skip) return file.file->write_at(place.offset, bytes);
-  std::size_t run = 0;  // where what is not yet written begins
-  for (std::size_t at = 0; at < bytes.size(); at += kPage_bytes) {
-    const auto end = std::min(at + kPage_bytes, bytes.size());
-    if (!is_zeros(bytes.subspan(at, end - at))) continue;
-    if (auto written = file.file->write_at(place.offset + run, bytes.subspan(run, at - run)); !written) return written;
-    run = end;
+  const auto blocks = (bytes.size() + kPage_bytes - 1) / kPage_bytes;
+  const auto part = [&](std::size_t from, std::size_t end) {
+    return bytes.subspan(from * kPage_bytes, std::min(end * kPage_bytes, bytes.size()) - from * kPage_bytes);
+  };
+  const auto way_of = [&](std::size_t block) {
+    const auto content = part(block, block + 1);
+    if (is_hole && is_zeros(content)) return Way::skip;
+    const bool may = shares_ && !known.empty() && known[block].image && content.size() == kPage_bytes;
+    return may ? Way::share : Way::write;
+  };
+  for (std::size_t from = 0; from < blocks;) {
+    auto way = way_of(from);
+    auto end = from + 1;
+    while (end < blocks && way_of(end) == way && (way != Way::share || follows(known[end], known[end - 1]))) ++end;
+    const auto offset = place.offset + from * kPage_bytes;
+    if (way == Way::share) {
+      const auto shared = share(*file.file, offset, known[from], end - from);
+      if (!shared || !*shared) way = Way::write;
+    }
+    if (way == Way::write) {
+      if (auto written = file.file->write_at(offset, part(from, end)); !written) return written;
+    }
+    from = end;
   }
-  return file.file->write_at(place.offset + run, bytes.subspan(run));
+  return {};
+}
+
+// `blocks` of one piece of the other image.
+Result<bool> StoredImage::share(sys::PageFile& into, std::uint64_t offset, const Known& known, std::uint64_t blocks) {
+  const auto& other = *known.image;
+  const auto place = place_of(other.manifest_, known.block / kPiece_blocks);
+  const auto within = known.block % kPiece_blocks * kPage_bytes;
+  const auto size = blocks * kPage_bytes;
+  if (within + size > place.bytes) return false;
+  auto shared = into.share_from(*other.files_[place.file].file, place.offset + within, offset, size);
+  if (!shared || !*shared) shares_ = false;
+  return shared;
+}
+
+Result<> StoredImage::read_block(std::uint64_t block, ByteSpan into) const {
+  GODWIT_ASSERT(into.size() == kPage_bytes && block / kPiece_blocks < count());
+  const auto place = place_of(manifest_, block / kPiece_blocks);
+  const auto within = block % kPiece_blocks * kPage_bytes;
+  const auto there = place.bytes > within ? std::min(place.bytes - within, kPage_bytes) : 0;
+  std::ranges::fill(into.subspan(there), std::byte{0});
+  return files_[place.file].file->read_at(place.offset + within, into.first(there));
 }
 
 void StoredImage::say_bad(std::uint64_t piece) {
@@ -232,6 +184,13 @@ Result<> StoredImage::read_blocks(std::uint64_t piece, ByteSpan into) {
   return {};
 }
 
+Result<> StoredImage::copy_to(std::uint64_t piece, sys::PageFile& into) {
+  ByteVector bytes(kPiece_bytes);
+  if (auto read = this->read(piece, bytes); !read) return read;
+  const auto place = place_of(manifest_, piece);
+  return into.copy_from(*files_[place.file].file, place.offset, place.offset, place.bytes);
+}
+
 Result<bool> StoredImage::audit(std::uint64_t piece) {
   GODWIT_ASSERT(has_list_);
   ByteVector bytes(kPiece_bytes);
@@ -246,104 +205,19 @@ Result<bool> StoredImage::audit(std::uint64_t piece) {
   }
   std::array<std::byte, kPieceBlocks_bytes> blocks;
   const bool right = digester_.digest(bytes, blocks) == list_[piece];
-  if (right == here_.has(piece)) return right;
   if (!right) {
-    say_bad(piece);
+    if (here_.has(piece)) say_bad(piece);
     return false;
   }
-  blocks_file_.dirty = true;
-  if (auto told = blocks_file_.file->write_at(piece * kPieceBlocks_bytes, blocks); !told) return pass(told);
+  std::array<std::byte, kPieceBlocks_bytes> told;
+  if (!blocks_file_.file->read_at(piece * kPieceBlocks_bytes, told) || told != blocks) {
+    blocks_file_.dirty = true;
+    if (auto tell = blocks_file_.file->write_at(piece * kPieceBlocks_bytes, blocks); !tell) return pass(tell);
+  }
+  if (here_.has(piece)) return true;
   files_[place_of(manifest_, piece).file].dirty = true;  // it may have been written just before a crash
   say_here(piece);
   return true;
-}
-
-// ---- for good
-
-namespace {
-
-class Flag {
- public:
-  Flag(bool& flag, sys::Signal& cleared) : flag_(flag), cleared_(cleared) { flag_ = true; }
-  ~Flag() {
-    flag_ = false;
-    cleared_.notify();
-  }
-  Flag(const Flag&) = delete;
-  Flag& operator=(const Flag&) = delete;
-
- private:
-  bool& flag_;
-  sys::Signal& cleared_;
-};
-
-}  // namespace
-
-sys::Task<Result<>> StoredImage::settle(std::shared_ptr<StoredImage> self) {
-  while (self->settling_) co_await self->settled_.wait();
-  const Flag settling(self->settling_, self->settled_);
-  auto settled = co_await settle_once(self);
-  co_return settled;
-}
-
-// What of an image is to be told by one settling. Where that ends early, it is still to be told.
-class StoredImage::Attempt {
- public:
-  explicit Attempt(StoredImage& of)
-      : of_(of), sectors_(of.here_.take_changed()), fresh_(std::exchange(of.fresh_, {})) {}
-  ~Attempt() {
-    if (done_) return;
-    of_.here_.give_back(sectors_);
-    of_.fresh_.insert(of_.fresh_.end(), fresh_.begin(), fresh_.end());
-    for (auto& each : of_.files_) each.dirty = true;
-    of_.list_file_.dirty = of_.blocks_file_.dirty = true;
-  }
-  Attempt(const Attempt&) = delete;
-  Attempt& operator=(const Attempt&) = delete;
-
-  [[nodiscard]] const std::vector<HereMap::Sector>& sectors() const { return sectors_; }
-  void succeed() { done_ = true; }
-  // After a failed sync nobody knows what the disk has of what was written, and asking again would not tell
-  // (fsync(2): it reports an error once).
-  void lose() {
-    for (const auto piece : fresh_) of_.here_.set(piece, false);
-    fresh_.clear();
-  }
-
- private:
-  StoredImage& of_;
-  std::vector<HereMap::Sector> sectors_;
-  std::vector<std::uint64_t> fresh_;
-  bool done_{false};
-};
-
-// First the pieces, then the word that they are here: of those that were when it began.
-sys::Task<Result<>> StoredImage::settle_once(std::shared_ptr<StoredImage> self) {
-  Attempt attempt(*self);
-  auto done = co_await sync_data(self);
-  if (!done) {
-    attempt.lose();
-    co_return fail(done, "image " + ami_of(self->id_));
-  }
-  for (const auto& each : attempt.sectors()) {
-    if (done) done = self->here_file_->write_at(each.number * HereMap::kSector_bytes, each.bytes);
-  }
-  if (done && !attempt.sectors().empty()) done = co_await self->here_file_->sync();
-  if (!done) co_return fail(done, "image " + ami_of(self->id_));
-  attempt.succeed();
-  co_return Result<>{};
-}
-
-sys::Task<Result<>> StoredImage::sync_data(std::shared_ptr<StoredImage> self) {
-  std::vector<File*> files{&self->list_file_, &self->blocks_file_};
-  for (auto& each : self->files_) files.push_back(&each);
-  for (auto* const each : files) {
-    if (!each->dirty) continue;
-    each->dirty = false;
-    auto synced = co_await each->file->sync();
-    if (!synced) co_return synced;
-  }
-  co_return Result<>{};
 }
 
 }  // namespace godwit::image

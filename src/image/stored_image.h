@@ -53,7 +53,16 @@ class StoredImage final : public Pieces {
   [[nodiscard]] bool has(std::uint64_t piece) const override { return has_list_ && (zero_[piece] || here_.has(piece)); }
   [[nodiscard]] bool is_zero(std::uint64_t piece) const override { return zero_[piece]; }
   [[nodiscard]] Result<> read(std::uint64_t piece, ByteSpan into) override;
-  [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes) override;
+  [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes) override { return put(piece, bytes, {}); }
+
+  // A block of another image of the same repository, which is here: block n of piece n / 16.
+  struct Known {
+    StoredImage* image{nullptr};  // nullptr: none
+    std::uint64_t block{0};
+  };
+  // Likewise; blocks of it that are `known` to be elsewhere (one for each, or none at all) share their space with those
+  // where the file system can do that.
+  [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes, std::span<const Known> known);
 
   [[nodiscard]] bool complete() const { return has_list_ && missing() == 0; }
   // Pieces that hold anything, and those of them that are not here. Only with the list.
@@ -67,6 +76,10 @@ class StoredImage final : public Pieces {
 
   // The digests of the blocks of a piece that is here; `into`: kPieceBlocks_bytes. Errors: those of read().
   [[nodiscard]] Result<> read_blocks(std::uint64_t piece, ByteSpan into);
+  // As the disk has it: nobody has checked it. `into`: 4 KiB. Errors: io.
+  [[nodiscard]] Result<> read_block(std::uint64_t block, ByteSpan into) const;
+  // A piece that is here, checked, at its offset in a copy of its file. Errors: those of read() and of writing.
+  [[nodiscard]] Result<> copy_to(std::uint64_t piece, sys::PageFile& into);
   // Looks at a piece, whether or not it is said to be here, and says from now on what is true. False: it is bad, or not
   // here. Errors: io.
   [[nodiscard]] Result<bool> audit(std::uint64_t piece);
@@ -88,7 +101,9 @@ class StoredImage final : public Pieces {
   [[nodiscard]] Result<> take_up_list();
   [[nodiscard]] Result<> take_up_here();
   void take_list(ByteView list);
-  [[nodiscard]] Result<> write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes);
+  [[nodiscard]] Result<> write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes,
+                                     std::span<const Known> known);
+  [[nodiscard]] Result<bool> share(sys::PageFile& into, std::uint64_t offset, const Known& known, std::uint64_t blocks);
   [[nodiscard]] Result<> read_piece(std::uint64_t piece, ByteSpan into) const;
   void say_bad(std::uint64_t piece);
   void say_here(std::uint64_t piece);
@@ -113,6 +128,7 @@ class StoredImage final : public Pieces {
   HereMap here_;
   std::vector<std::uint64_t> fresh_;  // pieces that came since the last settling began
   PieceDigester& digester_;
+  bool shares_{true};  // until the file system says that it can't
   bool settling_{false};
   sys::Signal settled_;
 };
