@@ -42,7 +42,8 @@ class Import {
   // ---- opening
 
   sys::Task<Result<>> open_all() {
-    for (const auto& file : source_.files) {
+    for (auto& file : source_.files) {
+      if (auto known = know_format(file); !known) co_return known;
       auto opened = co_await open(file);
       if (!opened) co_return opened;
       const auto bytes = contents_.back()->bytes();
@@ -54,13 +55,16 @@ class Import {
     co_return good;
   }
 
+  // A kernel is what it is, whatever it begins with.
+  Result<> know_format(ImportFile& file) {
+    if (!file.format.empty()) return {};
+    auto found = file.role == Role::disk ? format_of(runtime_.page_files, file.path) : Result<std::string>("raw");
+    if (!found) return fail(found, "add image");
+    file.format = std::move(*found);
+    return {};
+  }
+
   sys::Task<Result<>> open(ImportFile file) {
-    if (file.format.empty()) {
-      auto found = Result<std::string>("raw");  // a kernel is what it is, whatever it begins with
-      if (file.role == Role::disk) found = format_of(runtime_.page_files, file.path);
-      if (!found) co_return fail(found, "add image");
-      file.format = *found;
-    }
     auto content = open_content(runtime_.page_files, file.path, file.format);
     if (!content && content.error().code == Errc::unsupported) {
       content = co_await convert(file);

@@ -141,7 +141,10 @@ Result<Lease> Repository::begin(const std::string& manifest, const ByteVector& s
   if (!parsed) return pass(parsed);
   if (signature.size() > kSignature_bytes) return fail(Errc::invalid_argument, "image: a signature too long");
   const auto id = id_of(manifest);
-  if (const auto found = entries_.find(id); found != entries_.end()) return lend(found->second, user);
+  if (const auto found = entries_.find(id); found != entries_.end()) {
+    if (auto signed_now = write_signature(id, signature); !signed_now) return fail(signed_now, "image " + ami_of(id));
+    return lend(found->second, user);
+  }
   if (entries_.size() == kImagesLimit) {
     return fail(Errc::exhausted, "images in {}: more than {} (remove some)", directory_, kImagesLimit);
   }
@@ -165,12 +168,15 @@ Result<Lease> Repository::begin(const std::string& manifest, const ByteVector& s
   return lend(entry, user);
 }
 
+// One that is there stays, until a newer one comes.
+Result<> Repository::write_signature(const ImageId& id, const ByteVector& signature) {
+  if (signature.empty()) return {};
+  return runtime_.files.write_atomic(file_of(id, kSignatureName), as_text(signature), kImageFileMode);
+}
+
 // The manifest comes last: with it the image is there. Its files are by then, so one sync of the directory is enough.
 Result<> Repository::write_begin(const ImageId& id, const std::string& manifest, const ByteVector& signature) {
-  if (!signature.empty()) {
-    auto written = runtime_.files.write_atomic(file_of(id, kSignatureName), as_text(signature), kImageFileMode);
-    if (!written) return written;
-  }
+  if (auto written = write_signature(id, signature); !written) return written;
   if (auto written = runtime_.files.write_atomic(file_of(id, kManifestName), manifest, kImageFileMode); !written) {
     return written;
   }

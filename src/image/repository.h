@@ -99,6 +99,7 @@ class Repository final {
   [[nodiscard]] Result<std::shared_ptr<Entry>> entry(const ImageId& id) const;
   [[nodiscard]] Result<Lease> lend(const std::shared_ptr<Entry>& entry, const std::string& user);
   [[nodiscard]] Result<std::shared_ptr<StoredImage>> open_image(Entry& entry);
+  [[nodiscard]] Result<> write_signature(const ImageId& id, const ByteVector& signature);
   [[nodiscard]] Result<> write_begin(const ImageId& id, const std::string& manifest, const ByteVector& signature);
   [[nodiscard]] Result<> remove_files(const ImageId& id);
   void note_change(const ImageId& id);
