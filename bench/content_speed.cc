@@ -6,6 +6,8 @@
 #include "content/image_index.h"
 #include "content/sketch.h"
 #include "content/store.h"
+#include "crypto/block_digests.h"
+#include "image/pieces.h"
 #include "image/qcow2_blocks.h"
 #include "os/page_files.h"
 
@@ -146,6 +148,18 @@ void measure_directory(const Pages& pages) {
             << "\n";
 }
 
+// Of an image's blocks, a piece at once, as whoever gets or imports one digests them.
+void measure_blocks(const char* name, const Pages& pages, crypto::BlockDigests digests) {
+  constexpr std::size_t kBlocks = image::kPiece_bytes / kPage_bytes;
+  ByteVector into(kBlocks * crypto::kBlockDigest);
+  const auto began = cpu_seconds();
+  std::size_t done = 0;
+  for (; done + kBlocks <= pages.count(); done += kBlocks) {
+    digests.digest(ByteView(pages.bytes).subspan(done * kPage_bytes, image::kPiece_bytes), into);
+  }
+  std::cout << name << " " << static_cast<double>(done * kPage_bytes) / (cpu_seconds() - began) / 1e9 << "\n";
+}
+
 void measure_all(const std::string& image, const std::string& format, const std::string& scratch) {
   os::SystemPageFiles files;
   const auto blocks = must(image::open_blocks(files, image, format));
@@ -158,6 +172,8 @@ void measure_all(const std::string& image, const std::string& format, const std:
   measure("keyed_digest", order,
           [&](std::size_t i) { sum += std::to_integer<unsigned>(key.digest(pages.page(i))[0]); });
   GODWIT_ASSERT(sum != 0);
+  measure_blocks("block_digests", pages, crypto::BlockDigests::fastest());
+  measure_blocks("block_digests_openssl", pages, crypto::BlockDigests::openssl());
   measure_image(*blocks, pages, order);
   measure_store(scratch, pages, order);
   measure_directory(pages);

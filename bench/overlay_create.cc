@@ -34,7 +34,7 @@ Result<double> create_one(image::Store& store, const Wish& wish, const std::stri
 Result<> create_all(sys::Runtime runtime, const Wish& wish) {
   const auto text = runtime.files.read(wish.image + "/manifest.json", kManifestLimit_bytes);
   if (!text) return pass(text);
-  const auto manifest = wire::decode<image::Manifest>(*text);
+  const auto manifest = wire::decode<image::Recipe>(*text);
   if (!manifest) return pass(manifest);
   image::Store store(runtime);
   for (int number = 0; number < wish.count; ++number) {

@@ -371,7 +371,7 @@ Result<image::Image> Agent::find_image(const std::string& sha256) {
 Result<std::unique_ptr<content::Blocks>> Agent::open_volume(const std::string& sha256) {
   const auto image = find_image(sha256);
   if (!image) return pass(image);
-  std::vector<image::VolumeFile> files{{image->disk_path, image->manifest.format}};
+  std::vector<image::VolumeFile> files{{image->disk_path, image->recipe.format}};
   for (const auto& path : {image->kernel_path, image->initrd_path}) {
     if (!path.empty()) files.push_back({path, "raw"});
   }

@@ -237,10 +237,10 @@ sys::Task<Result<>> Instance::launch(Launch how) {
   machine.accelerator = spec.accelerator;
   machine.disk_path = directory() + "/disk.qcow2";
   machine.base_path = image->disk_path;
-  machine.base_format = image->manifest.format;
+  machine.base_format = image->recipe.format;
   machine.kernel_path = image->kernel_path;
   machine.initrd_path = image->initrd_path;
-  machine.cmdline = image->manifest.cmdline;
+  machine.cmdline = image->recipe.cmdline;
   machine.mac = spec.interface.mac;
   machine.mtu = context_.mtu_of(spec.interface.network);
   machine.serial = hypervisor::serial_of(spec.id);

@@ -12,6 +12,7 @@ namespace godwit::apps {
 void add_agent_command(CLI::App& app, int& exit_code);
 void add_cloud_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app);
+void add_image_store_command(CLI::App& app, int& exit_code);
 void add_lab_command(CLI::App& app, int& exit_code);
 // Into the noun network of add_user_commands(): capture.
 void add_capture_command(CLI::App& app, int& exit_code);

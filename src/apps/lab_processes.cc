@@ -44,7 +44,7 @@ Result<std::string> image_name(const std::string& directory) {
   text << file.rdbuf();
   if (!file)
     return fail(Errc::not_found, "image {}: has no manifest.json (make images fills .cache/images)", directory);
-  const auto manifest = wire::decode<image::Manifest>(text.str());
+  const auto manifest = wire::decode<image::Recipe>(text.str());
   if (!manifest) return fail(manifest, "image " + directory);
   return manifest->name;
 }

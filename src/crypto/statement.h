@@ -1,4 +1,4 @@
-// What a cloud says about its hosts and instances, signed with the key of its CA, so that switches of other clouds can
+// What a cloud says about its hosts, instances and images, signed with the key of its CA, so that switches of other clouds can
 // check it by themselves: a few hundred bytes, valid for a while. Format: docs/formats/host-record.md.
 #pragma once
 
@@ -15,7 +15,7 @@ inline constexpr std::size_t kStatementBytes = 512;  // no statement is longer
 inline constexpr std::size_t kStatementSignature = 64;
 
 // What is said; nothing that is signed as one kind reads as another.
-enum class StatementKind : std::uint8_t { host = 1, location = 2, hand_off = 3 };
+enum class StatementKind : std::uint8_t { host = 1, location = 2, hand_off = 3, image = 4 };
 
 // The public half of a cloud's CA: what is signed by it is believed of its own cloud alone. A value; cheap to copy.
 class Authority {
@@ -35,7 +35,7 @@ class Authority {
   std::shared_ptr<const Impl> impl_;  // shared: a value that holds OpenSSL's key
 };
 
-// ---- for the kinds: crypto/host_record.h, crypto/location_record.h
+// ---- for the kinds: crypto/host_record.h, crypto/location_record.h, crypto/image_record.h
 
 // The fields that every statement begins with. Times are cut to seconds.
 [[nodiscard]] ByteVector begin_statement(StatementKind kind, Validity valid);

@@ -1,4 +1,5 @@
-// What all kinds of statements do alike; for the kinds alone (crypto/host_record.cc, crypto/location_record.cc).
+// What all kinds of statements do alike; for the kinds alone (crypto/host_record.cc, location_record.cc,
+// image_record.cc).
 //
 // A `Kind` says what is its own:
 //   using Said = …;                               // a value, with `validity`

@@ -4,7 +4,11 @@
 #include "support/temp_directory.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fstream>
 
 namespace godwit::testing {
@@ -35,6 +39,35 @@ TEST(SystemPageFiles, NobodyElseReadsWhatGuestsHadInMemory) {
   ASSERT_TRUE(files.create(directory / "store/segment"));
   EXPECT_EQ(mode_of(directory / "store"), 0700U);
   EXPECT_EQ(mode_of(directory / "store/segment"), 0600U);
+}
+
+TEST(SystemPageFiles, WhoMayReadAnImageIsSaidWhenItIsMade) {
+  TempDirectory directory;
+  os::SystemPageFiles files;
+  ASSERT_TRUE(files.make_directory(directory / "images", 0711));
+  ASSERT_TRUE(files.create(directory / "images/disk", 0644));
+  EXPECT_EQ(mode_of(directory / "images"), 0711U);
+  EXPECT_EQ(mode_of(directory / "images/disk"), 0644U);
+}
+
+TEST(SystemPageFiles, ASymbolicLinkIsNoFileToWriteTo) {
+  TempDirectory directory;
+  os::SystemPageFiles files;
+  ASSERT_TRUE(files.create(directory / "real"));
+  ASSERT_EQ(::symlink((directory / "real").c_str(), (directory / "link").c_str()), 0);
+  EXPECT_FALSE(files.reopen(directory / "link"));
+}
+
+TEST(SystemPageFiles, ASyncThatNobodyWaitsForAnyMoreHurtsNobody) {
+  TempDirectory directory;
+  os::SystemPageFiles files;
+  auto file = files.create(directory / "file");
+  ASSERT_TRUE(file);
+  ASSERT_TRUE((*file)->write_at(0, ByteVector(1UL << 20U, std::byte{1})));
+  boost::asio::io_context context{1};
+  boost::asio::co_spawn(context, (*file)->sync(), boost::asio::detached);
+  context.poll_one();  // it has begun
+  file->reset();
 }
 
 TEST(SystemPageFiles, AFifoIsRefusedWithoutWaitingForAWriter) {

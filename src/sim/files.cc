@@ -14,8 +14,11 @@ std::string parent_of(const std::string& path) {
 
 Result<> Files::may_write(std::string_view verb, const std::string& path) const {
   if (refuse_writes_) return fail(Errc::io, "{} {}: ENOSPC No space left on device", verb, path);
-  return {};
+  return fuse_ ? fuse_->pass() : Result<>{};
 }
+
+// A full disk still removes.
+Result<> Files::may_end() const { return fuse_ ? fuse_->pass() : Result<>{}; }
 
 Result<std::string> Files::read(const std::string& path, std::size_t limit_bytes) {
   const auto found = files_.find(path);
@@ -86,12 +89,14 @@ unsigned Files::owner_of(const std::string& path) const {
 }
 
 Result<> Files::remove(const std::string& path) {
+  if (auto may = may_end(); !may) return may;
   files_.erase(path);
   directories_.erase(path);
   return {};
 }
 
 Result<> Files::remove_tree(const std::string& path) {
+  if (auto may = may_end(); !may) return may;
   const auto inside = [&](const auto& each) { return each.first == path || each.first.starts_with(path + "/"); };
   std::erase_if(files_, inside);
   std::erase_if(directories_, inside);
@@ -99,6 +104,7 @@ Result<> Files::remove_tree(const std::string& path) {
 }
 
 Result<> Files::sync_file(const std::string& path) {
+  if (directories_.contains(path)) return may_write("fsync", path);  // names are always on disk here
   const auto found = files_.find(path);
   if (found == files_.end()) return fail(Errc::not_found, "open {}: ENOENT No such file or directory", path);
   if (const auto may = may_write("fsync", path); !may) return may;

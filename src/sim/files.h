@@ -1,9 +1,11 @@
 // The files of one simulated host.
 #pragma once
 
+#include "sim/fuse.h"
 #include "sys/files.h"
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -30,6 +32,7 @@ class Files final : public sys::Files {
   void lose_power();
   // From now on every write fails, as on a full disk.
   void refuse_writes(bool refuse) { refuse_writes_ = refuse; }
+  void use(std::shared_ptr<Fuse> fuse) { fuse_ = std::move(fuse); }
   [[nodiscard]] unsigned owner_of(const std::string& path) const;
 
  private:
@@ -44,10 +47,12 @@ class Files final : public sys::Files {
     unsigned owner{0};
   };
   [[nodiscard]] Result<> may_write(std::string_view verb, const std::string& path) const;
+  [[nodiscard]] Result<> may_end() const;
 
   std::map<std::string, File> files_;
   std::map<std::string, unsigned> directories_;  // to the owner
   bool refuse_writes_{false};
+  std::shared_ptr<Fuse> fuse_;  // shared with the host's page files; null: none
 };
 
 }  // namespace godwit::sim

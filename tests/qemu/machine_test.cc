@@ -66,7 +66,7 @@ class RealRig {
     const std::string tiny = directory;
     const auto text = files_.read(tiny + "/manifest.json", 65536);
     GODWIT_ASSERT(text.has_value());
-    const auto manifest = wire::decode<image::Manifest>(*text);
+    const auto manifest = wire::decode<image::Recipe>(*text);
     GODWIT_ASSERT(manifest.has_value());
     auto image = image::Store(runtime_).open(tiny, manifest->sha256);
     GODWIT_ASSERT(image.has_value());
@@ -87,10 +87,10 @@ class RealRig {
     spec.accelerator = "tcg";
     spec.disk_path = spec.directory + "/disk.qcow2";
     spec.base_path = image_.disk_path;
-    spec.base_format = image_.manifest.format;
+    spec.base_format = image_.recipe.format;
     spec.kernel_path = image_.kernel_path;
     spec.initrd_path = image_.initrd_path;
-    spec.cmdline = image_.manifest.cmdline;
+    spec.cmdline = image_.recipe.cmdline;
     spec.serial = hypervisor::serial_of(spec.id);
     EXPECT_TRUE(files_.make_directories(spec.directory, 0700, kUid));
     EXPECT_TRUE(image::Store(runtime_).create_overlay(image_, spec.disk_path, 1ULL << 30U, kUid));

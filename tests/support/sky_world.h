@@ -45,9 +45,17 @@ class NoPeers final : public sys::PeerNetwork {
 class NoPageFiles final : public sys::PageFiles {
  public:
   Result<std::unique_ptr<sys::PageFile>> open(const std::string& path) override { return none(path); }
-  Result<std::unique_ptr<sys::PageFile>> create(const std::string& path) override { return none(path); }
+  Result<std::unique_ptr<sys::PageFile>> reopen(const std::string& path) override { return none(path); }
+  Result<std::unique_ptr<sys::PageFile>> create(const std::string& path, unsigned /*mode*/) override {
+    return none(path);
+  }
   Result<> remove(const std::string& /*path*/) override { return {}; }
   Result<> clear_directory(const std::string& /*path*/) override { return {}; }
+  Result<> make_directory(const std::string& /*path*/, unsigned /*mode*/) override { return {}; }
+  Result<std::unique_ptr<sys::DirectoryLock>> lock_directory(const std::string& path) override {
+    return fail(Errc::not_found, "{}: no page files here", path);
+  }
+  Result<std::uint64_t> free_bytes(const std::string& /*directory*/) override { return 0; }
 
  private:
   static std::unexpected<Error> none(const std::string& path) { return fail(Errc::io, "{}: no page files here", path); }

@@ -1,0 +1,117 @@
+#include "image/manifest.h"
+
+#include "base/assert.h"
+
+#include <algorithm>
+
+namespace godwit::image {
+namespace {
+
+constexpr std::size_t kAmiDigits = 17;
+constexpr std::uint64_t kSector_bytes = 512;
+
+bool is_hex(std::string_view text, std::size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char each) { return each >= ' ' && each <= '~'; });
+}
+
+Result<> check_file(const ManifestFile& file) {
+  const auto bad = [&](std::string_view rule) {
+    return fail(Errc::invalid_argument, "manifest: the {} {}", to_string(file.role), rule);
+  };
+  if (file.bytes == 0) return bad("is empty");
+  if (file.bytes > kPiecesLimit * kPiece_bytes) return bad("is larger than 1 TiB");
+  if (file.role == Role::disk && file.bytes % kSector_bytes != 0) return bad("is no multiple of 512 bytes");
+  if (!is_hex(file.root, 2 * kDigest_bytes)) return bad("has a root that is no 64 hex digits");
+  return {};
+}
+
+}  // namespace
+
+std::string_view to_string(Role role) { return boost::describe::enum_to_string(role, "unknown"); }
+
+bool is_image_id(std::string_view text) { return is_hex(text, 2 * kDigest_bytes); }
+
+ImageId id_of(std::string_view manifest_text) { return crypto::sha256_hex(as_bytes(manifest_text)); }
+
+std::string ami_of(std::string_view id) { return fmt::format("ami-{}", id.substr(0, kAmiDigits)); }
+
+std::string print_manifest(const Manifest& manifest) { return wire::encode(manifest); }
+
+Result<> check(const Manifest& manifest) {
+  const auto bad = [](std::string_view rule) { return fail(Errc::invalid_argument, "manifest: {}", rule); };
+  if (manifest.version != kManifestVersion) {
+    return fail(Errc::unsupported, "manifest: version {} (this build reads {})", manifest.version, kManifestVersion);
+  }
+  if (manifest.files.empty()) return bad("has no files");
+  for (std::size_t i = 0; i < manifest.files.size(); ++i) {
+    if (i > 0 && manifest.files[i].role <= manifest.files[i - 1].role) {
+      return bad("has a role twice, or roles in another order than disk, kernel, initrd");
+    }
+    if (auto good = check_file(manifest.files[i]); !good) return good;
+  }
+  if (pieces_of(manifest) > kPiecesLimit) return bad("has more than 1 TiB in all");
+  if (manifest.cmdline.size() > kCmdline_bytes || !is_printable(manifest.cmdline)) {
+    return bad("has a command line of more than 2,048 characters, or of others than printable ASCII");
+  }
+  const bool boots = file_of(manifest, Role::kernel) != nullptr;
+  if (!boots && (!manifest.cmdline.empty() || file_of(manifest, Role::initrd))) {
+    return bad("has an initrd or a command line, and no kernel");
+  }
+  return {};
+}
+
+Result<Manifest> parse_manifest(std::string_view text) {
+  auto manifest = wire::decode<Manifest>(text, kManifest_bytes);
+  if (!manifest) return fail(manifest, "manifest");
+  if (auto good = check(*manifest); !good) return pass(good);
+  if (print_manifest(*manifest) != text) {
+    return fail(Errc::invalid_argument, "manifest: not spelled as docs/formats/image.md says");
+  }
+  return manifest;
+}
+
+std::uint64_t pieces_of(const Manifest& manifest) {
+  std::uint64_t pieces = 0;
+  for (const auto& each : manifest.files) pieces += pieces_of(each.bytes);
+  return pieces;
+}
+
+const ManifestFile* file_of(const Manifest& manifest, Role role) {
+  const auto found = std::ranges::find(manifest.files, role, &ManifestFile::role);
+  return found == manifest.files.end() ? nullptr : &*found;
+}
+
+Result<> check_list(const Manifest& manifest, ByteView list) {
+  if (list.size() != pieces_of(manifest) * kDigest_bytes) {
+    return fail(Errc::invalid_argument, "piece list: {} bytes, where the manifest has {} pieces", list.size(),
+                pieces_of(manifest));
+  }
+  for (const auto& file : manifest.files) {
+    const auto own = list.first(pieces_of(file.bytes) * kDigest_bytes);
+    list = list.subspan(own.size());
+    if (to_hex(root_of(file.bytes, own)) != file.root) {
+      return fail(Errc::not_authentic, "piece list: the {}'s has not the manifest's root", to_string(file.role));
+    }
+  }
+  return {};
+}
+
+PiecePlace place_of(const Manifest& manifest, std::uint64_t piece) {
+  for (std::size_t file = 0; file < manifest.files.size(); ++file) {
+    const auto bytes = manifest.files[file].bytes;
+    const auto pieces = pieces_of(bytes);
+    if (piece < pieces) {
+      const auto offset = piece * kPiece_bytes;
+      return {file, offset, static_cast<std::size_t>(std::min<std::uint64_t>(kPiece_bytes, bytes - offset))};
+    }
+    piece -= pieces;
+  }
+  GODWIT_ASSERT(!"a piece of the image");
+  return {};
+}
+
+}  // namespace godwit::image
