@@ -1,0 +1,195 @@
+#include "image/chain_sender.h"
+
+#include <algorithm>
+
+namespace godwit::image::chain {
+namespace {
+
+constexpr Millis kPaceAhead{20};  // so much of a limited rate may be sent at once
+
+}  // namespace
+
+// ---- who is served
+
+Sender::Served* Sender::first(TimePoint now) {
+  for (auto& [link, each] : served_) {
+    if (each.role == Role::first && each.pieces < pieces_ && now - each.heard_at < kQuiet) return &each;
+  }
+  return nullptr;
+}
+
+Outcome Sender::outcome_of(TimePoint now, std::size_t place, const Hello& hello) {
+  if (leaf_) return Outcome::leaf;
+  if (hello.purpose == Purpose::trial) {
+    const bool another = std::any_of(served_.begin(), served_.end(), [](const auto& each) {
+      return each.second.role == Role::trial;
+    });
+    return another || now < trial_again_ ? Outcome::busy : Outcome::served;
+  }
+  if (hello.purpose == Purpose::replace) return Outcome::served;
+  if (const auto* holder = first(now)) {
+    const bool cheap = holder->pieces <= hello.pieces + pieces_ / kInsert;
+    const bool before = hello.purpose == Purpose::join && place < holder->place && cheap;
+    return before ? Outcome::served : Outcome::occupied;
+  }
+  const auto leaves = std::count_if(served_.begin(), served_.end(), [](const auto& each) {
+    return each.second.role == Role::leaf;
+  });
+  const bool full = hello.purpose == Purpose::leaf && static_cast<std::size_t>(leaves) >= kMostLeaves;
+  return full ? Outcome::busy : Outcome::served;
+}
+
+Answer Sender::admit(TimePoint now, Link link, const std::string& name, std::size_t place, const Hello& hello) {
+  for (auto& [other, each] : served_) {  // its earlier connection: it has lost that
+    if (each.name == name && hello.purpose != Purpose::trial) move(now, each, {Why::closing, {}});
+  }
+  Answer answer{outcome_of(now, place, hello), 0, {}};
+  if (answer.outcome == Outcome::occupied) answer.successor = first(now)->name;
+  if (answer.outcome != Outcome::served) return answer;
+  if (hello.purpose == Purpose::join || hello.purpose == Purpose::replace) {
+    const bool inserted = hello.purpose == Purpose::join && first(now);
+    move_all(now, Role::first, inserted ? Moved{Why::follow, name} : Moved{Why::demoted, {}});
+    move_all(now, Role::leaf, {Why::demoted, {}});
+  }
+  Served served;
+  served.name = name;
+  served.place = place;
+  served.role = hello.purpose == Purpose::trial  ? Role::trial
+                : hello.purpose == Purpose::leaf ? Role::leaf
+                                                 : Role::first;
+  served.pieces = hello.pieces;
+  served.theirs = PieceSet(pieces_);
+  served.since = served.heard_at = now;
+  served.trial_left = kTrial_pieces;
+  served_.insert_or_assign(link, std::move(served));
+  return answer;
+}
+
+void Sender::move(TimePoint now, Served& served, Moved last_word) {
+  if (served.role == Role::moved) return;
+  served.role = Role::moved;
+  served.moved_at = now;
+  served.last_word = std::move(last_word);
+}
+
+void Sender::move_all(TimePoint now, Role role, const Moved& last_word) {
+  for (auto& [link, each] : served_) {
+    if (each.role == role) move(now, each, last_word);
+  }
+}
+
+void Sender::set_leaf(TimePoint now, bool leaf) {
+  leaf_ = leaf;
+  if (!leaf) return;
+  for (auto& [link, each] : served_) move(now, each, {Why::closing, {}});
+}
+
+void Sender::heard(TimePoint now, Link link) {
+  if (const auto found = served_.find(link); found != served_.end()) found->second.heard_at = now;
+}
+
+void Sender::have(Link link, const Have& have) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return;
+  found->second.theirs.add_bits(have.first, have.bits);
+  found->second.ready = found->second.ready || have.last;
+}
+
+void Sender::progress(Link link, std::uint64_t pieces) {
+  if (const auto found = served_.find(link); found != served_.end()) found->second.pieces = pieces;
+}
+
+void Sender::stay(TimePoint now, Link link) {
+  const auto found = served_.find(link);
+  if (found == served_.end() || found->second.role != Role::trial) return;
+  move_all(now, Role::first, {Why::demoted, {}});
+  move_all(now, Role::leaf, {Why::demoted, {}});
+  found->second.role = Role::first;
+  trial_again_ = now + kBetweenTrials;
+}
+
+void Sender::gone(TimePoint now, Link link) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return;
+  if (found->second.role == Role::trial) trial_again_ = now + kBetweenTrials;
+  served_.erase(found);
+}
+
+// ---- with what
+
+const Sender::Served* Sender::running_trial(TimePoint now) const {
+  for (const auto& [link, each] : served_) {
+    if (each.role == Role::trial && each.ready && each.trial_left > 0 && now < each.trial_until) return &each;
+  }
+  return nullptr;
+}
+
+bool Sender::pace(TimePoint now, Turn& turn) {
+  if (limit_bytes_per_s_ == 0) return true;
+  if (paced_until_ > now + kPaceAhead) {
+    turn.again = paced_until_ - kPaceAhead;
+    return false;
+  }
+  const auto span = Nanos(kPieceFrame_bytes * 1'000'000'000ULL / limit_bytes_per_s_);
+  paced_until_ = std::max(now, paced_until_) + span;
+  return true;
+}
+
+// From the image's end: the others come there last.
+Sender::Turn Sender::next_of_trial(TimePoint now, Served& asking, const PieceSet& mine) {
+  Turn turn;
+  if (asking.trial_left == 0) return turn;
+  const auto piece = mine.last_beyond(asking.theirs, asking.cursor);
+  if (!piece || !pace(now, turn)) return turn;
+  if (asking.trial_left == kTrial_pieces) asking.trial_until = now + kTrialPause;
+  --asking.trial_left;
+  asking.theirs.add(*piece);
+  asking.cursor = *piece;
+  turn.piece = piece;
+  return turn;
+}
+
+Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
+  const auto found = served_.find(link);
+  if (found == served_.end() || !found->second.ready || found->second.role == Role::moved) return {};
+  auto& asking = found->second;
+  if (asking.role == Role::trial) return next_of_trial(now, asking, mine);
+  Turn turn;
+  if (const auto* trial = running_trial(now)) {
+    turn.again = std::min(trial->trial_until, now + kTrialPause);
+    return turn;
+  }
+  const auto piece = mine.first_beyond(asking.theirs, asking.cursor);
+  if (!piece || !pace(now, turn)) return turn;
+  asking.theirs.add(*piece);
+  asking.cursor = *piece + 1;
+  turn.piece = piece;
+  return turn;
+}
+
+std::optional<Moved> Sender::moved(Link link) const {
+  const auto found = served_.find(link);
+  if (found == served_.end() || found->second.role != Role::moved) return std::nullopt;
+  return found->second.last_word;
+}
+
+std::vector<Sender::Link> Sender::overdue(TimePoint now) const {
+  std::vector<Link> links;
+  for (const auto& [link, each] : served_) {
+    const bool moved = each.role == Role::moved && now - each.moved_at > kLastWord;
+    const bool tried = each.role == Role::trial && now - each.since > kTrialLimit;
+    if (moved || tried || now - each.heard_at > kGone) links.push_back(link);
+  }
+  return links;
+}
+
+std::vector<Sender::Successor> Sender::successors() const {
+  std::vector<Successor> all;
+  for (const auto& [link, each] : served_) {
+    if (each.role != Role::first && each.role != Role::leaf) continue;
+    all.push_back({each.name, each.pieces, each.role == Role::leaf});
+  }
+  return all;
+}
+
+}  // namespace godwit::image::chain

@@ -1,0 +1,171 @@
+#include "image/chain_share.h"
+
+#include <algorithm>
+
+namespace godwit::image::chain {
+namespace {
+
+constexpr Seconds kTroublePause{30};
+
+std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
+  std::vector<Host> all;
+  all.reserve(hosts.size());
+  for (const auto& each : hosts) all.push_back({each.address.name, each.site});
+  return all;
+}
+
+}  // namespace
+
+Share::Share(sys::Runtime on, std::string name, Assignment first)
+    : runtime(std::move(on)),
+      own(std::move(name)),
+      assignment(std::move(first)),
+      mine(assignment.pieces->count()),
+      sender(assignment.pieces->count()),
+      receiver(own, assignment.pieces->count()),
+      changed(runtime.executor),
+      gate(runtime.executor) {
+  assign(assignment);
+  if (assignment.pieces->has_list()) take_list();
+}
+
+void Share::assign(Assignment next) {
+  assignment = std::move(next);
+  receiver.set_hosts(names_and_sites(assignment.hosts));
+  sender.set_limit(assignment.limit_bytes_per_s);
+  for (const auto& [link, each] : serving) {
+    if (place_of(each->stream->peer().name) == assignment.hosts.size()) each->close();
+  }
+}
+
+std::size_t Share::place_of(const std::string& name) const {
+  std::size_t place = 0;
+  while (place < assignment.hosts.size() && assignment.hosts[place].address.name != name) ++place;
+  return place;
+}
+
+// ---- what is here
+
+void Share::take_list() {
+  has_list = true;
+  for (std::uint64_t piece = 0; piece < mine.size(); ++piece) {
+    if (assignment.pieces->has(piece)) mine.add(piece);
+  }
+  changed.notify();
+}
+
+Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {
+  const auto done = assignment.pieces->put(piece, frame->content());
+  if (!done) {
+    if (done.error().code == Errc::not_authentic) return done;
+    trouble = done.error().message;
+    trouble_until = now() + kTroublePause;
+    return done;
+  }
+  trouble.clear();
+  mine.add(piece);
+  frames.keep(piece, frame);
+  if (mine.full()) runtime.log.info("image {}: all of it is here", assignment.image);
+  changed.notify();
+  return {};
+}
+
+std::shared_ptr<Frame> Share::frame_of(std::uint64_t piece) {
+  if (auto newest = frames.find(piece)) return newest;
+  auto frame = frames.fresh();
+  store_piece_head(frame->bytes(), piece);
+  const auto read = assignment.pieces->read(piece, frame->content());
+  if (read) return frame;
+  runtime.log.warn("image {}: piece {}: {}", assignment.image, piece, read.error().message);
+  mine.remove(piece);
+  return nullptr;
+}
+
+News Share::news() const { return {mine.count(), receiver.bytes_per_s(now()), receiver.ancestors()}; }
+
+std::vector<ByteVector> Share::have_frames() const {
+  std::vector<ByteVector> all;
+  std::uint64_t first = 0;
+  do {
+    const auto left = (mine.size() - first + 7) / 8;
+    const auto bytes = std::min<std::uint64_t>(left, kHaveLimit_bytes);
+    const auto bits = mine.bits(first, bytes);
+    all.push_back(pack(Have{bytes == left, first, bits}));
+    first += 8 * bytes;
+  } while (first < mine.size());
+  return all;
+}
+
+// ---- the two cores
+
+void Share::act() {
+  const auto here = has_list || mine.size() == 0 ? mine.count() : 0;
+  const auto actions = now() < trouble_until ? Receiver::Actions{} : receiver.poll(now(), here);
+  sender.set_leaf(now(), receiver.serves_nobody());
+  for (const auto attempt : actions.close) {
+    const auto found = pulling.find(attempt);
+    if (found == pulling.end()) continue;
+    const auto connection = found->second;
+    pulling.erase(found);
+    connection->close();
+  }
+  for (const auto& dial : actions.dial) {
+    auto connection = std::make_shared<Connection>(runtime.executor);
+    connection->number = dial.attempt;
+    pulling[dial.attempt] = connection;
+    connection->gate.spawn(pull(shared_from_this(), connection, dial));
+  }
+  for (const auto attempt : actions.stay) {
+    if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(pack(Stay{}));
+  }
+  for (const auto attempt : actions.tell_have) {
+    const auto found = pulling.find(attempt);
+    if (found == pulling.end()) continue;
+    for (auto& each : have_frames()) found->second->say(std::move(each));
+  }
+}
+
+void Share::close() {
+  for (const auto& [attempt, each] : pulling) each->close();
+  for (const auto& [link, each] : serving) each->close();
+  pulling.clear();
+  frames.forget();
+  gate.cancel();
+}
+
+ImageProgress Share::progress() const {
+  ImageProgress now_here{assignment.image, mine.count(), mine.size(),  receiver.bytes_per_s(now()),
+                         receiver.upstream(), {},           trouble};
+  for (const auto& each : sender.successors()) now_here.behind.push_back(each.name);
+  return now_here;
+}
+
+sys::Task<void> tick(std::shared_ptr<Share> at) {
+  for (;;) {
+    at->act();
+    for (const auto link : at->sender.overdue(at->now())) {
+      if (const auto found = at->serving.find(link); found != at->serving.end()) found->second->close();
+    }
+    const auto soon = at->now() + kNewsEvery;
+    const auto next = at->receiver.next_deadline();
+    co_await at->runtime.clock.sleep_until(next > at->now() ? std::min(next, soon) : soon);
+  }
+}
+
+// ---- frames
+
+sys::Task<Result<Head>> read_head(sys::Stream& stream) {
+  std::array<std::byte, kHead_bytes> head;
+  const auto read = co_await sys::read_exactly(stream, head);
+  if (!read) co_return pass(read);
+  co_return parse_head(head);
+}
+
+sys::Task<Result<ByteVector>> read_body(sys::Stream& stream, Head head) {
+  ByteVector body(head.body_bytes);
+  const auto read = co_await sys::read_exactly(stream, body);
+  if (!read) co_return pass(read);
+  co_return body;
+}
+
+}  // namespace godwit::image::chain

@@ -1,0 +1,96 @@
+// How a host of a chain sees that one before it is slow, and goes past it.
+//
+// Every host hears how far each of those before it is. Where two neighbours of them are far apart, and stay so, the nearer
+// can't take, or the further can't give; which of the two, and whether this host would fare better, shows a trial: a few
+// pieces from the further one, at its full speed. A host that is slow itself finds nothing faster, and stays where it is, until the
+// one behind it goes past.
+#include "image/chain_receiver.h"
+
+namespace godwit::image::chain {
+namespace {
+
+constexpr std::uint64_t kUncounted_pieces = 2;  // of a trial, while the connection gets up to speed
+constexpr std::uint64_t kEnough_pieces = 4;     // where its time is over
+constexpr std::uint64_t kRest_pieces = 64;      // nobody changes his place for less
+
+}  // namespace
+
+std::optional<Receiver::SlowEdge> Receiver::slow_edge(TimePoint now, std::uint64_t here) const {
+  if (!upstream_->news) return std::nullopt;
+  const auto rate = static_cast<double>(bytes_per_s(now)) / kPiece_bytes;
+  const auto gap = std::max(kGap_pieces, static_cast<std::uint64_t>(rate * to_s(kGap)));
+  const auto before = ancestors();
+  auto nearer = here;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (before[i].pieces >= nearer + gap) {
+      const auto past = std::max<std::size_t>(i, 1);
+      if (past >= before.size()) return std::nullopt;
+      const auto between = static_cast<std::int64_t>(past);
+      return SlowEdge{i == 0 ? own_ : before[i - 1].name, before[past], between};
+    }
+    nearer = std::max(nearer, before[i].pieces);
+  }
+  return std::nullopt;
+}
+
+// Over the WAN only so much.
+bool Receiver::may_try(const std::string& name) const {
+  if (!find(name) || blamed_.contains(name)) return false;
+  return site_of(name) == hosts_[place_].site || afar_pieces_ + kTrial_pieces <= pieces_ / kAfar;
+}
+
+void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
+  const auto slow = pieces_ - here > kRest_pieces ? slow_edge(now, here) : std::nullopt;
+  if (!slow) {
+    edge_.reset();
+    return;
+  }
+  if (!edge_ || edge_->to != slow->to) edge_ = Edge{slow->to, now};
+  const auto ripe = std::max(edge_->since + kSlowFor * slow->hosts, trial_after_);
+  if (now < ripe || !may_try(slow->past.name)) {
+    if (now < ripe) wake_by(ripe);
+    return;
+  }
+  trial_ = Trial{};
+  trial_->attempt = next_attempt_++;
+  trial_->name = slow->past.name;
+  trial_->until = now + kTrialWait;
+  trial_->current_bytes_per_s = static_cast<double>(meter_.bytes_per_s(now, kSlowFor));
+  pending_.dial.push_back({trial_->attempt, trial_->name, Purpose::trial});
+}
+
+void Receiver::got_of_trial(TimePoint now) {
+  ++trial_->pieces;
+  if (trial_->pieces == kUncounted_pieces) trial_->first_at = now;
+  trial_->last_at = now;
+  if (site_of(trial_->name) != hosts_[place_].site) ++afar_pieces_;
+  if (trial_->pieces == kTrial_pieces) trial_->until = now;  // it is over
+}
+
+void Receiver::step_trial(TimePoint now) {
+  wake_by(trial_->until);
+  if (now < trial_->until) return;
+  if (trial_->pieces < kEnough_pieces) return end_trial(now, false);
+  const auto bytes = static_cast<double>((trial_->pieces - kUncounted_pieces) * kPiece_bytes);
+  const auto took = std::max(to_s(trial_->last_at - trial_->first_at), 1e-6);
+  end_trial(now, bytes / took > kFaster * trial_->current_bytes_per_s);
+}
+
+void Receiver::end_trial(TimePoint now, bool faster) {
+  const auto trial = *trial_;
+  trial_.reset();
+  edge_.reset();
+  if (faster) {
+    pending_.stay.push_back(trial.attempt);
+    take_upstream(now, trial.attempt, trial.name);
+    pending_.tell_have.push_back(trial.attempt);
+    trial_after_ = now + kTrialAgain;
+    return;
+  }
+  pending_.close.push_back(trial.attempt);
+  if (upstream_ && trial.pieces > 0) pending_.tell_have.push_back(upstream_->attempt);
+  trial_after_ = now + trial_pause_;
+  trial_pause_ = std::min<Nanos>(2 * trial_pause_, kTrialLastPause);
+}
+
+}  // namespace godwit::image::chain
