@@ -97,6 +97,16 @@ std::unexpected<Error> bad(std::string_view message) {
 
 }  // namespace
 
+std::string_view to_string(Purpose purpose) {
+  switch (purpose) {
+    case Purpose::join: return "to join it";
+    case Purpose::replace: return "in the place of a lost one";
+    case Purpose::leaf: return "as a leaf";
+    case Purpose::trial: return "to try it";
+  }
+  return "?";
+}
+
 ByteVector pack(const Hello& message) {
   GODWIT_ASSERT(message.image.size() <= kImageLimit_bytes);
   auto out = begin(Type::hello);

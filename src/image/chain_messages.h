@@ -29,6 +29,7 @@ enum class Purpose : std::uint8_t {
   leaf,      // as join, but nobody shall ever pull from me
   trial,     // a few pieces, to see how fast you are to me
 };
+[[nodiscard]] std::string_view to_string(Purpose purpose);
 enum class Outcome : std::uint8_t {
   served = 1,
   occupied,  // by `successor`

@@ -68,10 +68,11 @@ void Receiver::finish() {
   leaf_ = false;
 }
 
-// Whatever the reason: two that pull from each other, for one.
+// Those that pull from each other in a circle; or, whatever the reason, nothing comes and nobody has more.
 bool Receiver::starves(TimePoint now, std::uint64_t here) const {
-  if (now - upstream_->got_at < kStarved) return false;
   const auto before = ancestors();
+  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; })) return true;
+  if (now - upstream_->got_at < kStarved) return false;
   return std::none_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; });
 }
 
@@ -153,6 +154,7 @@ void Receiver::blame(TimePoint now, Attempt attempt) {
 
 void Receiver::lose(TimePoint now, Purpose purpose) {
   pending_.close.push_back(upstream_->attempt);
+  lost_ = upstream_->name;
   lost_ancestors_ = upstream_->news ? upstream_->news->ancestors : std::vector<Ancestor>{};
   upstream_.reset();
   edge_.reset();

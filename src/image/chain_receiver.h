@@ -30,12 +30,13 @@ inline constexpr std::chrono::minutes kBlamed{10};
 
 // When an edge of the chain is slow, and how the way past it is tried.
 inline constexpr std::uint64_t kGap_pieces = 32;  // what is under way on a fast edge is less,
-inline constexpr Millis kGap{400};                // or so much of what comes
-inline constexpr Millis kSlowFor{300};            // for each host between it and this one
+inline constexpr Millis kGap{200};                // or so much of what comes
+inline constexpr Millis kSlowFor{300};         // before the host behind that edge tries
+inline constexpr Seconds kOtherSlow{3};        // before the next one does: is that host slow too?
 inline constexpr double kFaster = 1.5;
 inline constexpr Millis kTrialWait{1500};      // for a trial's pieces
 inline constexpr Millis kTrialAgain{500};      // where another tries
-inline constexpr Seconds kTrialFirstPause{2};  // after one that showed nothing, doubling to
+inline constexpr Seconds kTrialFirstPause{4};  // after one that showed nothing, doubling to
 inline constexpr Seconds kTrialLastPause{64};
 inline constexpr std::uint64_t kAfar{200};  // trials over the WAN may cost this part of the image
 
@@ -149,7 +150,7 @@ class Receiver {
   struct SlowEdge {
     std::string to;      // the nearer host of it
     Ancestor past;       // the further: whom to try
-    std::int64_t hosts;  // between it and this one
+    std::size_t hosts;   // between it and this one, and this one
   };
   [[nodiscard]] std::optional<SlowEdge> slow_edge(TimePoint now, std::uint64_t here) const;
   void watch_edges(TimePoint now, std::uint64_t here);
@@ -175,7 +176,8 @@ class Receiver {
   Attempt next_attempt_{1};
   Actions pending_;
   std::map<std::string, TimePoint> blamed_;  // until then
-  std::vector<Ancestor> lost_ancestors_;     // as they were when the upstream was lost
+  std::string lost_;                         // the last upstream
+  std::vector<Ancestor> lost_ancestors_;     // and those before it
   std::optional<Upstream> upstream_;
   std::optional<Search> search_;
   std::optional<Trial> trial_;

@@ -80,7 +80,8 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
   std::deque<Candidate> all;
   const auto add = [&](const std::string& name, Purpose purpose, bool whole_only = false) {
     const auto blamed = blamed_.find(name);
-    if (blamed == blamed_.end() || blamed->second <= now) all.push_back({name, purpose, whole_only});
+    const bool again = search_->kind != Kind::start && name == lost_;
+    if (!again && (blamed == blamed_.end() || blamed->second <= now)) all.push_back({name, purpose, whole_only});
   };
   const auto upwards = [&](Purpose purpose) {
     for (auto at = place_; at > 0; --at) add(hosts_[at - 1].name, purpose);
@@ -89,7 +90,10 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
   switch (search_->kind) {
     case Kind::start: add(hosts_[place_ - 1].name, Purpose::join); break;
     case Kind::up:
-      for (const auto& each : lost_ancestors_) add(each.name, search_->purpose);
+      for (const auto& each : lost_ancestors_) {
+        if (each.name == own_) break;  // from here on they are behind this host
+        if (each.name != lost_) add(each.name, search_->purpose);
+      }
       upwards(Purpose::join);
       for (auto at = hosts_.size(); at > place_ + 1; --at) add(hosts_[at - 1].name, Purpose::leaf, true);
       break;
@@ -102,6 +106,7 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
       for (auto at = hosts_.size(); at > place_ + 1; --at) add(hosts_[at - 1].name, search_->purpose);
       break;
   }
+  if (find(lost_) && search_->kind == Kind::up) all.push_back({lost_, Purpose::join, false});
   return all;
 }
 

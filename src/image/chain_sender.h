@@ -14,7 +14,7 @@
 namespace godwit::image::chain {
 
 inline constexpr std::size_t kMostLeaves = 16;
-inline constexpr std::uint64_t kTrial_pieces = 16;  // 1 MiB
+inline constexpr std::uint64_t kTrial_pieces = 8;  // 512 KiB
 inline constexpr Millis kTrialPause{400};           // at most, of the others
 inline constexpr Seconds kTrialLimit{2};  // of a trial's connection
 inline constexpr Millis kBetweenTrials{300};

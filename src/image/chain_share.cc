@@ -110,12 +110,14 @@ void Share::act() {
     connection->close();
   }
   for (const auto& dial : actions.dial) {
+    runtime.log.debug("image {}: asks {}, {}", assignment.image, dial.name, to_string(dial.purpose));
     auto connection = std::make_shared<Connection>(runtime.executor);
     connection->number = dial.attempt;
     pulling[dial.attempt] = connection;
     connection->gate.spawn(pull(shared_from_this(), connection, dial));
   }
   for (const auto attempt : actions.stay) {
+    runtime.log.debug("image {}: stays with {}", assignment.image, receiver.upstream());
     if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(pack(Stay{}));
   }
   for (const auto attempt : actions.tell_have) {

@@ -25,8 +25,7 @@ std::optional<Receiver::SlowEdge> Receiver::slow_edge(TimePoint now, std::uint64
     if (before[i].pieces >= nearer + gap) {
       const auto past = std::max<std::size_t>(i, 1);
       if (past >= before.size()) return std::nullopt;
-      const auto between = static_cast<std::int64_t>(past);
-      return SlowEdge{i == 0 ? own_ : before[i - 1].name, before[past], between};
+      return SlowEdge{i == 0 ? own_ : before[i - 1].name, before[past], past};
     }
     nearer = std::max(nearer, before[i].pieces);
   }
@@ -46,7 +45,8 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
     return;
   }
   if (!edge_ || edge_->to != slow->to) edge_ = Edge{slow->to, now};
-  const auto ripe = std::max(edge_->since + kSlowFor * slow->hosts, trial_after_);
+  const auto patience = slow->hosts == 1 ? Nanos(kSlowFor) : Nanos(kOtherSlow) * (1 << (slow->hosts - 2));
+  const auto ripe = std::max(edge_->since + patience, trial_after_);
   if (now < ripe || !may_try(slow->past.name)) {
     if (now < ripe) wake_by(ripe);
     return;
