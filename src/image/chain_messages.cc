@@ -149,10 +149,12 @@ ByteVector pack(const News& message) {
   auto out = begin(Type::news);
   append_be64(out, message.pieces);
   append_be64(out, message.bytes_per_s);
+  append_word(out, message.tried);
   out.push_back(static_cast<std::byte>(message.ancestors.size()));
   for (const auto& each : message.ancestors) {
     append_text(out, each.name);
     append_be64(out, each.pieces);
+    append_word(out, each.tried);
   }
   return end(std::move(out));
 }
@@ -160,6 +162,19 @@ ByteVector pack(const News& message) {
 ByteVector pack(const Progress& message) {
   auto out = begin(Type::progress);
   append_be64(out, message.pieces);
+  return end(std::move(out));
+}
+
+ByteVector pack(const Want& message) {
+  GODWIT_ASSERT(message.pieces.size() <= kMostWanted);
+  auto out = begin(Type::want);
+  for (const auto each : message.pieces) append_be32(out, each);
+  return end(std::move(out));
+}
+
+ByteVector pack(const More& message) {
+  auto out = begin(Type::more);
+  append_be16(out, message.pieces);
   return end(std::move(out));
 }
 
@@ -242,11 +257,15 @@ Result<News> parse_news(ByteView body) {
   News message;
   message.pieces = reader.piece_count();
   message.bytes_per_s = reader.u64();
+  message.tried = reader.flag();
   const std::size_t count = reader.u8();
   reader.refuse_unless(count <= kMostAncestors);
   for (std::size_t i = 0; i < count && reader.ok(); ++i) {
-    auto name = reader.text();
-    message.ancestors.push_back({std::move(name), reader.piece_count()});
+    Ancestor each;
+    each.name = reader.text();
+    each.pieces = reader.piece_count();
+    each.tried = reader.flag();
+    message.ancestors.push_back(std::move(each));
   }
   if (!reader.whole()) return bad("news");
   return message;
@@ -257,6 +276,18 @@ Result<Progress> parse_progress(ByteView body) {
   const Progress message{reader.piece_count()};
   if (!reader.whole()) return bad("progress");
   return message;
+}
+
+Result<Want> parse_want(ByteView body) {
+  if (body.size() % 4 != 0 || body.size() / 4 > kMostWanted) return bad("want");
+  Want message;
+  for (; !body.empty(); body = body.subspan(4)) message.pieces.push_back(load_be32(body));
+  return message;
+}
+
+Result<More> parse_more(ByteView body) {
+  if (body.size() != 2) return bad("more");
+  return More{load_be16(body)};
 }
 
 Result<Stay> parse_stay(ByteView body) {

@@ -19,8 +19,9 @@ inline constexpr std::size_t kNameLimit_bytes = 255;                 // a host's
 inline constexpr std::size_t kListDigests = 2048;                    // in one frame
 inline constexpr std::size_t kHaveLimit_bytes = 64UL << 10U;         // likewise, of bits
 inline constexpr std::size_t kMostAncestors = 8;
+inline constexpr std::size_t kMostWanted = 1024;  // in one frame, and of one connection
 
-enum class Type : std::uint8_t { hello = 1, answer, list, have, piece, news, progress, stay, moved };
+enum class Type : std::uint8_t { hello = 1, answer, list, have, piece, news, progress, want, more, stay, moved };
 
 // Why somebody asks.
 enum class Purpose : std::uint8_t {
@@ -67,12 +68,14 @@ struct Have {
 struct Ancestor {
   std::string name;
   std::uint64_t pieces{0};
+  bool tried{false};  // a way past its upstream, lately and in vain
 
   bool operator==(const Ancestor&) const = default;
 };
 struct News {
   std::uint64_t pieces{0};
   std::uint64_t bytes_per_s{0};     // that come in
+  bool tried{false};                // as of an ancestor
   std::vector<Ancestor> ancestors;  // my upstream first, at most kMostAncestors
 
   bool operator==(const News&) const = default;
@@ -80,6 +83,14 @@ struct News {
 // Up the chain, all the time.
 struct Progress {
   std::uint64_t pieces{0};
+};
+// Up: "these before all others". Passed on by who lacks them.
+struct Want {
+  std::vector<std::uint32_t> pieces;  // at most kMostWanted
+};
+// Up, in a trial: "so many pieces now".
+struct More {
+  std::uint16_t pieces{0};
 };
 // Up: "the trial is over, I stay", in the place of whom you served.
 struct Stay {};
@@ -102,6 +113,8 @@ struct Moved {
 [[nodiscard]] ByteVector pack(const Have& message);
 [[nodiscard]] ByteVector pack(const News& message);
 [[nodiscard]] ByteVector pack(const Progress& message);
+[[nodiscard]] ByteVector pack(const Want& message);
+[[nodiscard]] ByteVector pack(const More& message);
 [[nodiscard]] ByteVector pack(const Stay& message);
 [[nodiscard]] ByteVector pack(const Moved& message);
 // Before the content, in a frame of kPieceFrame_bytes: such a frame is passed on as it came.
@@ -121,6 +134,8 @@ struct Head {
 [[nodiscard]] Result<Have> parse_have(ByteView body);
 [[nodiscard]] Result<News> parse_news(ByteView body);
 [[nodiscard]] Result<Progress> parse_progress(ByteView body);
+[[nodiscard]] Result<Want> parse_want(ByteView body);
+[[nodiscard]] Result<More> parse_more(ByteView body);
 [[nodiscard]] Result<Stay> parse_stay(ByteView body);
 [[nodiscard]] Result<Moved> parse_moved(ByteView body);
 // The number; the content is what follows it.

@@ -29,8 +29,9 @@ std::string Receiver::site_of(const std::string& name) const {
 std::vector<Ancestor> Receiver::ancestors() const {
   std::vector<Ancestor> all;
   if (!upstream_) return all;
-  all.push_back({upstream_->name, upstream_->news ? upstream_->news->pieces : 0});
-  if (upstream_->news) all.insert(all.end(), upstream_->news->ancestors.begin(), upstream_->news->ancestors.end());
+  const auto& news = upstream_->news;
+  all.push_back({upstream_->name, news ? news->pieces : 0, news && news->tried});
+  if (news) all.insert(all.end(), news->ancestors.begin(), news->ancestors.end());
   if (all.size() > kMostAncestors) all.resize(kMostAncestors);
   return all;
 }
@@ -68,12 +69,14 @@ void Receiver::finish() {
   leaf_ = false;
 }
 
-// Those that pull from each other in a circle; or, whatever the reason, nothing comes and nobody has more.
+// Where nothing comes any more, and nobody who is known has more: circles, and upstreams that have lost their own.
 bool Receiver::starves(TimePoint now, std::uint64_t here) const {
+  const auto idle = now - upstream_->got_at;
   const auto before = ancestors();
-  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; })) return true;
-  if (now - upstream_->got_at < kStarved) return false;
-  return std::none_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; });
+  if (idle < kOrphaned) return false;
+  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; })) return false;
+  const bool circle = std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; });
+  return circle || before.size() == 1 || idle >= kStarved;
 }
 
 // ---- what comes
@@ -83,7 +86,9 @@ void Receiver::heard(TimePoint now, Attempt attempt) {
 }
 
 void Receiver::news(Attempt attempt, News news) {
-  if (upstream_ && upstream_->attempt == attempt) upstream_->news = std::move(news);
+  if (!upstream_ || upstream_->attempt != attempt) return;
+  if (!news.ancestors.empty()) upstream_->ancestors = news.ancestors;
+  upstream_->news = std::move(news);
 }
 
 bool Receiver::got(TimePoint now, Attempt attempt) {
@@ -91,13 +96,15 @@ bool Receiver::got(TimePoint now, Attempt attempt) {
   if (upstream_ && upstream_->attempt == attempt) upstream_->got_at = now;
   if (!trial_ || trial_->attempt != attempt) return false;
   got_of_trial(now);
-  return trial_->until <= now;
+  return trial_->pieces >= trial_->asked;
 }
 
 void Receiver::answered(TimePoint now, Attempt attempt, const Answer& answer) {
   if (trial_ && trial_->attempt == attempt) {
     if (answer.outcome == Outcome::served) {
       trial_->served = true;
+      const auto span = trial_->current_bytes_per_s * to_s(kTrialSpan) / kPiece_bytes;
+      ask_more(std::clamp(static_cast<std::uint64_t>(span), kTrialFewest, kTrialMost));
       return;
     }
     const bool busy = answer.outcome == Outcome::busy;
@@ -155,7 +162,7 @@ void Receiver::blame(TimePoint now, Attempt attempt) {
 void Receiver::lose(TimePoint now, Purpose purpose) {
   pending_.close.push_back(upstream_->attempt);
   lost_ = upstream_->name;
-  lost_ancestors_ = upstream_->news ? upstream_->news->ancestors : std::vector<Ancestor>{};
+  lost_ancestors_ = std::move(upstream_->ancestors);
   upstream_.reset();
   edge_.reset();
   if (trial_ && trial_->served && purpose == Purpose::replace) {
@@ -170,7 +177,7 @@ void Receiver::lose(TimePoint now, Purpose purpose) {
 void Receiver::take_upstream(TimePoint now, Attempt attempt, const std::string& name) {
   if (upstream_) pending_.close.push_back(upstream_->attempt);
   end_search(attempt);
-  upstream_ = Upstream{attempt, name, now, now, std::nullopt};
+  upstream_ = Upstream{attempt, name, now, now, std::nullopt, {}};
   edge_.reset();
   trial_after_ = now;
   trial_pause_ = kTrialFirstPause;

@@ -25,20 +25,28 @@ inline constexpr Seconds kStaggerAfar{1};    // the same, for one of another sit
 inline constexpr Seconds kAnswerLimit{4};    // dialling, greeting and answer
 inline constexpr std::size_t kMostAsked{4};  // at a time
 inline constexpr int kLeafRounds{5};  // without a place; then it is no leaf any more
-inline constexpr Seconds kStarved{5};  // nothing comes, and nobody before this host has more
+inline constexpr Seconds kStarved{5};     // nothing comes, and nobody before this host has more
+inline constexpr Millis kOrphaned{1500};  // nothing comes, and the upstream has none itself, or only this host
+inline constexpr Seconds kAgainLast{5};   // rounds of asking come more seldom each time, to this
+inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
 inline constexpr std::chrono::minutes kBlamed{10};
 
 // When an edge of the chain is slow, and how the way past it is tried.
 inline constexpr std::uint64_t kGap_pieces = 32;  // what is under way on a fast edge is less,
 inline constexpr Millis kGap{200};                // or so much of what comes
-inline constexpr Millis kSlowFor{300};         // before the host behind that edge tries
-inline constexpr Seconds kOtherSlow{3};        // before the next one does: is that host slow too?
-inline constexpr double kFaster = 1.5;
-inline constexpr Millis kTrialWait{1500};      // for a trial's pieces
-inline constexpr Millis kTrialAgain{500};      // where another tries
-inline constexpr Seconds kTrialFirstPause{4};  // after one that showed nothing, doubling to
-inline constexpr Seconds kTrialLastPause{64};
-inline constexpr std::uint64_t kAfar{200};  // trials over the WAN may cost this part of the image
+inline constexpr Millis kSlowFor{300};            // before the host behind that edge tries
+inline constexpr Seconds kOtherSlow{3};           // before the next one does: is that host slow too?
+inline constexpr Seconds kOtherTried{24};         // the same, where that host tried in vain
+inline constexpr double kFurther = 1.5;           // the far side gets so much more: the edge it is, for sure
+inline constexpr double kFaster = 1.75;           // than what comes now; else nobody changes his place
+inline constexpr Millis kTrialSpan{100};          // of what comes now: so much is asked for, to begin with, in
+inline constexpr std::uint64_t kTrialFewest = 4;  // pieces at least
+inline constexpr std::uint64_t kTrialMost = 8;    // at most, and again three times that where these came fast
+inline constexpr Millis kTrialWait{1500};         // for a trial's pieces
+inline constexpr Millis kTrialAgain{500};         // where another tries
+inline constexpr Seconds kTrialFirstPause{4};     // after one that showed nothing, four times as long each time, to
+inline constexpr Seconds kTrialLastPause{256};
+inline constexpr std::uint64_t kAfar{400};  // a host's trials over the WAN may cost this part of the image
 
 // One of the hosts of an image, in the order of the chain; of one site they stand together.
 struct Host {
@@ -58,8 +66,13 @@ class Receiver {
     std::string name;
     Purpose purpose{Purpose::join};
   };
+  struct Ask {
+    Attempt attempt{0};
+    std::uint16_t pieces{0};
+  };
   struct Actions {
     std::vector<Dial> dial;
+    std::vector<Ask> more;
     std::vector<Attempt> close;
     std::vector<Attempt> stay;      // say so
     std::vector<Attempt> tell_have;  // say what is here: it came from elsewhere too
@@ -87,6 +100,10 @@ class Receiver {
   }
   [[nodiscard]] const std::string& upstream() const { return upstream_ ? upstream_->name : none_; }
   [[nodiscard]] std::vector<Ancestor> ancestors() const;  // the upstream first
+  [[nodiscard]] bool tried_in_vain() const { return trial_pause_ > kTrialFirstPause; }
+  [[nodiscard]] std::optional<Attempt> upstream_attempt() const {
+    return upstream_ ? std::optional(upstream_->attempt) : std::nullopt;
+  }
   [[nodiscard]] std::uint64_t bytes_per_s(TimePoint now) const { return meter_.bytes_per_s(now, Seconds{1}); }
 
  private:
@@ -96,6 +113,7 @@ class Receiver {
     TimePoint heard_at{};
     TimePoint got_at{};
     std::optional<News> news;
+    std::vector<Ancestor> ancestors;  // as it named them last
   };
   struct Candidate {
     std::string name;
@@ -124,13 +142,17 @@ class Receiver {
     TimePoint until{};
     bool served{false};
     double current_bytes_per_s{0};
-    std::uint64_t pieces{0};
-    TimePoint first_at{};  // when those that count begin
+    bool second{false};        // step
+    std::uint64_t asked{0};    // in this step
+    std::uint64_t pieces{0};   // that came in it
+    TimePoint counted_from{};  // when those that count begin
     TimePoint last_at{};
   };
   struct Edge {
     std::string to;  // the nearer host of the slow edge
     TimePoint since{};
+    std::uint64_t past_pieces{0};  // what the further had then
+    std::uint64_t here{0};         // and this one
   };
 
   // ---- searching: chain_search.cc
@@ -150,11 +172,15 @@ class Receiver {
   struct SlowEdge {
     std::string to;      // the nearer host of it
     Ancestor past;       // the further: whom to try
-    std::size_t hosts;   // between it and this one, and this one
+    std::size_t hosts;   // from the nearer's successor to this one
+    bool tried;          // one of them has, in vain
   };
   [[nodiscard]] std::optional<SlowEdge> slow_edge(TimePoint now, std::uint64_t here) const;
   void watch_edges(TimePoint now, std::uint64_t here);
+  [[nodiscard]] TimePoint ripe_at(TimePoint now, const SlowEdge& slow, std::uint64_t here) const;
   [[nodiscard]] bool may_try(const std::string& name) const;
+  void ask_more(std::uint64_t pieces);
+  [[nodiscard]] bool came_fast() const;
   void step_trial(TimePoint now);
   void end_trial(TimePoint now, bool faster);
   void got_of_trial(TimePoint now);

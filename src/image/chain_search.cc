@@ -2,6 +2,11 @@
 #include "image/chain_receiver.h"
 
 namespace godwit::image::chain {
+namespace {
+
+constexpr std::size_t kMostCandidates = 128;  // in one round
+
+}  // namespace
 
 void Receiver::search(TimePoint now, Kind kind, Purpose purpose) {
   end_search(0);
@@ -22,7 +27,9 @@ void Receiver::end_search(Attempt taken) {
 }
 
 void Receiver::begin_round(TimePoint now) {
-  search_->next_at = search_->rounds == 0 ? now : now + kAgain;
+  const auto pause = std::min<Nanos>(Nanos(kAgain) * (1U << std::min(search_->rounds, 8)) / 2, kAgainLast);
+  const bool first = search_->rounds == 0;
+  search_->next_at = first ? now : now + (search_->kind == Kind::start ? Nanos(kAgain) : pause);
   search_->tried.clear();
   search_->candidates = candidates(now);
   ++search_->rounds;
@@ -84,7 +91,9 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
     if (!again && (blamed == blamed_.end() || blamed->second <= now)) all.push_back({name, purpose, whole_only});
   };
   const auto upwards = [&](Purpose purpose) {
-    for (auto at = place_; at > 0; --at) add(hosts_[at - 1].name, purpose);
+    const auto last = place_ > kAskedUpwards ? place_ - kAskedUpwards : 1;
+    for (auto at = place_; at > last; --at) add(hosts_[at - 1].name, purpose);
+    add(hosts_[0].name, purpose);
   };
   const auto& site = hosts_[place_].site;
   switch (search_->kind) {
@@ -95,15 +104,19 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
         if (each.name != lost_) add(each.name, search_->purpose);
       }
       upwards(Purpose::join);
-      for (auto at = hosts_.size(); at > place_ + 1; --at) add(hosts_[at - 1].name, Purpose::leaf, true);
+      for (auto at = hosts_.size(); at > place_ + 1 && all.size() < kMostCandidates; --at) {
+        add(hosts_[at - 1].name, Purpose::leaf, true);
+      }
       break;
     case Kind::tail:
     case Kind::leaf:
-      for (auto at = hosts_.size(); at > 0; --at) {
+      for (auto at = hosts_.size(); at > 0 && all.size() < kAskedUpwards; --at) {
         if (hosts_[at - 1].site == site) add(hosts_[at - 1].name, search_->purpose);
       }
       upwards(search_->purpose);
-      for (auto at = hosts_.size(); at > place_ + 1; --at) add(hosts_[at - 1].name, search_->purpose);
+      for (auto at = hosts_.size(); at > place_ + 1 && all.size() < kMostCandidates; --at) {
+        add(hosts_[at - 1].name, search_->purpose);
+      }
       break;
   }
   if (find(lost_) && search_->kind == Kind::up) all.push_back({lost_, Purpose::join, false});

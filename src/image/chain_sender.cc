@@ -60,7 +60,6 @@ Answer Sender::admit(TimePoint now, Link link, const std::string& name, std::siz
   served.pieces = hello.pieces;
   served.theirs = PieceSet(pieces_);
   served.since = served.heard_at = now;
-  served.trial_left = kTrial_pieces;
   served_.insert_or_assign(link, std::move(served));
   return answer;
 }
@@ -99,12 +98,33 @@ void Sender::progress(Link link, std::uint64_t pieces) {
   if (const auto found = served_.find(link); found != served_.end()) found->second.pieces = pieces;
 }
 
+void Sender::want(Link link, const Want& want) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return;
+  auto& wanted = found->second.wanted;
+  for (const auto each : want.pieces) {
+    if (each < pieces_ && std::find(wanted.begin(), wanted.end(), each) == wanted.end()) wanted.push_back(each);
+  }
+  while (wanted.size() > kMostWanted) wanted.pop_front();
+}
+
+void Sender::more(Link link, std::uint64_t pieces) {
+  const auto found = served_.find(link);
+  if (found == served_.end() || found->second.role != Role::trial) return;
+  auto& asking = found->second;
+  const auto given = std::min({pieces, kTrialStep, kTrial_pieces - asking.trial_total});
+  asking.trial_total += given;
+  asking.trial_left += given;
+  asking.trial_until = TimePoint::max();
+}
+
 void Sender::stay(TimePoint now, Link link) {
   const auto found = served_.find(link);
   if (found == served_.end() || found->second.role != Role::trial) return;
   move_all(now, Role::first, {Why::demoted, {}});
   move_all(now, Role::leaf, {Why::demoted, {}});
   found->second.role = Role::first;
+  found->second.cursor = 0;
   trial_again_ = now + kBetweenTrials;
 }
 
@@ -141,12 +161,21 @@ Sender::Turn Sender::next_of_trial(TimePoint now, Served& asking, const PieceSet
   if (asking.trial_left == 0) return turn;
   const auto piece = mine.last_beyond(asking.theirs, asking.cursor);
   if (!piece || !pace(now, turn)) return turn;
-  if (asking.trial_left == kTrial_pieces) asking.trial_until = now + kTrialPause;
+  if (asking.trial_until == TimePoint::max()) asking.trial_until = now + kTrialPause;
   --asking.trial_left;
   asking.theirs.add(*piece);
   asking.cursor = *piece;
   turn.piece = piece;
   return turn;
+}
+
+// The first of those that are here; what the other has by now is wanted no more.
+std::optional<std::uint64_t> Sender::next_wanted(Served& asking, const PieceSet& mine) const {
+  std::erase_if(asking.wanted, [&](std::uint64_t each) { return asking.theirs.contains(each); });
+  const auto here = std::find_if(asking.wanted.begin(), asking.wanted.end(),
+                                 [&](std::uint64_t each) { return mine.contains(each); });
+  if (here == asking.wanted.end()) return std::nullopt;
+  return *here;
 }
 
 Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
@@ -159,10 +188,11 @@ Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
     turn.again = std::min(trial->trial_until, now + kTrialPause);
     return turn;
   }
-  const auto piece = mine.first_beyond(asking.theirs, asking.cursor);
+  const auto wanted = next_wanted(asking, mine);
+  const auto piece = wanted ? wanted : mine.first_beyond(asking.theirs, asking.cursor);
   if (!piece || !pace(now, turn)) return turn;
   asking.theirs.add(*piece);
-  asking.cursor = *piece + 1;
+  if (!wanted) asking.cursor = *piece + 1;
   turn.piece = piece;
   return turn;
 }

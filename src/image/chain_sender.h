@@ -6,6 +6,7 @@
 #include "image/chain_messages.h"
 #include "image/piece_set.h"
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,7 +15,8 @@
 namespace godwit::image::chain {
 
 inline constexpr std::size_t kMostLeaves = 16;
-inline constexpr std::uint64_t kTrial_pieces = 8;  // 512 KiB
+inline constexpr std::uint64_t kTrial_pieces = 64;  // in all that may be asked for
+inline constexpr std::uint64_t kTrialStep = 32;     // at a time
 inline constexpr Millis kTrialPause{400};           // at most, of the others
 inline constexpr Seconds kTrialLimit{2};  // of a trial's connection
 inline constexpr Millis kBetweenTrials{300};
@@ -40,6 +42,8 @@ class Sender {
   void heard(TimePoint now, Link link);
   void have(Link link, const Have& have);
   void progress(Link link, std::uint64_t pieces);
+  void want(Link link, const Want& want);
+  void more(Link link, std::uint64_t pieces);
   void stay(TimePoint now, Link link);
   void gone(TimePoint now, Link link);
 
@@ -75,13 +79,16 @@ class Sender {
     TimePoint heard_at{};
     TimePoint moved_at{};
     Moved last_word;
+    std::deque<std::uint64_t> wanted;   // before all others
+    std::uint64_t trial_total{0};       // that were asked for
     std::uint64_t trial_left{0};
-    TimePoint trial_until{TimePoint::max()};  // from its first piece on
+    TimePoint trial_until{TimePoint::max()};  // from the first of a step on
   };
   [[nodiscard]] Served* first(TimePoint now);  // that holds its place
   [[nodiscard]] Outcome outcome_of(TimePoint now, std::size_t place, const Hello& hello);
   void move(TimePoint now, Served& served, Moved last_word);
   void move_all(TimePoint now, Role role, const Moved& last_word);
+  [[nodiscard]] std::optional<std::uint64_t> next_wanted(Served& asking, const PieceSet& mine) const;
   [[nodiscard]] Turn next_of_trial(TimePoint now, Served& asking, const PieceSet& mine);
   [[nodiscard]] const Served* running_trial(TimePoint now) const;
   [[nodiscard]] bool pace(TimePoint now, Turn& turn);

@@ -97,6 +97,15 @@ Result<> take_words(Share& at, std::uint64_t link, Type type, ByteView body) {
     if (!progress) return pass(progress);
     at.sender.progress(link, progress->pieces);
     return {};  // nothing to send by that
+  } else if (type == Type::want) {
+    const auto want = parse_want(body);
+    if (!want) return pass(want);
+    at.sender.want(link, *want);
+    at.want(want->pieces);
+  } else if (type == Type::more) {
+    const auto more = parse_more(body);
+    if (!more) return pass(more);
+    at.sender.more(link, more->pieces);
   } else if (type == Type::stay) {
     const auto stay = parse_stay(body);
     if (!stay) return pass(stay);

@@ -81,7 +81,9 @@ std::shared_ptr<Frame> Share::frame_of(std::uint64_t piece) {
   return nullptr;
 }
 
-News Share::news() const { return {mine.count(), receiver.bytes_per_s(now()), receiver.ancestors()}; }
+News Share::news() const {
+  return {mine.count(), receiver.bytes_per_s(now()), receiver.tried_in_vain(), receiver.ancestors()};
+}
 
 std::vector<ByteVector> Share::have_frames() const {
   std::vector<ByteVector> all;
@@ -101,7 +103,7 @@ std::vector<ByteVector> Share::have_frames() const {
 void Share::act() {
   const auto here = has_list || mine.size() == 0 ? mine.count() : 0;
   const auto actions = now() < trouble_until ? Receiver::Actions{} : receiver.poll(now(), here);
-  sender.set_leaf(now(), receiver.serves_nobody());
+  sender.set_leaf(now(), receiver.serves_nobody() || now() < trouble_until);
   for (const auto attempt : actions.close) {
     const auto found = pulling.find(attempt);
     if (found == pulling.end()) continue;
@@ -116,15 +118,29 @@ void Share::act() {
     pulling[dial.attempt] = connection;
     connection->gate.spawn(pull(shared_from_this(), connection, dial));
   }
+  for (const auto& ask : actions.more) say(ask.attempt, pack(More{ask.pieces}));
   for (const auto attempt : actions.stay) {
     runtime.log.debug("image {}: stays with {}", assignment.image, receiver.upstream());
-    if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(pack(Stay{}));
+    say(attempt, pack(Stay{}));
   }
   for (const auto attempt : actions.tell_have) {
-    const auto found = pulling.find(attempt);
-    if (found == pulling.end()) continue;
-    for (auto& each : have_frames()) found->second->say(std::move(each));
+    for (auto& each : have_frames()) say(attempt, std::move(each));
   }
+}
+
+void Share::say(Receiver::Attempt attempt, ByteVector frame) {
+  if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(std::move(frame));
+}
+
+// What is here already, or asked for, is left out.
+void Share::want(const std::vector<std::uint32_t>& pieces) {
+  Want want;
+  for (const auto each : pieces) {
+    if (each < mine.size() && !mine.contains(each)) want.pieces.push_back(each);
+    if (want.pieces.size() == kMostWanted) break;
+  }
+  const auto upstream = receiver.upstream_attempt();
+  if (upstream && !want.pieces.empty()) say(*upstream, pack(want));
 }
 
 void Share::close() {

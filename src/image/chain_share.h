@@ -48,6 +48,8 @@ struct Share : std::enable_shared_from_this<Share> {
 
   // ---- the two cores
   void assign(Assignment now);
+  void want(const std::vector<std::uint32_t>& pieces);  // of the upstream
+  void say(Receiver::Attempt attempt, ByteVector frame);
   void act();  // does what the receiver says, after each event
   void close();
   [[nodiscard]] std::size_t place_of(const std::string& name) const;  // hosts.size(): none

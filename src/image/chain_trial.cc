@@ -9,8 +9,7 @@
 namespace godwit::image::chain {
 namespace {
 
-constexpr std::uint64_t kUncounted_pieces = 2;  // of a trial, while the connection gets up to speed
-constexpr std::uint64_t kEnough_pieces = 4;     // where its time is over
+constexpr std::uint64_t kUncounted_pieces = 2;  // of a step, while the connection gets up to speed
 constexpr std::uint64_t kRest_pieces = 64;      // nobody changes his place for less
 
 }  // namespace
@@ -25,7 +24,9 @@ std::optional<Receiver::SlowEdge> Receiver::slow_edge(TimePoint now, std::uint64
     if (before[i].pieces >= nearer + gap) {
       const auto past = std::max<std::size_t>(i, 1);
       if (past >= before.size()) return std::nullopt;
-      return SlowEdge{i == 0 ? own_ : before[i - 1].name, before[past], past};
+      bool tried = false;
+      for (std::size_t at = 0; at + 1 < past; ++at) tried = tried || before[at].tried;
+      return SlowEdge{i == 0 ? own_ : before[i - 1].name, before[past], past, tried};
     }
     nearer = std::max(nearer, before[i].pieces);
   }
@@ -35,7 +36,21 @@ std::optional<Receiver::SlowEdge> Receiver::slow_edge(TimePoint now, std::uint64
 // Over the WAN only so much.
 bool Receiver::may_try(const std::string& name) const {
   if (!find(name) || blamed_.contains(name)) return false;
-  return site_of(name) == hosts_[place_].site || afar_pieces_ + kTrial_pieces <= pieces_ / kAfar;
+  return site_of(name) == hosts_[place_].site || afar_pieces_ + kTrialFewest <= pieces_ / kAfar;
+}
+
+// The host right behind the edge tries first. It may be slow itself, and find nothing: so the next one tries later; soon, where
+// it can be seen that the further host of the edge gets more than it gives.
+TimePoint Receiver::ripe_at(TimePoint now, const SlowEdge& slow, std::uint64_t here) const {
+  auto patience = Nanos(kSlowFor);
+  if (slow.hosts > 1) {
+    const auto gained = static_cast<double>(here - std::min(here, edge_->here));
+    const auto past = static_cast<double>(slow.past.pieces - std::min(slow.past.pieces, edge_->past_pieces));
+    const bool sure = now - edge_->since > kSlowFor && past > kFurther * std::max(gained, 8.0);
+    const auto each = slow.tried ? Nanos(kOtherTried) : Nanos(kOtherSlow);
+    patience = sure ? Nanos(kSlowFor) * static_cast<std::int64_t>(slow.hosts) : each * (1 << (slow.hosts - 2));
+  }
+  return std::max(edge_->since + patience, trial_after_);
 }
 
 void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
@@ -44,9 +59,8 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
     edge_.reset();
     return;
   }
-  if (!edge_ || edge_->to != slow->to) edge_ = Edge{slow->to, now};
-  const auto patience = slow->hosts == 1 ? Nanos(kSlowFor) : Nanos(kOtherSlow) * (1 << (slow->hosts - 2));
-  const auto ripe = std::max(edge_->since + patience, trial_after_);
+  if (!edge_ || edge_->to != slow->to) edge_ = Edge{slow->to, now, slow->past.pieces, here};
+  const auto ripe = ripe_at(now, *slow, here);
   if (now < ripe || !may_try(slow->past.name)) {
     if (now < ripe) wake_by(ripe);
     return;
@@ -59,21 +73,37 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
   pending_.dial.push_back({trial_->attempt, trial_->name, Purpose::trial});
 }
 
-void Receiver::got_of_trial(TimePoint now) {
-  ++trial_->pieces;
-  if (trial_->pieces == kUncounted_pieces) trial_->first_at = now;
-  trial_->last_at = now;
-  if (site_of(trial_->name) != hosts_[place_].site) ++afar_pieces_;
-  if (trial_->pieces == kTrial_pieces) trial_->until = now;  // it is over
+void Receiver::ask_more(std::uint64_t pieces) {
+  trial_->asked = pieces;
+  trial_->pieces = 0;
+  pending_.more.push_back({trial_->attempt, static_cast<std::uint16_t>(pieces)});
 }
 
+void Receiver::got_of_trial(TimePoint now) {
+  ++trial_->pieces;
+  if (trial_->pieces == kUncounted_pieces) trial_->counted_from = now;
+  trial_->last_at = now;
+  if (site_of(trial_->name) != hosts_[place_].site) ++afar_pieces_;
+}
+
+bool Receiver::came_fast() const {
+  if (trial_->pieces <= kUncounted_pieces) return false;
+  const auto bytes = static_cast<double>((trial_->pieces - kUncounted_pieces) * kPiece_bytes);
+  const auto took = std::max(to_s(trial_->last_at - trial_->counted_from), 1e-6);
+  return bytes / took > kFaster * trial_->current_bytes_per_s;
+}
+
+// A few pieces first; where they come fast, some more, for the first may have gone at the expense of an idle moment before.
 void Receiver::step_trial(TimePoint now) {
   wake_by(trial_->until);
-  if (now < trial_->until) return;
-  if (trial_->pieces < kEnough_pieces) return end_trial(now, false);
-  const auto bytes = static_cast<double>((trial_->pieces - kUncounted_pieces) * kPiece_bytes);
-  const auto took = std::max(to_s(trial_->last_at - trial_->first_at), 1e-6);
-  end_trial(now, bytes / took > kFaster * trial_->current_bytes_per_s);
+  const bool over = trial_->served && trial_->pieces >= trial_->asked;
+  if (!over && now < trial_->until) return;
+  if (over && came_fast() && !trial_->second && trial_->current_bytes_per_s > 0) {
+    trial_->second = true;
+    ask_more(3 * trial_->asked);
+    return;
+  }
+  end_trial(now, came_fast());
 }
 
 void Receiver::end_trial(TimePoint now, bool faster) {
@@ -88,9 +118,9 @@ void Receiver::end_trial(TimePoint now, bool faster) {
     return;
   }
   pending_.close.push_back(trial.attempt);
-  if (upstream_ && trial.pieces > 0) pending_.tell_have.push_back(upstream_->attempt);
+  if (upstream_ && trial.asked > 0) pending_.tell_have.push_back(upstream_->attempt);
   trial_after_ = now + trial_pause_;
-  trial_pause_ = std::min<Nanos>(2 * trial_pause_, kTrialLastPause);
+  trial_pause_ = std::min<Nanos>(4 * trial_pause_, kTrialLastPause);
 }
 
 }  // namespace godwit::image::chain

@@ -159,4 +159,8 @@ std::vector<ImageProgress> Distribution::progress() const {
   return all;
 }
 
+void Distribution::want(const std::string& image, const std::vector<std::uint32_t>& pieces) {
+  if (const auto found = impl_->shares.find(image); found != impl_->shares.end()) found->second->want(pieces);
+}
+
 }  // namespace godwit::image

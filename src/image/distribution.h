@@ -65,6 +65,9 @@ class Distribution final {
   // nothing is done then.
   [[nodiscard]] Result<> set(std::vector<Assignment> assignments);
   [[nodiscard]] std::vector<ImageProgress> progress() const;
+  // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the connection
+  // to the upstream is lost: to be said again as long as it matters.
+  void want(const std::string& image, const std::vector<std::uint32_t>& pieces);
 
  private:
   struct Impl;

@@ -71,19 +71,6 @@ TEST_F(Chain, TwoThatStandStillAreLeftWithinASecondEach) {
   }
 }
 
-TEST(ChainDebug, Trace) {
-  ChainCloud other(5, 2 * kPieces, kHosts);
-  for (std::size_t host = 0; host < kHosts; ++host) other.world.network().set_nic(ChainCloud::id(host), kNic, kNic);
-  other.world.network().set_nic(ChainCloud::id(5), kNic / 8, kNic / 8);
-  other.world.keep_trace(true, LogLevel::debug);
-  other.start_all();
-  for (int i = 0; i < 80; ++i) {
-    other.world.run_for(Millis{100});
-    std::cout << to_s(other.world.now().time_since_epoch()) << " " << other.state();
-  }
-  for (const auto& each : other.world.trace()) std::cout << each << "\n";
-}
-
 TEST_F(Chain, ASlowHostSlowsNobody) {
   for (std::size_t slow = 1; slow < kHosts; ++slow) {
     SCOPED_TRACE(slow);
