@@ -178,7 +178,7 @@ class Receiver {
   [[nodiscard]] std::optional<SlowEdge> slow_edge(TimePoint now, std::uint64_t here) const;
   void watch_edges(TimePoint now, std::uint64_t here);
   [[nodiscard]] TimePoint ripe_at(TimePoint now, const SlowEdge& slow, std::uint64_t here) const;
-  [[nodiscard]] bool may_try(const std::string& name) const;
+  [[nodiscard]] std::uint64_t may_ask(const std::string& name) const;
   void ask_more(std::uint64_t pieces);
   [[nodiscard]] bool came_fast() const;
   void step_trial(TimePoint now);

@@ -34,9 +34,10 @@ std::optional<Receiver::SlowEdge> Receiver::slow_edge(TimePoint now, std::uint64
 }
 
 // Over the WAN only so much.
-bool Receiver::may_try(const std::string& name) const {
-  if (!find(name) || blamed_.contains(name)) return false;
-  return site_of(name) == hosts_[place_].site || afar_pieces_ + kTrialFewest <= pieces_ / kAfar;
+std::uint64_t Receiver::may_ask(const std::string& name) const {
+  if (!find(name) || blamed_.contains(name)) return 0;
+  if (site_of(name) == hosts_[place_].site) return kTrialStep;
+  return pieces_ / kAfar - std::min(pieces_ / kAfar, afar_pieces_);
 }
 
 // The host right behind the edge tries first. It may be slow itself, and find nothing: so the next one tries later; soon, where
@@ -46,7 +47,8 @@ TimePoint Receiver::ripe_at(TimePoint now, const SlowEdge& slow, std::uint64_t h
   if (slow.hosts > 1) {
     const auto gained = static_cast<double>(here - std::min(here, edge_->here));
     const auto past = static_cast<double>(slow.past.pieces - std::min(slow.past.pieces, edge_->past_pieces));
-    const bool sure = now - edge_->since > kSlowFor && past > kFurther * std::max(gained, 8.0);
+    const bool near = site_of(slow.past.name) == hosts_[place_].site;  // over a WAN there is nothing strange in it
+    const bool sure = near && now - edge_->since > kSlowFor && past > kFurther * std::max(gained, 8.0);
     const auto each = slow.tried ? Nanos(kOtherTried) : Nanos(kOtherSlow);
     patience = sure ? Nanos(kSlowFor) * static_cast<std::int64_t>(slow.hosts) : each * (1 << (slow.hosts - 2));
   }
@@ -61,7 +63,7 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
   }
   if (!edge_ || edge_->to != slow->to) edge_ = Edge{slow->to, now, slow->past.pieces, here};
   const auto ripe = ripe_at(now, *slow, here);
-  if (now < ripe || !may_try(slow->past.name)) {
+  if (now < ripe || may_ask(slow->past.name) < kTrialFewest) {
     if (now < ripe) wake_by(ripe);
     return;
   }
@@ -74,6 +76,7 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
 }
 
 void Receiver::ask_more(std::uint64_t pieces) {
+  pieces = std::min(pieces, may_ask(trial_->name));
   trial_->asked = pieces;
   trial_->pieces = 0;
   pending_.more.push_back({trial_->attempt, static_cast<std::uint16_t>(pieces)});
@@ -101,7 +104,8 @@ void Receiver::step_trial(TimePoint now) {
   if (over && came_fast() && !trial_->second && trial_->current_bytes_per_s > 0) {
     trial_->second = true;
     ask_more(3 * trial_->asked);
-    return;
+    if (trial_->asked >= kTrialFewest) return;
+    return end_trial(now, true);
   }
   end_trial(now, came_fast());
 }

@@ -72,9 +72,10 @@ TEST_F(Chain, TwoThatStandStillAreLeftWithinASecondEach) {
 }
 
 TEST_F(Chain, ASlowHostSlowsNobody) {
-  for (std::size_t slow = 1; slow < kHosts; ++slow) {
+  for (const std::size_t slow : {1U, 2U, 4U, 6U, 7U}) {
     SCOPED_TRACE(slow);
     for (const auto& [out, in] : {std::pair(8, 8), std::pair(8, 1), std::pair(1, 8)}) {
+      if (out != in && slow != 4) continue;
       SCOPED_TRACE(fmt::format("out 1/{} in 1/{}", out, in));
       ChainCloud other(slow, 2 * kPieces, kHosts);
       for (std::size_t host = 0; host < kHosts; ++host) other.world.network().set_nic(ChainCloud::id(host), kNic, kNic);
