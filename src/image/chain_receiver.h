@@ -19,6 +19,7 @@ inline constexpr Millis kNewsEvery{100};     // on every connection, both ways
 inline constexpr Millis kSilent{600};        // an upstream of which not a byte came for so long is lost
 inline constexpr Millis kPaused{400};        // this process did not run: others may have taken its place
 inline constexpr Millis kGrace{1500};        // at the start, for the host before this one to be there
+inline constexpr Millis kStartAgain{50};     // it is asked so often
 inline constexpr Millis kAgain{200};         // between two rounds of asking
 inline constexpr Millis kStagger{350};       // until one further up is asked too, which takes whoever is first
 inline constexpr Seconds kStaggerAfar{1};    // the same, for one of another site

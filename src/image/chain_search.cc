@@ -29,7 +29,7 @@ void Receiver::end_search(Attempt taken) {
 void Receiver::begin_round(TimePoint now) {
   const auto pause = std::min<Nanos>(Nanos(kAgain) * (1U << std::min(search_->rounds, 8)) / 2, kAgainLast);
   const bool first = search_->rounds == 0;
-  search_->next_at = first ? now : now + (search_->kind == Kind::start ? Nanos(kAgain) : pause);
+  search_->next_at = first ? now : now + (search_->kind == Kind::start ? Nanos(kStartAgain) : pause);
   search_->tried.clear();
   search_->candidates = candidates(now);
   ++search_->rounds;

@@ -155,6 +155,7 @@ class ChainCloud final {
   }
   void crash(std::size_t host) {
     if (auto* running = process(host)) running->kill();
+    world.run_for(Nanos{1});  // it is gone
   }
   sim::Process* process(std::size_t host) { return world.host(id(host)).find("agent"); }
   Node* node(std::size_t host) {
