@@ -18,10 +18,7 @@ sys::Task<Result<std::unique_ptr<sys::PeerStream>>> dial_host(std::shared_ptr<Sh
 }
 
 sys::Task<Result<Answer>> ask(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, Purpose purpose) {
-  auto words = pack(Hello{purpose, at->has_list, at->mine.count(), at->assignment.image});
-  if (at->has_list) {
-    for (const auto& each : at->have_frames()) append(words, each);
-  }
+  const auto words = pack(Hello{purpose, at->has_list, at->mine.count(), at->assignment.image});
   const auto written = co_await to->stream->write(words);
   if (!written) co_return pass(written);
   const auto head = co_await read_head(*to->stream);

@@ -103,6 +103,7 @@ void Receiver::answered(TimePoint now, Attempt attempt, const Answer& answer) {
   if (trial_ && trial_->attempt == attempt) {
     if (answer.outcome == Outcome::served) {
       trial_->served = true;
+      pending_.tell_have.push_back(attempt);
       const auto span = trial_->current_bytes_per_s * to_s(kTrialSpan) / kPiece_bytes;
       ask_more(std::clamp(static_cast<std::uint64_t>(span), kTrialFewest, kTrialMost));
       return;
@@ -119,6 +120,7 @@ void Receiver::answered(TimePoint now, Attempt attempt, const Answer& answer) {
   const bool of_use = !candidate.whole_only || answer.pieces == pieces_;
   if (answer.outcome == Outcome::served && of_use) {
     take_upstream(now, attempt, candidate.name);
+    pending_.tell_have.push_back(attempt);
     return;
   }
   search_->asked.erase(asked);

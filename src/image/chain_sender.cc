@@ -18,50 +18,56 @@ Sender::Served* Sender::first(TimePoint now) {
   return nullptr;
 }
 
-Outcome Sender::outcome_of(TimePoint now, std::size_t place, const Hello& hello) {
+Outcome Sender::outcome_of(TimePoint now, std::size_t place, Purpose purpose, std::uint64_t pieces) {
   if (leaf_) return Outcome::leaf;
-  if (hello.purpose == Purpose::trial) {
-    const bool another = std::any_of(served_.begin(), served_.end(), [](const auto& each) {
-      return each.second.role == Role::trial;
-    });
-    return another || now < trial_again_ ? Outcome::busy : Outcome::served;
-  }
-  if (hello.purpose == Purpose::replace) return Outcome::served;
+  const auto count = [this](Role role) {
+    return static_cast<std::size_t>(
+        std::count_if(served_.begin(), served_.end(), [&](const auto& each) { return each.second.role == role; }));
+  };
+  if (purpose == Purpose::trial) return count(Role::trial) > 0 || now < trial_again_ ? Outcome::busy : Outcome::served;
+  if (purpose == Purpose::replace) return Outcome::served;
   if (const auto* holder = first(now)) {
-    const bool cheap = holder->pieces <= hello.pieces + pieces_ / kInsert;
-    const bool before = hello.purpose == Purpose::join && place < holder->place && cheap;
+    const bool cheap = holder->pieces <= pieces + pieces_ / kInsert;
+    const bool before = purpose == Purpose::join && place < holder->place && cheap;
     return before ? Outcome::served : Outcome::occupied;
   }
-  const auto leaves = std::count_if(served_.begin(), served_.end(), [](const auto& each) {
-    return each.second.role == Role::leaf;
-  });
-  const bool full = hello.purpose == Purpose::leaf && static_cast<std::size_t>(leaves) >= kMostLeaves;
-  return full ? Outcome::busy : Outcome::served;
+  return purpose == Purpose::leaf && count(Role::leaf) >= kMostLeaves ? Outcome::busy : Outcome::served;
 }
 
 Answer Sender::admit(TimePoint now, Link link, const std::string& name, std::size_t place, const Hello& hello) {
   for (auto& [other, each] : served_) {  // its earlier connection: it has lost that
     if (each.name == name && hello.purpose != Purpose::trial) move(now, each, {Why::closing, {}});
   }
-  Answer answer{outcome_of(now, place, hello), 0, {}};
+  Answer answer{outcome_of(now, place, hello.purpose, hello.pieces), 0, {}};
   if (answer.outcome == Outcome::occupied) answer.successor = first(now)->name;
   if (answer.outcome != Outcome::served) return answer;
-  if (hello.purpose == Purpose::join || hello.purpose == Purpose::replace) {
-    const bool inserted = hello.purpose == Purpose::join && first(now);
-    move_all(now, Role::first, inserted ? Moved{Why::follow, name} : Moved{Why::demoted, {}});
-    move_all(now, Role::leaf, {Why::demoted, {}});
-  }
   Served served;
   served.name = name;
   served.place = place;
-  served.role = hello.purpose == Purpose::trial  ? Role::trial
-                : hello.purpose == Purpose::leaf ? Role::leaf
-                                                 : Role::first;
+  served.role = hello.purpose == Purpose::trial ? Role::trial : Role::asking;
+  served.purpose = hello.purpose;
+  served.has_list = hello.has_list;
   served.pieces = hello.pieces;
   served.theirs = PieceSet(pieces_);
   served.since = served.heard_at = now;
   served_.insert_or_assign(link, std::move(served));
   return answer;
+}
+
+// Others may have come since it was answered.
+void Sender::take_place(TimePoint now, Served& served) {
+  if (outcome_of(now, served.place, served.purpose, served.pieces) != Outcome::served) {
+    move(now, served, {Why::closing, {}});
+    return;
+  }
+  if (served.purpose == Purpose::leaf) {
+    served.role = Role::leaf;
+    return;
+  }
+  const bool inserted = served.purpose == Purpose::join && first(now);
+  move_all(now, Role::first, inserted ? Moved{Why::follow, served.name} : Moved{Why::demoted, {}});
+  move_all(now, Role::leaf, {Why::demoted, {}});
+  served.role = Role::first;
 }
 
 void Sender::move(TimePoint now, Served& served, Moved last_word) {
@@ -87,11 +93,26 @@ void Sender::heard(TimePoint now, Link link) {
   if (const auto found = served_.find(link); found != served_.end()) found->second.heard_at = now;
 }
 
-void Sender::have(Link link, const Have& have) {
+void Sender::have(TimePoint now, Link link, const Have& have) {
   const auto found = served_.find(link);
   if (found == served_.end()) return;
-  found->second.theirs.add_bits(have.first, have.bits);
-  found->second.ready = found->second.ready || have.last;
+  auto& served = found->second;
+  served.theirs.add_bits(have.first, have.bits);
+  if (!have.last) return;
+  if (served.role == Role::asking) take_place(now, served);
+  served.ready = true;
+}
+
+bool Sender::wants_list(Link link) const {
+  const auto found = served_.find(link);
+  return found != served_.end() && found->second.ready && !found->second.has_list;
+}
+
+void Sender::list_sent(Link link) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return;
+  found->second.has_list = true;
+  found->second.ready = false;
 }
 
 void Sender::progress(Link link, std::uint64_t pieces) {
@@ -180,8 +201,9 @@ std::optional<std::uint64_t> Sender::next_wanted(Served& asking, const PieceSet&
 
 Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
   const auto found = served_.find(link);
-  if (found == served_.end() || !found->second.ready || found->second.role == Role::moved) return {};
+  if (found == served_.end()) return {};
   auto& asking = found->second;
+  if (!asking.ready || !asking.has_list || asking.role == Role::moved || asking.role == Role::asking) return {};
   if (asking.role == Role::trial) return next_of_trial(now, asking, mine);
   Turn turn;
   if (const auto* trial = running_trial(now)) {
@@ -208,7 +230,8 @@ std::vector<Sender::Link> Sender::overdue(TimePoint now) const {
   for (const auto& [link, each] : served_) {
     const bool moved = each.role == Role::moved && now - each.moved_at > kLastWord;
     const bool tried = each.role == Role::trial && now - each.since > kTrialLimit;
-    if (moved || tried || now - each.heard_at > kGone) links.push_back(link);
+    const bool asked = each.role == Role::asking && now - each.since > kGone;
+    if (moved || tried || asked || now - each.heard_at > kGone) links.push_back(link);
   }
   return links;
 }

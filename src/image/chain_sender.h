@@ -37,10 +37,14 @@ class Sender {
   // Nobody shall pull from this host: whoever is served is told so.
   void set_leaf(TimePoint now, bool leaf);
 
-  // Who asks: its name, and its place in the list of hosts. Where the answer is `served`, the link is one of this.
+  // Who asks: its name, and its place in the list of hosts. Where the answer is `served`, the link is one of this; its
+  // place it takes with its first `have`, for it may have asked others too.
   [[nodiscard]] Answer admit(TimePoint now, Link link, const std::string& name, std::size_t place, const Hello& hello);
   void heard(TimePoint now, Link link);
-  void have(Link link, const Have& have);
+  void have(TimePoint now, Link link, const Have& have);
+  // The list goes first: then it says anew what it has.
+  [[nodiscard]] bool wants_list(Link link) const;
+  void list_sent(Link link);
   void progress(Link link, std::uint64_t pieces);
   void want(Link link, const Want& want);
   void more(Link link, std::uint64_t pieces);
@@ -66,11 +70,13 @@ class Sender {
   [[nodiscard]] std::vector<Successor> successors() const;
 
  private:
-  enum class Role : std::uint8_t { first = 1, leaf, trial, moved };
+  enum class Role : std::uint8_t { asking = 1, first, leaf, trial, moved };
   struct Served {
     std::string name;
     std::size_t place{0};
-    Role role{Role::first};
+    Role role{Role::asking};
+    Purpose purpose{Purpose::join};
+    bool has_list{false};
     std::uint64_t pieces{0};  // as it says
     PieceSet theirs;
     std::uint64_t cursor{0};
@@ -85,7 +91,8 @@ class Sender {
     TimePoint trial_until{TimePoint::max()};  // from the first of a step on
   };
   [[nodiscard]] Served* first(TimePoint now);  // that holds its place
-  [[nodiscard]] Outcome outcome_of(TimePoint now, std::size_t place, const Hello& hello);
+  [[nodiscard]] Outcome outcome_of(TimePoint now, std::size_t place, Purpose purpose, std::uint64_t pieces);
+  void take_place(TimePoint now, Served& served);
   void move(TimePoint now, Served& served, Moved last_word);
   void move_all(TimePoint now, Role role, const Moved& last_word);
   [[nodiscard]] std::optional<std::uint64_t> next_wanted(Served& asking, const PieceSet& mine) const;

@@ -53,7 +53,7 @@ sys::Task<Ended> say_last_word(std::shared_ptr<Share> at, std::shared_ptr<Connec
   co_return fail(Errc::timed_out, "it was moved, and does not leave");
 }
 
-sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, bool list_owed) {
+sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
   auto news_at = at->now();
   for (;;) {
     const auto word = at->sender.moved(to->number);
@@ -66,8 +66,8 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       if (!written) co_return written;
       continue;
     }
-    if (list_owed && at->has_list) {
-      list_owed = false;
+    if (at->has_list && at->sender.wants_list(to->number)) {
+      at->sender.list_sent(to->number);
       const auto written = co_await write_list(at, to);
       if (!written) co_return written;
       continue;
@@ -91,7 +91,7 @@ Result<> take_words(Share& at, std::uint64_t link, Type type, ByteView body) {
   if (type == Type::have) {
     const auto have = parse_have(body);
     if (!have) return pass(have);
-    at.sender.have(link, *have);
+    at.sender.have(at.now(), link, *have);
   } else if (type == Type::progress) {
     const auto progress = parse_progress(body);
     if (!progress) return pass(progress);
@@ -157,11 +157,10 @@ sys::Task<Ended> converse(std::shared_ptr<Share> at, std::shared_ptr<Connection>
   answer.pieces = at->mine.count();
   if (answer.outcome != Outcome::served) co_return co_await refuse(at, to, answer);
   const Served served(at, to);
-  at->changed.notify();  // others may have lost their places
   const auto frame = pack(answer);
   const auto written = co_await to->stream->write(frame);
   if (!written) co_return written;
-  auto both = write_pieces(at, to, !hello.has_list) || read_words(at, to);
+  auto both = write_pieces(at, to) || read_words(at, to);
   const auto ended = co_await std::move(both);
   if (ended.index() == 0) co_return std::get<0>(ended);
   co_return std::get<1>(ended);

@@ -87,6 +87,10 @@ News Share::news() const {
 
 std::vector<ByteVector> Share::have_frames() const {
   std::vector<ByteVector> all;
+  if (!has_list) {
+    all.push_back(pack(Have{true, 0, {}}));
+    return all;
+  }
   std::uint64_t first = 0;
   do {
     const auto left = (mine.size() - first + 7) / 8;
@@ -118,13 +122,13 @@ void Share::act() {
     pulling[dial.attempt] = connection;
     connection->gate.spawn(pull(shared_from_this(), connection, dial));
   }
+  for (const auto attempt : actions.tell_have) {
+    for (auto& each : have_frames()) say(attempt, std::move(each));
+  }
   for (const auto& ask : actions.more) say(ask.attempt, pack(More{ask.pieces}));
   for (const auto attempt : actions.stay) {
     runtime.log.debug("image {}: stays with {}", assignment.image, receiver.upstream());
     say(attempt, pack(Stay{}));
-  }
-  for (const auto attempt : actions.tell_have) {
-    for (auto& each : have_frames()) say(attempt, std::move(each));
   }
 }
 

@@ -46,6 +46,11 @@ class Story {
   }
   // Whatever happened before: the slowest link eight times, and the longest pause of all that asks again.
   void everybody_has_it() {
+    if (std::getenv("CHAIN_TRACE")) {
+      cloud_.world.keep_trace(true, LogLevel::debug);
+      cloud_.world.run_for(Seconds{40});
+      for (const auto& each : cloud_.world.trace()) std::cout << each << "\n";
+    }
     cloud_.run_until_done(Seconds{90});
     const auto& puts = cloud_.disk(cloud_.size() - 1).puts;
     EXPECT_LE(puts, kPieces) << "nothing is taken twice";
