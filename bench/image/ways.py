@@ -11,7 +11,8 @@ from image.scene import HOSTS, cpu_of_ksoftirqd
 
 PORT = 7404
 PIECE = 65536
-LIMIT_S = 300
+LIMIT_S = 180
+SETTLE_S = 2
 
 
 class Way:
@@ -40,6 +41,9 @@ class Way:
         for process in self.by_host[host]:
             os.killpg(process.pid, number)
 
+    def prepare(self):
+        """What may be there before anybody looks at the clock."""
+
     def done(self, host):
         """Whether this host has all of it, as far as the way itself knows."""
         return self.by_host[host][-1].poll() is not None
@@ -47,8 +51,10 @@ class Way:
     def run(self, without=(), accident=None):
         """Seconds until all but `without` have it, and CPU seconds. `accident`: (after seconds, what)."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        softirq, begun, ended = cpu_of_ksoftirqd(), time.monotonic(), {}
+        softirq, ended = cpu_of_ksoftirqd(), {}
         try:
+            self.prepare()
+            begun = time.monotonic()
             self.start()
             waiting = set(range(1, HOSTS)) - set(without)
             while waiting - ended.keys():
@@ -133,10 +139,12 @@ class Godwit(Way):
 class Parallel(Way):
     name = "parallel nc"
 
-    def start(self):
+    def prepare(self):
         for host in range(1, HOSTS):
             self.shell(host, f"nc -l -p 9000 > {self.out(host)}")
-        time.sleep(0.2)
+        time.sleep(SETTLE_S)
+
+    def start(self):
         for host in range(1, HOSTS):
             self.spawn(0, "bash", "-c", f"nc -N {self.scene.ip(host)} 9000 < {self.source}")
 
@@ -144,30 +152,26 @@ class Parallel(Way):
 class Chain(Way):
     name = "nc | tee | nc"
 
-    def start(self):
+    def prepare(self):
         for host in range(HOSTS - 1, 0, -1):
-            onwards = f"| tee {self.out(host)} | nc -N {self.scene.ip(host + 1)} 9000" if host + 1 < HOSTS else f"> {self.out(host)}"
+            onwards = f"> {self.out(host)}"
+            if host + 1 < HOSTS:
+                onwards = f"| tee {self.out(host)} | (sleep {SETTLE_S / 2}; nc -N {self.scene.ip(host + 1)} 9000)"
             self.shell(host, f"nc -l -p 9000 {onwards}")
-        time.sleep(0.2)
+        time.sleep(SETTLE_S)
+
+    def start(self):
         self.shell(0, f"nc -N {self.scene.ip(1)} 9000 < {self.source}")
 
 
 class Udpcast(Way):
     name = "udpcast"
 
-    def start(self):
+    def prepare(self):
         for host in range(1, HOSTS):
             self.spawn(host, "udp-receiver", "--interface", "up0", "--nokbd", "--file", self.out(host))
-        time.sleep(0.5)
-        self.spawn(0, "udp-sender", "--interface", "up0", "--nokbd", "--full-duplex", "--min-receivers", HOSTS - 1, "--file",
-                   self.source)
-
-
-class BitTorrent(Way):
-    name = "aria2 (BitTorrent)"
+        time.sleep(SETTLE_S)
 
     def start(self):
-        raise NotImplementedError
-
-
-OTHERS = [Parallel, Chain, Udpcast]
+        self.spawn(0, "udp-sender", "--interface", "up0", "--nokbd", "--full-duplex", "--min-receivers", HOSTS - 1, "--file",
+                   self.source)

@@ -76,29 +76,23 @@ sys::Task<Result<>> read_piece(std::shared_ptr<Share> at, std::shared_ptr<Connec
   co_return take_piece(*at, to->number, std::move(frame));
 }
 
-// The list as it grows, until it is whole and what the manifest says.
-Result<> take_list_part(Share& at, Connection& to, ByteView body, ByteVector& list) {
+// With its last frame the list is here, from whomever it came.
+Result<> take_list_part(Share& at, Connection& to, ByteView body) {
   const auto part = parse_list(body);
   if (!part) return pass(part);
-  const auto whole = at.mine.size() * sizeof(PieceDigest);
-  if (part->first * sizeof(PieceDigest) != list.size() || list.size() + part->digests.size() > whole) {
-    return out_of_turn();
-  }
-  append(list, part->digests);
-  if (list.size() < whole) return {};
   if (!at.has_list) {
-    auto set = at.assignment.pieces->set_list(list);
-    if (!set) return set;
-    at.take_list();
+    auto added = at.add_to_list(*part);
+    if (!added) return added;
   }
-  list = {};
+  const auto end = part->first + part->digests.size() / sizeof(PieceDigest);
+  if (end < at.mine.size() || !at.has_list) return {};
   for (auto& each : at.have_frames()) to.say(std::move(each));
   if (at.mine.full()) at.act();
   return {};
 }
 
-Result<> take_words(Share& at, Connection& to, Type type, ByteView body, ByteVector& list) {
-  if (type == Type::list) return take_list_part(at, to, body, list);
+Result<> take_words(Share& at, Connection& to, Type type, ByteView body) {
+  if (type == Type::list) return take_list_part(at, to, body);
   if (type == Type::news) {
     auto news = parse_news(body);
     if (!news) return pass(news);
@@ -118,7 +112,6 @@ Result<> take_words(Share& at, Connection& to, Type type, ByteView body, ByteVec
 }
 
 sys::Task<Ended> read_feed(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
-  ByteVector list;
   for (;;) {
     const auto head = co_await read_head(*to->stream);
     if (!head) co_return pass(head);
@@ -129,7 +122,7 @@ sys::Task<Ended> read_feed(std::shared_ptr<Share> at, std::shared_ptr<Connection
     } else {
       const auto body = co_await read_body(*to->stream, *head);
       if (!body) co_return pass(body);
-      taken = take_words(*at, *to, head->type, *body, list);
+      taken = take_words(*at, *to, head->type, *body);
     }
     if (!taken) co_return taken;
   }
@@ -160,7 +153,8 @@ sys::Task<void> pull(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, 
   const bool lied = error.code == Errc::not_authentic || error.code == Errc::protocol;
   if (lied) {
     at->runtime.log.warn("image {}: {}: {}", at->assignment.image, dial.name, error.message);
-    at->receiver.blame(at->now(), dial.attempt);
+    const auto span = at->has_list ? Nanos(kBlamed) : Nanos(kBlamedForList);
+    at->receiver.blame(at->now(), dial.attempt, span);
   } else {
     at->runtime.log.debug("image {}: {}: {}", at->assignment.image, dial.name, error.message);
     at->receiver.failed(at->now(), dial.attempt);

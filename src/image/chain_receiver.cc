@@ -46,6 +46,7 @@ Receiver::Actions Receiver::poll(TimePoint now, std::uint64_t here) {
   polled_ = true;
   polled_at_ = now;
   wake_at_ = now + kNewsEvery;
+  std::erase_if(blamed_, [&](const auto& each) { return each.second <= now; });
   if (place_ == 0 || place_ >= hosts_.size() || here == pieces_) {
     finish();
     return std::exchange(pending_, {});
@@ -152,12 +153,12 @@ void Receiver::moved(TimePoint now, Attempt attempt, const Moved& word) {
   search_->candidates.push_front({follow, Purpose::join, false});
 }
 
-void Receiver::blame(TimePoint now, Attempt attempt) {
+void Receiver::blame(TimePoint now, Attempt attempt, Nanos span) {
   std::string name;
   if (upstream_ && upstream_->attempt == attempt) name = upstream_->name;
   if (trial_ && trial_->attempt == attempt) name = trial_->name;
   if (name.empty()) return;
-  blamed_[name] = now + kBlamed;
+  blamed_[name] = now + span;
   failed(now, attempt);
 }
 
@@ -165,6 +166,9 @@ void Receiver::lose(TimePoint now, Purpose purpose) {
   pending_.close.push_back(upstream_->attempt);
   lost_ = upstream_->name;
   lost_ancestors_ = std::move(upstream_->ancestors);
+  const bool circle = std::any_of(lost_ancestors_.begin(), lost_ancestors_.end(),
+                                  [&](const Ancestor& each) { return each.name == own_; });
+  if (circle) lost_ancestors_.clear();  // all of them are in it
   upstream_.reset();
   edge_.reset();
   if (trial_ && trial_->served && purpose == Purpose::replace) {

@@ -31,6 +31,7 @@ inline constexpr Millis kOrphaned{1500};  // nothing comes, and the upstream has
 inline constexpr Seconds kAgainLast{5};   // rounds of asking come more seldom each time, to this
 inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
 inline constexpr std::chrono::minutes kBlamed{10};
+inline constexpr Seconds kBlamedForList{5};  // which it may have had from another liar
 
 // When an edge of the chain is slow, and how the way past it is tried.
 inline constexpr std::uint64_t kGap_pieces = 32;  // what is under way on a fast edge is less,
@@ -93,7 +94,7 @@ class Receiver {
   void news(Attempt attempt, News news);
   [[nodiscard]] bool got(TimePoint now, Attempt attempt);  // a whole piece; true: to be polled at once
   void moved(TimePoint now, Attempt attempt, const Moved& word);
-  void blame(TimePoint now, Attempt attempt);  // what it said was false: it is asked nothing for a while
+  void blame(TimePoint now, Attempt attempt, Nanos span);  // what it said was false: it is asked nothing for so long
 
   // Nobody shall pull from this host: it is a leaf, or looks for the chain's end, which must not be behind itself.
   [[nodiscard]] bool serves_nobody() const {
@@ -163,7 +164,7 @@ class Receiver {
   void ask_next(TimePoint now);
   void begin_round(TimePoint now);
   void refused(TimePoint now, const Candidate& candidate, const Answer& answer);
-  [[nodiscard]] std::deque<Candidate> candidates(TimePoint now) const;
+  [[nodiscard]] std::deque<Candidate> candidates() const;
   void take_upstream(TimePoint now, Attempt attempt, const std::string& name);
   void lose(TimePoint now, Purpose purpose);
   void finish();

@@ -31,7 +31,7 @@ void Receiver::begin_round(TimePoint now) {
   const bool first = search_->rounds == 0;
   search_->next_at = first ? now : now + (search_->kind == Kind::start ? Nanos(kStartAgain) : pause);
   search_->tried.clear();
-  search_->candidates = candidates(now);
+  search_->candidates = candidates();
   ++search_->rounds;
 }
 
@@ -83,12 +83,11 @@ void Receiver::refused(TimePoint now, const Candidate& candidate, const Answer& 
   }
 }
 
-std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
+std::deque<Receiver::Candidate> Receiver::candidates() const {
   std::deque<Candidate> all;
   const auto add = [&](const std::string& name, Purpose purpose, bool whole_only = false) {
-    const auto blamed = blamed_.find(name);
     const bool again = search_->kind != Kind::start && name == lost_;
-    if (!again && (blamed == blamed_.end() || blamed->second <= now)) all.push_back({name, purpose, whole_only});
+    if (!again && !blamed_.contains(name)) all.push_back({name, purpose, whole_only});
   };
   const auto upwards = [&](Purpose purpose) {
     const auto last = place_ > kAskedUpwards ? place_ - kAskedUpwards : 1;
@@ -99,10 +98,7 @@ std::deque<Receiver::Candidate> Receiver::candidates(TimePoint now) const {
   switch (search_->kind) {
     case Kind::start: add(hosts_[place_ - 1].name, Purpose::join); break;
     case Kind::up:
-      for (const auto& each : lost_ancestors_) {
-        if (each.name == own_) break;  // from here on they are behind this host
-        if (each.name != lost_) add(each.name, search_->purpose);
-      }
+      for (const auto& each : lost_ancestors_) add(each.name, search_->purpose);
       upwards(Purpose::join);
       for (auto at = hosts_.size(); at > place_ + 1 && all.size() < kMostCandidates; --at) {
         add(hosts_[at - 1].name, Purpose::leaf, true);

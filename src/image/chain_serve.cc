@@ -30,17 +30,20 @@ class Served {
   std::shared_ptr<Connection> to_;
 };
 
-sys::Task<Result<>> write_list(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
-  const auto& pieces = *at->assignment.pieces;
-  for (std::uint64_t first = 0; first < at->mine.size(); first += kListDigests) {
-    ByteVector digests;
-    const auto end = std::min<std::uint64_t>(first + kListDigests, at->mine.size());
-    for (auto piece = first; piece < end; ++piece) append(digests, pieces.digest(piece));
-    const auto frame = pack(List{first, digests});
-    const auto written = co_await to->stream->write(frame);
-    if (!written) co_return written;
+// The list's next frame; empty where that is not here yet. It is passed on as it comes, for it can be checked only when it is
+// whole, by each host for itself: a chain of a thousand would wait for a thousand lists.
+ByteVector next_of_list(const Share& at, std::uint64_t first) {
+  const auto end = std::min<std::uint64_t>(first + kListDigests, at.mine.size());
+  if (!at.has_list) {
+    const auto from = first * sizeof(PieceDigest);
+    const auto bytes = (end - first) * sizeof(PieceDigest);
+    if (at.list.size() < from + bytes) return {};
+    return pack(List{first, ByteView(at.list).subspan(from, bytes)});
   }
-  co_return Result<>{};
+  ByteVector digests;
+  digests.reserve((end - first) * sizeof(PieceDigest));
+  for (auto piece = first; piece < end; ++piece) append(digests, at.assignment.pieces->digest(piece));
+  return pack(List{first, digests});
 }
 
 sys::Task<Ended> say_last_word(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, Moved word) {
@@ -55,6 +58,7 @@ sys::Task<Ended> say_last_word(std::shared_ptr<Share> at, std::shared_ptr<Connec
 
 sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
   auto news_at = at->now();
+  std::uint64_t listed = 0;
   for (;;) {
     const auto word = at->sender.moved(to->number);
     if (word) co_return co_await say_last_word(at, to, *word);
@@ -66,10 +70,12 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       if (!written) co_return written;
       continue;
     }
-    if (at->has_list && at->sender.wants_list(to->number)) {
-      at->sender.list_sent(to->number);
-      const auto written = co_await write_list(at, to);
+    const bool lists = at->mine.size() > 0 && at->sender.wants_list(to->number);
+    if (const auto frame = lists ? next_of_list(*at, listed) : ByteVector{}; !frame.empty()) {
+      const auto written = co_await to->stream->write(frame);
       if (!written) co_return written;
+      listed += kListDigests;
+      if (listed >= at->mine.size()) at->sender.list_sent(to->number);
       continue;
     }
     const auto turn = at->sender.next(now, to->number, at->mine);

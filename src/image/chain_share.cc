@@ -1,6 +1,7 @@
 #include "image/chain_share.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace godwit::image::chain {
 namespace {
@@ -52,6 +53,26 @@ void Share::take_list() {
     if (assignment.pieces->has(piece)) mine.add(piece);
   }
   changed.notify();
+}
+
+Result<> Share::add_to_list(const List& part) {
+  const auto whole = mine.size() * sizeof(PieceDigest);
+  const auto from = part.first * sizeof(PieceDigest);
+  const auto end = from + part.digests.size();
+  if (from > list.size() || end > whole) return fail(Errc::protocol, "chain: a list out of turn");
+  if (end > list.size()) append(list, part.digests.subspan(list.size() - from));
+  changed.notify();
+  if (list.size() < whole) return {};
+  const auto whole_list = std::exchange(list, {});
+  auto set = assignment.pieces->set_list(whole_list);
+  if (set) {
+    take_list();
+    return set;
+  }
+  for (const auto& [link, each] : serving) {  // they have it from here
+    if (sender.wants_list(link)) each->close();
+  }
+  return set;
 }
 
 Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {

@@ -40,6 +40,8 @@ struct Share : std::enable_shared_from_this<Share> {
 
   // ---- what is here
   void take_list();  // it is here now
+  // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew).
+  [[nodiscard]] Result<> add_to_list(const List& part);
   [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);
   // Null where it is not here after all.
   [[nodiscard]] std::shared_ptr<Frame> frame_of(std::uint64_t piece);
@@ -61,6 +63,7 @@ struct Share : std::enable_shared_from_this<Share> {
   Assignment assignment;
   PieceSet mine;
   bool has_list{false};
+  ByteVector list;  // as far as it has come, while it is not whole
   std::string trouble;
   TimePoint trouble_until{};  // nothing is pulled before
   Frames frames;
