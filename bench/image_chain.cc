@@ -2,7 +2,8 @@
 //   image_chain keys DIRECTORY NAME…   a CA and an identity for each: NAME.pem, NAME.key, ca.pem
 //   image_chain list FILE              makes FILE.list, the digests of its pieces, and says their own digest
 //   image_chain run CONFIG             serves and pulls until SIGTERM; says "ready", and "whole" when all of it is here
-#include "crypto/digest.h"
+#include "base/page.h"
+#include "crypto/block_digests.h"
 #include "crypto/identity.h"
 #include "image/distribution.h"
 #include "image/piece_set.h"
@@ -17,7 +18,6 @@
 namespace godwit {
 namespace {
 
-constexpr std::size_t kBlock_bytes = 4096;
 constexpr std::size_t kPemLimit_bytes = 65'536;
 const std::string kCloud = "bench";
 
@@ -39,14 +39,18 @@ struct Config {
 };
 BOOST_DESCRIBE_STRUCT(Config, (), (keys, name, port, file, pieces, list_sha256, hosts))
 
-image::PieceDigest digest_of(ByteView piece) {
-  std::array<std::byte, 32 * image::kPiece_bytes / kBlock_bytes> blocks{};
-  for (std::size_t at = 0; at < piece.size(); at += kBlock_bytes) {
-    const auto digest = crypto::sha256(piece.subspan(at, kBlock_bytes));
-    std::copy(digest.begin(), digest.end(), blocks.begin() + static_cast<std::ptrdiff_t>(at / kBlock_bytes * 32));
+// As docs/formats/image.md names a piece.
+class PieceDigester {
+ public:
+  image::PieceDigest digest(ByteView piece) {
+    std::array<std::byte, 32 * image::kPiece_bytes / kPage_bytes> blocks;
+    blocks_.digest(piece, blocks);
+    return crypto::sha256(blocks);
   }
-  return crypto::sha256(blocks);
-}
+
+ private:
+  crypto::BlockDigests blocks_{crypto::BlockDigests::fastest()};
+};
 
 // One file that is an image. It is whole from the start where FILE.list is there.
 class FilePieces final : public image::Pieces {
@@ -76,7 +80,7 @@ class FilePieces final : public image::Pieces {
     return file_->read_at(piece * image::kPiece_bytes, into);
   }
   [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes) override {
-    if (digest_of(bytes) != digests_[piece]) return fail(Errc::not_authentic, "piece {} is another", piece);
+    if (digester_.digest(bytes) != digests_[piece]) return fail(Errc::not_authentic, "piece {} is another", piece);
     auto written = file_->write_at(piece * image::kPiece_bytes, bytes);
     if (written) here_.add(piece);
     return written;
@@ -86,6 +90,7 @@ class FilePieces final : public image::Pieces {
  private:
   image::PieceSet here_;
   std::string list_sha256_;
+  PieceDigester digester_;
   std::vector<image::PieceDigest> digests_;
   std::unique_ptr<sys::PageFile> file_;
   bool list_{false};
@@ -111,10 +116,11 @@ int make_keys(sys::Runtime runtime, const std::string& directory, const std::vec
 
 int make_list(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
+  PieceDigester digester;
   ByteVector list;
   ByteVector piece(image::kPiece_bytes);
   while (file.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()))) {
-    append(list, digest_of(piece));
+    append(list, digester.digest(piece));
   }
   std::ofstream out(path + ".list", std::ios::binary);
   out.write(reinterpret_cast<const char*>(list.data()), static_cast<std::streamsize>(list.size()));

@@ -149,6 +149,21 @@ TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   cloud.run_until_done(Seconds{90});
 }
 
+// What the length of a chain costs: each hop is a piece long, on 1 Gbit/s half a millisecond, and the way to the next host. A list
+// of digests must not wait for itself at each.
+TEST(ChainLength, EachHostMoreCostsOnePieceAndAWay) {
+  constexpr std::uint64_t kGigabit = 125'000'000;
+  constexpr std::size_t kLong = 150;
+  ChainCloud cloud(1, 320, kLong);
+  for (std::size_t host = 0; host < kLong; ++host) cloud.world.network().set_nic(ChainCloud::id(host), kGigabit, kGigabit);
+  cloud.start_all();
+  const auto took = cloud.run_until_done(Seconds{60});
+  const auto limit = static_cast<double>(cloud.payload()) / kGigabit;
+  const auto hop_ms = 1e3 * (took - limit) / kLong;
+  RecordProperty("hop_ms", std::to_string(hop_ms));
+  EXPECT_LT(hop_ms, 0.9);
+}
+
 TEST(ChainOverWan, ItCrossesOnceWhateverTheOrder) {
   constexpr std::uint64_t kMany = 1600;
   for (const auto* order : {"aaaabbbb", "abababab", "abbbbaaa"}) {
