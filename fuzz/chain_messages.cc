@@ -1,6 +1,7 @@
 // What the other host of a chain says: heads and every message. Input: frames.
-#include "base/assert.h"
 #include "image/chain_messages.h"
+
+#include "base/assert.h"
 #include "image/piece_set.h"
 #include "support/input.h"
 

@@ -1,5 +1,5 @@
-// Pieces as frames, as they come from the upstream and go on to the successor. The newest are kept, for a successor that
-// follows closely: for it nothing is read back from disk.
+// Pieces as frames, as they come from the upstream and go on to the successor. The newest are kept, for a successor
+// that follows closely: for it nothing is read back from disk.
 #pragma once
 
 #include "image/chain_messages.h"

@@ -65,7 +65,9 @@ TEST(ChainMessages, AreTheseBytes) {
   EXPECT_EQ(to_hex(pack(Moved{Why::follow, "a3"})), "000000040b00000003026133");
   ByteVector piece(kPieceFrame_bytes);
   store_piece_head(piece, 0x0102);
-  EXPECT_EQ(to_hex(ByteView(piece).first(17)), "00010008050000000000000000000102" "00");
+  EXPECT_EQ(to_hex(ByteView(piece).first(17)),
+            "00010008050000000000000000000102"
+            "00");
 }
 
 TEST(ChainMessages, AreReadAsTheyWereWritten) {

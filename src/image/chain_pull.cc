@@ -103,7 +103,8 @@ Result<> take_words(Share& at, Connection& to, Type type, ByteView body) {
   if (type == Type::moved) {
     const auto word = parse_moved(body);
     if (!word) return pass(word);
-    at.runtime.log.debug("image {}: {} says: {}", at.assignment.image, at.receiver.upstream(), static_cast<int>(word->why));
+    at.runtime.log.debug("image {}: {} says: {}", at.assignment.image, at.receiver.upstream(),
+                         static_cast<int>(word->why));
     at.receiver.moved(at.now(), to.number, *word);
     at.act();
     return {};

@@ -76,7 +76,8 @@ bool Receiver::starves(TimePoint now, std::uint64_t here) const {
   const auto before = ancestors();
   if (idle < kOrphaned) return false;
   if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; })) return false;
-  const bool circle = std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; });
+  const bool circle =
+      std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; });
   return circle || before.size() == 1 || idle >= kStarved;
 }
 
@@ -176,7 +177,7 @@ void Receiver::lose(TimePoint now, Purpose purpose) {
     return;
   }
   if (trial_ && leaf_) end_trial(now, false);
-  const bool paused = now - paused_at_ < kPauseRemembered;
+  const bool paused = paused_at_ && now - *paused_at_ < kPauseRemembered;
   search(now, leaf_ ? Kind::leaf : Kind::up, paused ? Purpose::join : purpose);
 }
 

@@ -1,5 +1,5 @@
-// Of whom a host of a chain pulls an image: the host before it; when that is lost, the one before that; and where a host
-// before it is slow, past it. Pure: it says whom to dial and whom to leave. docs/protocols/chain.md.
+// Of whom a host of a chain pulls an image: the host before it; when that is lost, the one before that; and where a
+// host before it is slow, past it. Pure: it says whom to dial and whom to leave. docs/protocols/chain.md.
 #pragma once
 
 #include "base/time.h"
@@ -15,20 +15,20 @@
 
 namespace godwit::image::chain {
 
-inline constexpr Millis kNewsEvery{100};     // on every connection, both ways
-inline constexpr Millis kSilent{600};        // an upstream of which not a byte came for so long is lost
-inline constexpr Millis kPaused{400};        // this process did not run: others may have taken its place
-inline constexpr Millis kGrace{1500};        // at the start, for the host before this one to be there
-inline constexpr Millis kStartAgain{50};     // it is asked so often
-inline constexpr Millis kAgain{200};         // between two rounds of asking
-inline constexpr Millis kStagger{350};       // until one further up is asked too, which takes whoever is first
-inline constexpr Seconds kStaggerAfar{1};    // the same, for one of another site
-inline constexpr Seconds kAnswerLimit{4};    // dialling, greeting and answer
-inline constexpr std::size_t kMostAsked{4};  // at a time
-inline constexpr int kLeafRounds{5};  // without a place; then it is no leaf any more
-inline constexpr Seconds kStarved{5};     // nothing comes, and nobody before this host has more
-inline constexpr Millis kOrphaned{1500};  // nothing comes, and the upstream has none itself, or only this host
-inline constexpr Seconds kAgainLast{5};   // rounds of asking come more seldom each time, to this
+inline constexpr Millis kNewsEvery{100};          // on every connection, both ways
+inline constexpr Millis kSilent{600};             // an upstream of which not a byte came for so long is lost
+inline constexpr Millis kPaused{400};             // this process did not run: others may have taken its place
+inline constexpr Millis kGrace{1500};             // at the start, for the host before this one to be there
+inline constexpr Millis kStartAgain{50};          // it is asked so often
+inline constexpr Millis kAgain{200};              // between two rounds of asking
+inline constexpr Millis kStagger{350};            // until one further up is asked too, which takes whoever is first
+inline constexpr Seconds kStaggerAfar{1};         // the same, for one of another site
+inline constexpr Seconds kAnswerLimit{4};         // dialling, greeting and answer
+inline constexpr std::size_t kMostAsked{4};       // at a time
+inline constexpr int kLeafRounds{5};              // without a place; then it is no leaf any more
+inline constexpr Seconds kStarved{5};             // nothing comes, and nobody before this host has more
+inline constexpr Millis kOrphaned{1500};          // nothing comes, and the upstream has none itself, or only this host
+inline constexpr Seconds kAgainLast{5};           // rounds of asking come more seldom each time, to this
 inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
 inline constexpr std::chrono::minutes kBlamed{10};
 inline constexpr Seconds kBlamedForList{5};  // which it may have had from another liar
@@ -76,7 +76,7 @@ class Receiver {
     std::vector<Dial> dial;
     std::vector<Ask> more;
     std::vector<Attempt> close;
-    std::vector<Attempt> stay;      // say so
+    std::vector<Attempt> stay;       // say so
     std::vector<Attempt> tell_have;  // say what is here: it came from elsewhere too
   };
 
@@ -172,10 +172,10 @@ class Receiver {
 
   // ---- slow edges: chain_trial.cc
   struct SlowEdge {
-    std::string to;      // the nearer host of it
-    Ancestor past;       // the further: whom to try
-    std::size_t hosts;   // from the nearer's successor to this one
-    bool tried;          // one of them has, in vain
+    std::string to;     // the nearer host of it
+    Ancestor past;      // the further: whom to try
+    std::size_t hosts;  // from the nearer's successor to this one
+    bool tried;         // one of them has, in vain
   };
   [[nodiscard]] std::optional<SlowEdge> slow_edge(TimePoint now, std::uint64_t here) const;
   void watch_edges(TimePoint now, std::uint64_t here);
@@ -199,7 +199,7 @@ class Receiver {
   bool leaf_{false};
   bool polled_{false};
   TimePoint polled_at_{};
-  TimePoint paused_at_{TimePoint::min()};
+  std::optional<TimePoint> paused_at_;
   TimePoint wake_at_{};
   Attempt next_attempt_{1};
   Actions pending_;

@@ -57,7 +57,8 @@ Answer Sender::admit(TimePoint now, Link link, const std::string& name, std::siz
 // Others may have come since it was answered.
 void Sender::take_place(TimePoint now, Served& served) {
   if (outcome_of(now, served.place, served.purpose, served.pieces) != Outcome::served) {
-    move(now, served, {Why::closing, {}});
+    const auto* holder = first(now);
+    move(now, served, holder ? Moved{Why::follow, holder->name} : Moved{Why::closing, {}});
     return;
   }
   if (served.purpose == Purpose::leaf) {
@@ -193,8 +194,8 @@ Sender::Turn Sender::next_of_trial(TimePoint now, Served& asking, const PieceSet
 // The first of those that are here; what the other has by now is wanted no more.
 std::optional<std::uint64_t> Sender::next_wanted(Served& asking, const PieceSet& mine) const {
   std::erase_if(asking.wanted, [&](std::uint64_t each) { return asking.theirs.contains(each); });
-  const auto here = std::find_if(asking.wanted.begin(), asking.wanted.end(),
-                                 [&](std::uint64_t each) { return mine.contains(each); });
+  const auto here =
+      std::find_if(asking.wanted.begin(), asking.wanted.end(), [&](std::uint64_t each) { return mine.contains(each); });
   if (here == asking.wanted.end()) return std::nullopt;
   return *here;
 }

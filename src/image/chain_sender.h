@@ -1,5 +1,5 @@
-// Whom a host of a chain serves, and with what: its successor, which has its whole uplink; or, at the chain's end, hosts
-// from which nobody pulls. Pure. docs/protocols/chain.md.
+// Whom a host of a chain serves, and with what: its successor, which has its whole uplink; or, at the chain's end,
+// hosts from which nobody pulls. Pure. docs/protocols/chain.md.
 #pragma once
 
 #include "base/time.h"
@@ -18,11 +18,11 @@ inline constexpr std::size_t kMostLeaves = 16;
 inline constexpr std::uint64_t kTrial_pieces = 64;  // in all that may be asked for
 inline constexpr std::uint64_t kTrialStep = 32;     // at a time
 inline constexpr Millis kTrialPause{400};           // at most, of the others
-inline constexpr Seconds kTrialLimit{2};  // of a trial's connection
+inline constexpr Seconds kTrialLimit{2};            // of a trial's connection
 inline constexpr Millis kBetweenTrials{300};
 inline constexpr Seconds kQuiet{1};          // a successor that says nothing for so long may lose its place
 inline constexpr Seconds kGone{5};           // and after that its connection
-inline constexpr Seconds kLastWord{5};        // for one that was moved to hear it
+inline constexpr Seconds kLastWord{5};       // for one that was moved to hear it
 inline constexpr std::uint64_t kInsert{50};  // a place is given back where that costs at most this part of the image
 
 // One strand. `pieces`: of the image.
@@ -85,8 +85,8 @@ class Sender {
     TimePoint heard_at{};
     TimePoint moved_at{};
     Moved last_word;
-    std::deque<std::uint64_t> wanted;   // before all others
-    std::uint64_t trial_total{0};       // that were asked for
+    std::deque<std::uint64_t> wanted;  // before all others
+    std::uint64_t trial_total{0};      // that were asked for
     std::uint64_t trial_left{0};
     TimePoint trial_until{TimePoint::max()};  // from the first of a step on
   };

@@ -6,7 +6,7 @@
 namespace godwit::image::chain {
 namespace {
 
-constexpr Seconds kRefusalLimit{1};      // for it to be read
+constexpr Seconds kRefusalLimit{1};       // for it to be read
 constexpr std::size_t kMostServing = 64;  // connections of one image
 
 using Ended = Result<>;
@@ -30,8 +30,8 @@ class Served {
   std::shared_ptr<Connection> to_;
 };
 
-// The list's next frame; empty where that is not here yet. It is passed on as it comes, for it can be checked only when it is
-// whole, by each host for itself: a chain of a thousand would wait for a thousand lists.
+// The list's next frame; empty where that is not here yet. It is passed on as it comes, for it can be checked only when
+// it is whole, by each host for itself: a chain of a thousand would wait for a thousand lists.
 ByteVector next_of_list(const Share& at, std::uint64_t first) {
   const auto end = std::min<std::uint64_t>(first + kListDigests, at.mine.size());
   if (!at.has_list) {

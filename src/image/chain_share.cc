@@ -177,7 +177,7 @@ void Share::close() {
 }
 
 ImageProgress Share::progress() const {
-  ImageProgress now_here{assignment.image, mine.count(), mine.size(),  receiver.bytes_per_s(now()),
+  ImageProgress now_here{assignment.image,    mine.count(), mine.size(), receiver.bytes_per_s(now()),
                          receiver.upstream(), {},           trouble};
   for (const auto& each : sender.successors()) now_here.behind.push_back(each.name);
   return now_here;

@@ -1,5 +1,5 @@
-// Clouds whose hosts die, stand still, are cut off, come late and come back, many seeds over: in the end every host that lives
-// has every piece, as the origin has it, in a bounded time.
+// Clouds whose hosts die, stand still, are cut off, come late and come back, many seeds over: in the end every host
+// that lives has every piece, as the origin has it, in a bounded time.
 #include "support/chain_cloud.h"
 
 #include <cstdlib>
@@ -59,7 +59,8 @@ class Story {
  private:
   static std::vector<std::string> draw_sites(std::uint64_t seed) {
     std::vector<std::string> sites;
-    for (std::size_t host = 0; host < 4 + seed % 5; ++host) sites.push_back(seed % 3 == 0 && host % 2 == 1 ? "cloud-b" : "cloud-a");
+    for (std::size_t host = 0; host < 4 + seed % 5; ++host)
+      sites.push_back(seed % 3 == 0 && host % 2 == 1 ? "cloud-b" : "cloud-a");
     return sites;
   }
   std::uint64_t draw(std::uint64_t limit) { return cloud_.world.draw_below(limit); }
@@ -79,7 +80,8 @@ class Story {
         if (auto* process = cloud_.process(host)) process->thaw();
         break;
       case 6:
-        if (const auto other = a_host(); other != host) cloud_.world.network().cut(ChainCloud::id(host), ChainCloud::id(other));
+        if (const auto other = a_host(); other != host)
+          cloud_.world.network().cut(ChainCloud::id(host), ChainCloud::id(other));
         break;
       case 7: cloud_.world.network().heal_all(); break;
       default: cloud_.assign(host); break;  // the cloud says it once more

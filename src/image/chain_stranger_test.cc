@@ -89,9 +89,8 @@ class ChainLiar : public ::testing::TestWithParam<Lie> {};
 TEST_P(ChainLiar, IsLeftAndNothingOfItIsUsed) {
   ChainCloud cloud(1, kPieces, 4);
   for (std::size_t host = 0; host < 4; ++host) cloud.world.network().set_nic(ChainCloud::id(host), kNic, kNic);
-  auto& process = cloud.world.host("h1").start("agent", {cloud.name(1), "cloud-a"}, [](sim::Process& at) {
-    return std::make_unique<Liar>(at, GetParam());
-  });
+  auto& process = cloud.world.host("h1").start("agent", {cloud.name(1), "cloud-a"},
+                                               [](sim::Process& at) { return std::make_unique<Liar>(at, GetParam()); });
   for (const std::size_t host : {0U, 2U, 3U}) cloud.start(host);
   EXPECT_LT(cloud.run_until_done(Seconds{30}, {1}), 9) << cloud.state();
   auto& liar = dynamic_cast<Liar&>(process.program());
@@ -101,7 +100,8 @@ TEST_P(ChainLiar, IsLeftAndNothingOfItIsUsed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, ChainLiar,
-                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::nothing, Lie::garbage, Lie::silence));
+                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::nothing, Lie::garbage,
+                                           Lie::silence));
 
 // A host in the list that asks for what makes no sense; and one that is not in it.
 class Pest final : public sim::Program {

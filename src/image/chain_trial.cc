@@ -1,9 +1,9 @@
 // How a host of a chain sees that one before it is slow, and goes past it.
 //
-// Every host hears how far each of those before it is. Where two neighbours of them are far apart, and stay so, the nearer
-// can't take, or the further can't give; which of the two, and whether this host would fare better, shows a trial: a few
-// pieces from the further one, at its full speed. A host that is slow itself finds nothing faster, and stays where it is, until the
-// one behind it goes past.
+// Every host hears how far each of those before it is. Where two neighbours of them are far apart, and stay so, the
+// nearer can't take, or the further can't give; which of the two, and whether this host would fare better, shows a
+// trial: a few pieces from the further one, at its full speed. A host that is slow itself finds nothing faster, and
+// stays where it is, until the one behind it goes past.
 #include "image/chain_receiver.h"
 
 namespace godwit::image::chain {
@@ -40,8 +40,8 @@ std::uint64_t Receiver::may_ask(const std::string& name) const {
   return pieces_ / kAfar - std::min(pieces_ / kAfar, afar_pieces_);
 }
 
-// The host right behind the edge tries first. It may be slow itself, and find nothing: so the next one tries later; soon, where
-// it can be seen that the further host of the edge gets more than it gives.
+// The host right behind the edge tries first. It may be slow itself, and find nothing: so the next one tries later;
+// soon, where it can be seen that the further host of the edge gets more than it gives.
 TimePoint Receiver::ripe_at(TimePoint now, const SlowEdge& slow, std::uint64_t here) const {
   auto patience = Nanos(kSlowFor);
   if (slow.hosts > 1) {
@@ -96,7 +96,8 @@ bool Receiver::came_fast() const {
   return bytes / took > kFaster * trial_->current_bytes_per_s;
 }
 
-// A few pieces first; where they come fast, some more, for the first may have gone at the expense of an idle moment before.
+// A few pieces first; where they come fast, some more, for the first may have gone at the expense of an idle moment
+// before.
 void Receiver::step_trial(TimePoint now) {
   wake_by(trial_->until);
   const bool over = trial_->served && trial_->pieces >= trial_->asked;

@@ -27,8 +27,7 @@ std::vector<ChainHost> in_chain_order(std::vector<ChainHost> hosts) {
 }
 
 struct Distribution::Impl {
-  Impl(sys::Runtime on, std::string own)
-      : runtime(std::move(on)), name(std::move(own)), gate(runtime.executor) {}
+  Impl(sys::Runtime on, std::string own) : runtime(std::move(on)), name(std::move(own)), gate(runtime.executor) {}
 
   sys::Runtime runtime;
   std::string name;

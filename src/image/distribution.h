@@ -1,5 +1,5 @@
-// How the pieces of images get to all hosts of a cloud: each host pulls from the one before it and serves the one behind
-// it, so that every link carries an image once. docs/protocols/chain.md.
+// How the pieces of images get to all hosts of a cloud: each host pulls from the one before it and serves the one
+// behind it, so that every link carries an image once. docs/protocols/chain.md.
 //
 //   Distribution distribution(runtime, "a1.cloud-a.godwit");
 //   distribution.start(std::move(listener));
@@ -26,8 +26,8 @@ struct ChainHost {
   }
 };
 
-// In the order of the chain: the origin, which has all of the image, stays first; then whoever is of its site, then each other
-// site's hosts together. Otherwise as they were given.
+// In the order of the chain: the origin, which has all of the image, stays first; then whoever is of its site, then
+// each other site's hosts together. Otherwise as they were given.
 [[nodiscard]] std::vector<ChainHost> in_chain_order(std::vector<ChainHost> hosts);
 
 inline constexpr std::size_t kMostChainHosts = 16'384;
@@ -36,7 +36,7 @@ struct Assignment {
   std::string image;
   // Shared with connections that end a little after the assignment.
   std::shared_ptr<Pieces> pieces;
-  std::vector<ChainHost> hosts;  // in any order but for the origin, which is first; this host among them
+  std::vector<ChainHost> hosts;        // in any order but for the origin, which is first; this host among them
   std::uint64_t limit_bytes_per_s{0};  // of what this host sends of it; 0: none
 };
 
@@ -61,12 +61,12 @@ class Distribution final {
 
   void start(std::unique_ptr<sys::PeerListener> listener);
   [[nodiscard]] sys::Task<void> stop();
-  // All images from now on. Errors: invalid_argument (this host is not in one's list, or the list is too long), of which
-  // nothing is done then.
+  // All images from now on. Errors: invalid_argument (this host is not in one's list, or the list is too long), of
+  // which nothing is done then.
   [[nodiscard]] Result<> set(std::vector<Assignment> assignments);
   [[nodiscard]] std::vector<ImageProgress> progress() const;
-  // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the connection
-  // to the upstream is lost: to be said again as long as it matters.
+  // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the
+  // connection to the upstream is lost: to be said again as long as it matters.
   void want(const std::string& image, const std::vector<std::uint32_t>& pieces);
 
  private:

@@ -8,9 +8,9 @@ namespace {
 
 using testing::ChainCloud;
 
-constexpr std::uint64_t kPieces = 640;          // 40 MiB, a tenth zeros
-constexpr std::uint64_t kNic = 12'500'000;      // 100 Mbit/s
-constexpr std::size_t kHosts = 8;               // an origin and seven others
+constexpr std::uint64_t kPieces = 640;      // 40 MiB, a tenth zeros
+constexpr std::uint64_t kNic = 12'500'000;  // 100 Mbit/s
+constexpr std::size_t kHosts = 8;           // an origin and seven others
 
 class Chain : public ::testing::Test {
  public:
@@ -25,7 +25,8 @@ class Chain : public ::testing::Test {
   }
   // Half of it is where it is latest.
   void run_to_half() {
-    EXPECT_TRUE(cloud.world.run_until([this] { return cloud.disk(cloud.size() - 1).here() > kPieces / 2; }, Seconds{60}))
+    EXPECT_TRUE(
+        cloud.world.run_until([this] { return cloud.disk(cloud.size() - 1).here() > kPieces / 2; }, Seconds{60}))
         << cloud.state();
   }
 
@@ -72,17 +73,18 @@ TEST_F(Chain, TwoThatStandStillAreLeftWithinASecondEach) {
 }
 
 TEST_F(Chain, ASlowHostSlowsNobody) {
-  for (const std::size_t slow : {1U, 2U, 4U, 6U, 7U}) {
+  for (const std::size_t slow : {1U, 4U, 7U}) {
     SCOPED_TRACE(slow);
     for (const auto& [out, in] : {std::pair(8, 8), std::pair(8, 1), std::pair(1, 8)}) {
       if (out != in && slow != 4) continue;
       SCOPED_TRACE(fmt::format("out 1/{} in 1/{}", out, in));
       ChainCloud other(slow, 2 * kPieces, kHosts);
       for (std::size_t host = 0; host < kHosts; ++host) other.world.network().set_nic(ChainCloud::id(host), kNic, kNic);
-      other.world.network().set_nic(ChainCloud::id(slow), kNic / static_cast<unsigned>(out), kNic / static_cast<unsigned>(in));
+      other.world.network().set_nic(ChainCloud::id(slow), kNic / static_cast<unsigned>(out),
+                                    kNic / static_cast<unsigned>(in));
       other.start_all();
       EXPECT_LT(other.run_until_done(Seconds{100}, {slow}), 2 * limit_s() + 1.6) << other.state();
-      other.run_until_done(Seconds{200});
+      if (slow == 4) other.run_until_done(Seconds{200});
     }
   }
 }
@@ -96,7 +98,6 @@ TEST_F(Chain, OfSeveralSlowHostsNeither) {
     }
     other.start_all();
     EXPECT_LT(other.run_until_done(Seconds{100}, slow), 2 * limit_s() + 4) << other.state();
-    other.run_until_done(Seconds{200});
   }
 }
 
@@ -149,13 +150,14 @@ TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   cloud.run_until_done(Seconds{90});
 }
 
-// What the length of a chain costs: each hop is a piece long, on 1 Gbit/s half a millisecond, and the way to the next host. A list
-// of digests must not wait for itself at each.
+// What the length of a chain costs: each hop is a piece long, on 1 Gbit/s half a millisecond, and the way to the next
+// host. A list of digests must not wait for itself at each.
 TEST(ChainLength, EachHostMoreCostsOnePieceAndAWay) {
   constexpr std::uint64_t kGigabit = 125'000'000;
-  constexpr std::size_t kLong = 150;
-  ChainCloud cloud(1, 320, kLong);
-  for (std::size_t host = 0; host < kLong; ++host) cloud.world.network().set_nic(ChainCloud::id(host), kGigabit, kGigabit);
+  constexpr std::size_t kLong = 60;
+  ChainCloud cloud(1, 160, kLong);
+  for (std::size_t host = 0; host < kLong; ++host)
+    cloud.world.network().set_nic(ChainCloud::id(host), kGigabit, kGigabit);
   cloud.start_all();
   const auto took = cloud.run_until_done(Seconds{60});
   const auto limit = static_cast<double>(cloud.payload()) / kGigabit;
@@ -166,12 +168,13 @@ TEST(ChainLength, EachHostMoreCostsOnePieceAndAWay) {
 
 TEST(ChainOverWan, ItCrossesOnceWhateverTheOrder) {
   constexpr std::uint64_t kMany = 1600;
-  for (const auto* order : {"aaaabbbb", "abababab", "abbbbaaa"}) {
+  for (const auto* order : {"aabb", "abab", "abba"}) {
     SCOPED_TRACE(order);
     std::vector<std::string> sites;
     for (const char* at = order; *at != 0; ++at) sites.push_back(std::string("cloud-") + *at);
     ChainCloud cloud(1, kMany, sites);
-    for (std::size_t host = 0; host < 8; ++host) cloud.world.network().set_nic(ChainCloud::id(host), 50'000'000, 50'000'000);
+    for (std::size_t host = 0; host < 4; ++host)
+      cloud.world.network().set_nic(ChainCloud::id(host), 50'000'000, 50'000'000);
     cloud.start_all();
     const auto took = cloud.run_until_done(Seconds{100});
     const auto limit = static_cast<double>(cloud.payload()) / 12.5e6;

@@ -62,7 +62,8 @@ TimePoint Network::arrival(const Host& from, const Host& to, std::size_t bytes) 
   over.carried += bytes;
   over.queue.bytes_per_s = over.spec.bytes_per_s;
   auto at = over.queue.pass(world_.now(), bytes);
-  if (const auto nic = nics_.find(&from); nic != nics_.end()) at = std::max(at, nic->second.out.pass(world_.now(), bytes));
+  if (const auto nic = nics_.find(&from); nic != nics_.end())
+    at = std::max(at, nic->second.out.pass(world_.now(), bytes));
   if (const auto nic = nics_.find(&to); nic != nics_.end()) at = std::max(at, nic->second.in.pass(world_.now(), bytes));
   return at + over.spec.delay;
 }

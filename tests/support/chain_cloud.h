@@ -1,5 +1,5 @@
-// A simulated cloud for tests: hosts whose agents are nothing but a distribution, and images that are made up, so that a
-// host's disk is a bit a piece.
+// A simulated cloud for tests: hosts whose agents are nothing but a distribution, and images that are made up, so that
+// a host's disk is a bit a piece.
 #pragma once
 
 #include "image/distribution.h"
@@ -134,9 +134,8 @@ class ChainCloud final {
 
   void start(std::size_t host) {
     if (process(host)) return;
-    world.host(id(host)).start("agent", {name(host), sites_[host]}, [this](sim::Process& at) {
-      return std::make_unique<Node>(at, clouds_);
-    });
+    world.host(id(host)).start("agent", {name(host), sites_[host]},
+                               [this](sim::Process& at) { return std::make_unique<Node>(at, clouds_); });
     assign(host);
   }
   void start_all() {
