@@ -75,6 +75,7 @@ bool Receiver::starves(TimePoint now, std::uint64_t here) const {
   const auto idle = now - upstream_->got_at;
   const auto before = ancestors();
   if (idle < kOrphaned) return false;
+  if (idle >= 2 * kStarved) return true;
   if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; })) return false;
   const bool circle =
       std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; });

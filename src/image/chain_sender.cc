@@ -220,6 +220,10 @@ Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
   return turn;
 }
 
+void Sender::not_sent(Link link, std::uint64_t piece) {
+  if (const auto found = served_.find(link); found != served_.end()) found->second.theirs.remove(piece);
+}
+
 std::optional<Moved> Sender::moved(Link link) const {
   const auto found = served_.find(link);
   if (found == served_.end() || found->second.role != Role::moved) return std::nullopt;

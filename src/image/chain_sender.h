@@ -57,6 +57,7 @@ class Sender {
     std::optional<TimePoint> again;
   };
   [[nodiscard]] Turn next(TimePoint now, Link link, const PieceSet& mine);
+  void not_sent(Link link, std::uint64_t piece);  // it is not here after all
   // The last word to a link that is not served any more.
   [[nodiscard]] std::optional<Moved> moved(Link link) const;
   // Those that will not leave by themselves.

@@ -81,6 +81,7 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
     const auto turn = at->sender.next(now, to->number, at->mine);
     if (turn.piece) {
       auto frame = at->frame_of(*turn.piece);
+      if (!frame) at->sender.not_sent(to->number, *turn.piece);
       if (!frame) continue;
       const auto written = co_await to->stream->write(std::as_const(*frame).bytes());
       if (!written) co_return written;

@@ -34,9 +34,17 @@ void Share::assign(Assignment next) {
   assignment = std::move(next);
   receiver.set_hosts(names_and_sites(assignment.hosts));
   sender.set_limit(assignment.limit_bytes_per_s);
+  close_served(
+      [this](const Connection& each) { return place_of(each.stream->peer().name) == assignment.hosts.size(); });
+}
+
+// They take themselves off the map as they end.
+void Share::close_served(const std::function<bool(const Connection&)>& which) {
+  std::vector<std::shared_ptr<Connection>> all;
   for (const auto& [link, each] : serving) {
-    if (place_of(each->stream->peer().name) == assignment.hosts.size()) each->close();
+    if (which(*each)) all.push_back(each);
   }
+  for (const auto& each : all) each->close();
 }
 
 std::size_t Share::place_of(const std::string& name) const {
@@ -69,18 +77,23 @@ Result<> Share::add_to_list(const List& part) {
     take_list();
     return set;
   }
-  for (const auto& [link, each] : serving) {  // they have it from here
-    if (sender.wants_list(link)) each->close();
-  }
+  if (set.error().code != Errc::not_authentic) note_trouble(set.error());
+  // They have it from here.
+  close_served([this](const Connection& each) { return sender.wants_list(each.number); });
   return set;
+}
+
+// A full disk. Nothing is pulled for a while, and nobody waits for this host.
+void Share::note_trouble(const Error& error) {
+  trouble = error.message;
+  trouble_until = now() + kTroublePause;
+  runtime.log.error("image {}: {}", assignment.image, trouble);
 }
 
 Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {
   const auto done = assignment.pieces->put(piece, frame->content());
   if (!done) {
-    if (done.error().code == Errc::not_authentic) return done;
-    trouble = done.error().message;
-    trouble_until = now() + kTroublePause;
+    if (done.error().code != Errc::not_authentic) note_trouble(done.error());
     return done;
   }
   trouble.clear();
@@ -125,7 +138,16 @@ std::vector<ByteVector> Share::have_frames() const {
 
 // ---- the two cores
 
+void Share::adopt(Connection& connection) {
+  ++open;
+  connection.on_end = [self = shared_from_this()] {
+    --self->open;
+    self->changed.notify();
+  };
+}
+
 void Share::act() {
+  if (closed) return;
   const auto here = has_list || mine.size() == 0 ? mine.count() : 0;
   const auto actions = now() < trouble_until ? Receiver::Actions{} : receiver.poll(now(), here);
   sender.set_leaf(now(), receiver.serves_nobody() || now() < trouble_until);
@@ -139,6 +161,7 @@ void Share::act() {
   for (const auto& dial : actions.dial) {
     runtime.log.debug("image {}: asks {}, {}", assignment.image, dial.name, to_string(dial.purpose));
     auto connection = std::make_shared<Connection>(runtime.executor);
+    adopt(*connection);
     connection->number = dial.attempt;
     pulling[dial.attempt] = connection;
     connection->gate.spawn(pull(shared_from_this(), connection, dial));
@@ -165,15 +188,23 @@ void Share::want(const std::vector<std::uint32_t>& pieces) {
     if (want.pieces.size() == kMostWanted) break;
   }
   const auto upstream = receiver.upstream_attempt();
-  if (upstream && !want.pieces.empty()) say(*upstream, pack(want));
+  const auto found = upstream ? pulling.find(*upstream) : pulling.end();
+  if (found == pulling.end() || want.pieces.empty() || found->second->outgoing.size() >= kMostOutgoing) return;
+  found->second->say(pack(want));
 }
 
 void Share::close() {
-  for (const auto& [attempt, each] : pulling) each->close();
-  for (const auto& [link, each] : serving) each->close();
-  pulling.clear();
+  closed = true;
+  const auto all = std::exchange(pulling, {});
+  for (const auto& [attempt, each] : all) each->close();
+  close_served([](const Connection&) { return true; });
   frames.forget();
   gate.cancel();
+}
+
+sys::Task<void> Share::wait_ended() {
+  co_await gate.close();
+  while (open > 0) co_await changed.wait();
 }
 
 ImageProgress Share::progress() const {

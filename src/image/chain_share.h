@@ -6,6 +6,7 @@
 #include "image/chain_sender.h"
 #include "image/distribution.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -13,11 +14,16 @@ namespace godwit::image::chain {
 
 struct Share;
 
+inline constexpr std::size_t kMostOpen = 128;      // connections of one image
+inline constexpr std::size_t kMostOutgoing = 128;  // words on one that wait to be written
+
 // A connection that this host dials, or one that was dialled to it.
 struct Connection {
   explicit Connection(const sys::Executor& executor) : to_say(executor), gate(executor) {}
+  ~Connection() { on_end(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
-  // The words wait here until they are written; there are few, and a peer that doesn't read them is left.
   void say(ByteVector frame) {
     outgoing.push_back(std::move(frame));
     to_say.notify();
@@ -32,6 +38,7 @@ struct Connection {
   std::deque<ByteVector> outgoing;
   sys::Signal to_say;
   sys::Gate gate;
+  std::function<void()> on_end = [] {};
 };
 
 // Kept by its coroutines, which may end after the distribution.
@@ -40,7 +47,7 @@ struct Share : std::enable_shared_from_this<Share> {
 
   // ---- what is here
   void take_list();  // it is here now
-  // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew).
+  // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew), and this host's own trouble.
   [[nodiscard]] Result<> add_to_list(const List& part);
   [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);
   // Null where it is not here after all.
@@ -48,12 +55,17 @@ struct Share : std::enable_shared_from_this<Share> {
   [[nodiscard]] News news() const;
   [[nodiscard]] std::vector<ByteVector> have_frames() const;
 
+  void note_trouble(const Error& error);
+
   // ---- the two cores
   void assign(Assignment now);
   void want(const std::vector<std::uint32_t>& pieces);  // of the upstream
   void say(Receiver::Attempt attempt, ByteVector frame);
-  void act();  // does what the receiver says, after each event
+  void adopt(Connection& connection);  // counts it until it ends
+  void act();                          // does what the receiver says, after each event
+  void close_served(const std::function<bool(const Connection&)>& which);
   void close();
+  [[nodiscard]] sys::Task<void> wait_ended();                         // after close(): all that ran
   [[nodiscard]] std::size_t place_of(const std::string& name) const;  // hosts.size(): none
   [[nodiscard]] TimePoint now() const { return runtime.clock.now(); }
   [[nodiscard]] ImageProgress progress() const;
@@ -72,6 +84,8 @@ struct Share : std::enable_shared_from_this<Share> {
   std::map<std::uint64_t, std::shared_ptr<Connection>> pulling;
   std::map<std::uint64_t, std::shared_ptr<Connection>> serving;
   std::uint64_t next_link{1};
+  std::size_t open{0};  // connections, with those that are ending
+  bool closed{false};
   sys::Signal changed;  // there may be something to send
   sys::Gate gate;
 };

@@ -70,11 +70,13 @@ sys::Task<void> greet(std::shared_ptr<State> at, std::shared_ptr<chain::Connecti
     co_return;
   }
   const auto found = at->shares.find(hello->image);
+  if (found != at->shares.end() && found->second->open >= chain::kMostOpen) co_return;
   if (found == at->shares.end()) {
     const auto answer = pack(chain::Answer{chain::Outcome::unknown, 0, {}});
     (void)co_await to->stream->write(answer);
     co_return;
   }
+  found->second->adopt(*to);
   to->gate.spawn(chain::serve(found->second, to, std::move(*hello)));
 }
 
@@ -122,7 +124,7 @@ void Distribution::start(std::unique_ptr<sys::PeerListener> listener) {
 sys::Task<void> Distribution::stop() {
   if (impl_->listener) impl_->listener->close();
   for (const auto& [image, share] : impl_->shares) share->close();
-  for (const auto& [image, share] : impl_->shares) co_await share->gate.close();
+  for (const auto& [image, share] : impl_->shares) co_await share->wait_ended();
   co_await impl_->gate.close();
 }
 
