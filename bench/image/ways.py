@@ -122,9 +122,17 @@ class Godwit(Way):
     def said(self, host):
         return self.directory / f"{self.scene.name(host)}.said"
 
+    def prepare(self):
+        """Agents run all the time; what comes is the image."""
+        self.launch(range(HOSTS - 1, 0, -1))
+        time.sleep(SETTLE_S / 4)
+
     def start(self):
+        self.launch([0])
+
+    def launch(self, hosts):
         environment = {**os.environ, **({"GODWIT_CHAIN_DEBUG": "1"} if self.debug else {})}
-        for host in range(HOSTS):
+        for host in hosts:
             with self.said(host).open("wb") as out, self.said(host).with_suffix(".log").open("wb") as log:
                 words = self.scene.inside(host, str(self.program), "run", str(self.config(host)))
                 process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=environment,

@@ -28,7 +28,7 @@ inline constexpr std::size_t kMostAsked{4};       // at a time
 inline constexpr int kLeafRounds{5};              // without a place; then it is no leaf any more
 inline constexpr Seconds kStarved{5};             // nothing comes, and nobody before this host has more
 inline constexpr Millis kOrphaned{1500};          // nothing comes, and the upstream has none itself, or only this host
-inline constexpr Seconds kAgainLast{5};           // rounds of asking come more seldom each time, to this
+inline constexpr Seconds kAgainLast{2};           // rounds of asking come more seldom each time, to this
 inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
 inline constexpr std::chrono::minutes kBlamed{10};
 inline constexpr Seconds kBlamedForList{5};  // which it may have had from another liar

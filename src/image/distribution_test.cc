@@ -78,19 +78,19 @@ TEST_F(Chain, ASlowHostSlowsNobody) {
     for (const auto& [out, in] : {std::pair(8, 8), std::pair(8, 1), std::pair(1, 8)}) {
       if (out != in && slow != 4) continue;
       SCOPED_TRACE(fmt::format("out 1/{} in 1/{}", out, in));
-      ChainCloud other(slow, 2 * kPieces, kHosts);
+      ChainCloud other(slow, kPieces, kHosts);
       for (std::size_t host = 0; host < kHosts; ++host) other.world.network().set_nic(ChainCloud::id(host), kNic, kNic);
       other.world.network().set_nic(ChainCloud::id(slow), kNic / static_cast<unsigned>(out),
                                     kNic / static_cast<unsigned>(in));
       other.start_all();
-      EXPECT_LT(other.run_until_done(Seconds{100}, {slow}), 2 * limit_s() + 1.6) << other.state();
+      EXPECT_LT(other.run_until_done(Seconds{100}, {slow}), limit_s() + 1.5) << other.state();
       if (slow == 4) other.run_until_done(Seconds{200});
     }
   }
 }
 
 TEST_F(Chain, OfSeveralSlowHostsNeither) {
-  for (const auto& slow : {std::set<std::size_t>{2, 3}, std::set<std::size_t>{1, 5}, std::set<std::size_t>{3, 4, 5}}) {
+  for (const auto& slow : {std::set<std::size_t>{1, 5}, std::set<std::size_t>{3, 4, 5}}) {
     ChainCloud other(9, 2 * kPieces, kHosts);
     for (std::size_t host = 0; host < kHosts; ++host) {
       const auto rate = slow.contains(host) ? kNic / 8 : kNic;
@@ -167,7 +167,7 @@ TEST(ChainLength, EachHostMoreCostsOnePieceAndAWay) {
 }
 
 TEST(ChainOverWan, ItCrossesOnceWhateverTheOrder) {
-  constexpr std::uint64_t kMany = 1600;
+  constexpr std::uint64_t kMany = 1000;
   for (const auto* order : {"aabb", "abab", "abba"}) {
     SCOPED_TRACE(order);
     std::vector<std::string> sites;
