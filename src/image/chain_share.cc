@@ -222,7 +222,8 @@ sys::Task<void> tick(std::shared_ptr<Share> at) {
     }
     const auto soon = at->now() + kNewsEvery;
     const auto next = at->receiver.next_deadline();
-    co_await at->runtime.clock.sleep_until(next > at->now() ? std::min(next, soon) : soon);
+    const auto until = next > at->now() ? std::min(next, soon) : soon;
+    co_await at->runtime.clock.sleep_until(until);
   }
 }
 

@@ -140,6 +140,17 @@ TEST_F(Chain, WhoComesBackAsksForWhatItLacks) {
   EXPECT_EQ(cloud.disk(4).puts, kPieces - kPieces / 10);
 }
 
+TEST_F(Chain, WhatIsWantedComesFirstFromHoweverFarUp) {
+  nics();
+  cloud.start_all();
+  EXPECT_TRUE(cloud.world.run_until([this] { return cloud.disk(7).here() > kPieces / 5; }, Seconds{60}));
+  EXPECT_FALSE(cloud.disk(7).has(600));
+  cloud.node(7)->distribution.want(testing::kImage, {600, 601, 9'999'999});
+  EXPECT_TRUE(cloud.world.run_until([this] { return cloud.disk(7).has(600) && cloud.disk(7).has(601); }, Seconds{1}));
+  EXPECT_LT(cloud.disk(7).here(), kPieces / 2);
+  cloud.run_until_done(Seconds{60});
+}
+
 TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   nics();
   cloud.disk(3).full = true;
