@@ -38,15 +38,34 @@ Nanos Network::delay(const Host& from, const Host& to) const {
   return const_cast<Network*>(this)->link(from, to).spec.delay;
 }
 
+void Network::set_nic(const std::string& host, std::uint64_t out_bytes_per_s, std::uint64_t in_bytes_per_s) {
+  auto& nic = nics_[&world_.host(host)];
+  nic.out.bytes_per_s = out_bytes_per_s;
+  nic.in.bytes_per_s = in_bytes_per_s;
+}
+
+std::uint64_t Network::carried(const std::string& from_site, const std::string& to_site) const {
+  const auto found = links_.find({from_site, to_site});
+  return found == links_.end() ? 0 : found->second.carried;
+}
+
+TimePoint Network::Queue::pass(TimePoint now, std::size_t bytes) {
+  if (bytes_per_s == 0) return now;
+  free_at = std::max(free_at, now);
+  free_at += Nanos(static_cast<std::int64_t>(bytes) * 1'000'000'000 / static_cast<std::int64_t>(bytes_per_s));
+  return free_at;
+}
+
 TimePoint Network::arrival(const Host& from, const Host& to, std::size_t bytes) {
   if (&from == &to) return world_.now() + delay(from, to);
   Link& over = link(from, to);
-  over.free_at = std::max(over.free_at, world_.now());
-  if (over.spec.bytes_per_s != 0) {
-    over.free_at +=
-        Nanos(static_cast<std::int64_t>(bytes) * 1'000'000'000 / static_cast<std::int64_t>(over.spec.bytes_per_s));
-  }
-  return over.free_at + over.spec.delay;
+  over.carried += bytes;
+  over.queue.bytes_per_s = over.spec.bytes_per_s;
+  auto at = over.queue.pass(world_.now(), bytes);
+  if (const auto nic = nics_.find(&from); nic != nics_.end())
+    at = std::max(at, nic->second.out.pass(world_.now(), bytes));
+  if (const auto nic = nics_.find(&to); nic != nics_.end()) at = std::max(at, nic->second.in.pass(world_.now(), bytes));
+  return at + over.spec.delay;
 }
 
 void Network::cut(const std::string& a, const std::string& b) {

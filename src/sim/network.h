@@ -29,6 +29,10 @@ class Network final {
   // Between two sites, both ways; `a` == `b`: the LAN of a site. Defaults: 100 Mbit/s and 40 ms round trip between
   // sites, 0.2 ms and no limit within one.
   void set_link(const std::string& a, const std::string& b, LinkSpec spec);
+  // What the host's own link carries, each way, to and from all others together. 0: no limit, as it begins.
+  void set_nic(const std::string& host, std::uint64_t out_bytes_per_s, std::uint64_t in_bytes_per_s);
+  // Bytes that went from one site to the other, so far.
+  [[nodiscard]] std::uint64_t carried(const std::string& from_site, const std::string& to_site) const;
   // Nothing passes between `a` and `b` (names of hosts or sites) until healed; what was under way waits.
   void cut(const std::string& a, const std::string& b);
   void heal(const std::string& a, const std::string& b);
@@ -43,9 +47,21 @@ class Network final {
 
  private:
   friend class Connection;
+  struct Queue {
+    std::uint64_t bytes_per_s{0};
+    TimePoint free_at{};
+
+    // When so many bytes more, from now on, have passed it.
+    TimePoint pass(TimePoint now, std::size_t bytes);
+  };
   struct Link {
     LinkSpec spec;
-    TimePoint free_at{};
+    Queue queue;
+    std::uint64_t carried{0};
+  };
+  struct Nic {
+    Queue out;
+    Queue in;
   };
   [[nodiscard]] Link& link(const Host& from, const Host& to);
   void wake_stalled();
@@ -53,6 +69,7 @@ class Network final {
   World& world_;
   std::map<std::pair<std::string, std::string>, LinkSpec> specs_;
   std::map<std::pair<std::string, std::string>, Link> links_;
+  std::map<const Host*, Nic> nics_;
   std::set<std::pair<std::string, std::string>> cuts_;
   std::map<std::string, Host*> by_ip_;
   std::map<std::uint64_t, Connection*> connections_;

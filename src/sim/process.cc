@@ -102,12 +102,15 @@ void Process::spawn(sys::Task<void> task) {
 }
 
 bool Process::poll() {
+  if (frozen_) return false;
   parts_->context.restart();
   return parts_->context.poll() > 0;
 }
 
-TimePoint Process::next_deadline() const { return parts_->clock.next_deadline(); }
+TimePoint Process::next_deadline() const { return frozen_ ? TimePoint::max() : parts_->clock.next_deadline(); }
 
-void Process::wake(TimePoint now) { parts_->clock.wake(now); }
+void Process::wake(TimePoint now) {
+  if (!frozen_) parts_->clock.wake(now);
+}
 
 }  // namespace godwit::sim

@@ -43,6 +43,9 @@ class Process final {
 
   // Ends the process as soon as nothing runs; from inside or from outside.
   void kill();
+  // SIGSTOP and SIGCONT: between them nothing of it runs, while its connections stay.
+  void freeze() { frozen_ = true; }
+  void thaw() { frozen_ = false; }
   // Called for each signal but SIGKILL; without it, every signal kills.
   void on_signal(std::function<void(int)> handler) { on_signal_ = std::move(handler); }
   // Runs `task` in the process, as main() would.
@@ -69,6 +72,7 @@ class Process final {
   Identity identity_;
   sys::ProcessId id_;
   bool doomed_{false};
+  bool frozen_{false};
   std::function<void(int)> on_signal_;
   std::map<int, std::string> open_taps_;  // descriptors to devices
   std::unique_ptr<Parts> parts_;

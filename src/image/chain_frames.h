@@ -1,0 +1,65 @@
+// Pieces as frames, as they come from the upstream and go on to the successor. The newest are kept, for a successor
+// that follows closely: for it nothing is read back from disk.
+#pragma once
+
+#include "image/chain_messages.h"
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+namespace godwit::image::chain {
+
+inline constexpr std::size_t kKeptFrames = 64;  // 4 MiB of each image
+
+class Frame {
+ public:
+  Frame() : bytes_(std::make_unique_for_overwrite<std::byte[]>(kPieceFrame_bytes)) {}
+
+  [[nodiscard]] ByteSpan bytes() { return {bytes_.get(), kPieceFrame_bytes}; }
+  [[nodiscard]] ByteView bytes() const { return {bytes_.get(), kPieceFrame_bytes}; }
+  [[nodiscard]] ByteSpan body() { return bytes().subspan(kHead_bytes); }
+  [[nodiscard]] ByteSpan content() { return bytes().subspan(kPieceFrame_bytes - kPiece_bytes); }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+};
+
+// One strand. Frames are shared with the connections that they are on their way to.
+class Frames {
+ public:
+  // To be filled; one that nobody needs any more, where there is one.
+  [[nodiscard]] std::shared_ptr<Frame> fresh() {
+    if (!spare_) return std::make_shared<Frame>();
+    return std::exchange(spare_, nullptr);
+  }
+  void keep(std::uint64_t piece, std::shared_ptr<Frame> frame) {
+    by_piece_[piece] = std::move(frame);
+    order_.push_back(piece);
+    if (order_.size() <= kKeptFrames) return;
+    const auto oldest = by_piece_.extract(order_.front());
+    order_.pop_front();
+    if (!oldest.empty()) give_back(oldest.mapped());
+  }
+  void give_back(std::shared_ptr<Frame> frame) {
+    if (frame.use_count() == 1) spare_ = std::move(frame);
+  }
+  // Null where it is not among the newest.
+  [[nodiscard]] std::shared_ptr<Frame> find(std::uint64_t piece) const {
+    const auto found = by_piece_.find(piece);
+    return found == by_piece_.end() ? nullptr : found->second;
+  }
+  void forget() {
+    by_piece_.clear();
+    order_.clear();
+    spare_.reset();
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::shared_ptr<Frame>> by_piece_;
+  std::deque<std::uint64_t> order_;
+  std::shared_ptr<Frame> spare_;
+};
+
+}  // namespace godwit::image::chain

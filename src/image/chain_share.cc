@@ -1,0 +1,246 @@
+#include "image/chain_share.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace godwit::image::chain {
+namespace {
+
+constexpr Seconds kTroublePause{30};
+
+std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
+  std::vector<Host> all;
+  all.reserve(hosts.size());
+  for (const auto& each : hosts) all.push_back({each.address.name, each.site});
+  return all;
+}
+
+}  // namespace
+
+Share::Share(sys::Runtime on, std::string name, Assignment first)
+    : runtime(std::move(on)),
+      own(std::move(name)),
+      assignment(std::move(first)),
+      mine(assignment.pieces->count()),
+      sender(assignment.pieces->count()),
+      receiver(own, assignment.pieces->count()),
+      changed(runtime.executor),
+      gate(runtime.executor) {
+  assign(assignment);
+  if (assignment.pieces->has_list()) take_list();
+}
+
+void Share::assign(Assignment next) {
+  assignment = std::move(next);
+  receiver.set_hosts(names_and_sites(assignment.hosts));
+  sender.set_limit(assignment.limit_bytes_per_s);
+  close_served(
+      [this](const Connection& each) { return place_of(each.stream->peer().name) == assignment.hosts.size(); });
+}
+
+// They take themselves off the map as they end.
+void Share::close_served(const std::function<bool(const Connection&)>& which) {
+  std::vector<std::shared_ptr<Connection>> all;
+  for (const auto& [link, each] : serving) {
+    if (which(*each)) all.push_back(each);
+  }
+  for (const auto& each : all) each->close();
+}
+
+std::size_t Share::place_of(const std::string& name) const {
+  std::size_t place = 0;
+  while (place < assignment.hosts.size() && assignment.hosts[place].address.name != name) ++place;
+  return place;
+}
+
+// ---- what is here
+
+void Share::take_list() {
+  has_list = true;
+  for (std::uint64_t piece = 0; piece < mine.size(); ++piece) {
+    if (assignment.pieces->has(piece)) mine.add(piece);
+  }
+  changed.notify();
+}
+
+Result<> Share::add_to_list(const List& part) {
+  const auto whole = mine.size() * sizeof(PieceDigest);
+  const auto from = part.first * sizeof(PieceDigest);
+  const auto end = from + part.digests.size();
+  if (from > list.size() || end > whole) return fail(Errc::protocol, "chain: a list out of turn");
+  if (end > list.size()) append(list, part.digests.subspan(list.size() - from));
+  changed.notify();
+  if (list.size() < whole) return {};
+  const auto whole_list = std::exchange(list, {});
+  auto set = assignment.pieces->set_list(whole_list);
+  if (set) {
+    take_list();
+    return set;
+  }
+  if (set.error().code != Errc::not_authentic) note_trouble(set.error());
+  // They have it from here.
+  close_served([this](const Connection& each) { return sender.wants_list(each.number); });
+  return set;
+}
+
+// A full disk. Nothing is pulled for a while, and nobody waits for this host.
+void Share::note_trouble(const Error& error) {
+  trouble = error.message;
+  trouble_until = now() + kTroublePause;
+  runtime.log.error("image {}: {}", assignment.image, trouble);
+}
+
+Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {
+  const auto done = assignment.pieces->put(piece, frame->content());
+  if (!done) {
+    if (done.error().code != Errc::not_authentic) note_trouble(done.error());
+    return done;
+  }
+  trouble.clear();
+  mine.add(piece);
+  frames.keep(piece, frame);
+  if (mine.full()) runtime.log.info("image {}: all of it is here", assignment.image);
+  changed.notify();
+  return {};
+}
+
+std::shared_ptr<Frame> Share::frame_of(std::uint64_t piece) {
+  if (auto newest = frames.find(piece)) return newest;
+  auto frame = frames.fresh();
+  store_piece_head(frame->bytes(), piece);
+  const auto read = assignment.pieces->read(piece, frame->content());
+  if (read) return frame;
+  runtime.log.warn("image {}: piece {}: {}", assignment.image, piece, read.error().message);
+  mine.remove(piece);
+  return nullptr;
+}
+
+News Share::news() const {
+  return {mine.count(), receiver.bytes_per_s(now()), receiver.tried_in_vain(), receiver.ancestors()};
+}
+
+std::vector<ByteVector> Share::have_frames() const {
+  std::vector<ByteVector> all;
+  if (!has_list) {
+    all.push_back(pack(Have{true, 0, {}}));
+    return all;
+  }
+  std::uint64_t first = 0;
+  do {
+    const auto left = (mine.size() - first + 7) / 8;
+    const auto bytes = std::min<std::uint64_t>(left, kHaveLimit_bytes);
+    const auto bits = mine.bits(first, bytes);
+    all.push_back(pack(Have{bytes == left, first, bits}));
+    first += 8 * bytes;
+  } while (first < mine.size());
+  return all;
+}
+
+// ---- the two cores
+
+void Share::adopt(Connection& connection) {
+  ++open;
+  connection.on_end = [self = shared_from_this()] {
+    --self->open;
+    self->changed.notify();
+  };
+}
+
+void Share::act() {
+  if (closed) return;
+  const auto here = has_list || mine.size() == 0 ? mine.count() : 0;
+  const auto actions = now() < trouble_until ? Receiver::Actions{} : receiver.poll(now(), here);
+  sender.set_leaf(now(), receiver.serves_nobody() || now() < trouble_until);
+  for (const auto attempt : actions.close) {
+    const auto found = pulling.find(attempt);
+    if (found == pulling.end()) continue;
+    const auto connection = found->second;
+    pulling.erase(found);
+    connection->close();
+  }
+  for (const auto& dial : actions.dial) {
+    runtime.log.debug("image {}: asks {}, {}", assignment.image, dial.name, to_string(dial.purpose));
+    auto connection = std::make_shared<Connection>(runtime.executor);
+    adopt(*connection);
+    connection->number = dial.attempt;
+    pulling[dial.attempt] = connection;
+    connection->gate.spawn(pull(shared_from_this(), connection, dial));
+  }
+  for (const auto attempt : actions.tell_have) {
+    for (auto& each : have_frames()) say(attempt, std::move(each));
+  }
+  for (const auto& ask : actions.more) say(ask.attempt, pack(More{ask.pieces}));
+  for (const auto attempt : actions.stay) {
+    runtime.log.debug("image {}: stays with {}", assignment.image, receiver.upstream());
+    say(attempt, pack(Stay{}));
+  }
+}
+
+void Share::say(Receiver::Attempt attempt, ByteVector frame) {
+  if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(std::move(frame));
+}
+
+// What is here already, or asked for, is left out.
+void Share::want(const std::vector<std::uint32_t>& pieces) {
+  Want want;
+  for (const auto each : pieces) {
+    if (each < mine.size() && !mine.contains(each)) want.pieces.push_back(each);
+    if (want.pieces.size() == kMostWanted) break;
+  }
+  const auto upstream = receiver.upstream_attempt();
+  const auto found = upstream ? pulling.find(*upstream) : pulling.end();
+  if (found == pulling.end() || want.pieces.empty() || found->second->outgoing.size() >= kMostOutgoing) return;
+  found->second->say(pack(want));
+}
+
+void Share::close() {
+  closed = true;
+  const auto all = std::exchange(pulling, {});
+  for (const auto& [attempt, each] : all) each->close();
+  close_served([](const Connection&) { return true; });
+  frames.forget();
+  gate.cancel();
+}
+
+sys::Task<void> Share::wait_ended() {
+  co_await gate.close();
+  while (open > 0) co_await changed.wait();
+}
+
+ImageProgress Share::progress() const {
+  ImageProgress now_here{assignment.image,    mine.count(), mine.size(), receiver.bytes_per_s(now()),
+                         receiver.upstream(), {},           trouble};
+  for (const auto& each : sender.successors()) now_here.behind.push_back(each.name);
+  return now_here;
+}
+
+sys::Task<void> tick(std::shared_ptr<Share> at) {
+  for (;;) {
+    at->act();
+    for (const auto link : at->sender.overdue(at->now())) {
+      if (const auto found = at->serving.find(link); found != at->serving.end()) found->second->close();
+    }
+    const auto soon = at->now() + kNewsEvery;
+    const auto next = at->receiver.next_deadline();
+    const auto until = next > at->now() ? std::min(next, soon) : soon;
+    co_await at->runtime.clock.sleep_until(until);
+  }
+}
+
+// ---- frames
+
+sys::Task<Result<Head>> read_head(sys::Stream& stream) {
+  std::array<std::byte, kHead_bytes> head;
+  const auto read = co_await sys::read_exactly(stream, head);
+  if (!read) co_return pass(read);
+  co_return parse_head(head);
+}
+
+sys::Task<Result<ByteVector>> read_body(sys::Stream& stream, Head head) {
+  ByteVector body(head.body_bytes);
+  const auto read = co_await sys::read_exactly(stream, body);
+  if (!read) co_return pass(read);
+  co_return body;
+}
+
+}  // namespace godwit::image::chain

@@ -1,0 +1,105 @@
+// One image on one host, between those before it in the chain and those behind it. For image/distribution.cc.
+#pragma once
+
+#include "image/chain_frames.h"
+#include "image/chain_receiver.h"
+#include "image/chain_sender.h"
+#include "image/distribution.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+
+namespace godwit::image::chain {
+
+struct Share;
+
+inline constexpr std::size_t kMostOpen = 128;      // connections of one image
+inline constexpr std::size_t kMostOutgoing = 128;  // words on one that wait to be written
+
+// A connection that this host dials, or one that was dialled to it.
+struct Connection {
+  explicit Connection(const sys::Executor& executor) : to_say(executor), gate(executor) {}
+  ~Connection() { on_end(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void say(ByteVector frame) {
+    outgoing.push_back(std::move(frame));
+    to_say.notify();
+  }
+  void close() {
+    if (stream) stream->close();
+    gate.cancel();
+  }
+
+  std::uint64_t number{0};
+  std::unique_ptr<sys::PeerStream> stream;
+  std::deque<ByteVector> outgoing;
+  sys::Signal to_say;
+  sys::Gate gate;
+  std::function<void()> on_end = [] {};
+};
+
+// Kept by its coroutines, which may end after the distribution.
+struct Share : std::enable_shared_from_this<Share> {
+  Share(sys::Runtime on, std::string name, Assignment now);
+
+  // ---- what is here
+  void take_list();  // it is here now
+  // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew), and this host's own trouble.
+  [[nodiscard]] Result<> add_to_list(const List& part);
+  [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);
+  // Null where it is not here after all.
+  [[nodiscard]] std::shared_ptr<Frame> frame_of(std::uint64_t piece);
+  [[nodiscard]] News news() const;
+  [[nodiscard]] std::vector<ByteVector> have_frames() const;
+
+  void note_trouble(const Error& error);
+
+  // ---- the two cores
+  void assign(Assignment now);
+  void want(const std::vector<std::uint32_t>& pieces);  // of the upstream
+  void say(Receiver::Attempt attempt, ByteVector frame);
+  void adopt(Connection& connection);  // counts it until it ends
+  void act();                          // does what the receiver says, after each event
+  void close_served(const std::function<bool(const Connection&)>& which);
+  void close();
+  [[nodiscard]] sys::Task<void> wait_ended();                         // after close(): all that ran
+  [[nodiscard]] std::size_t place_of(const std::string& name) const;  // hosts.size(): none
+  [[nodiscard]] TimePoint now() const { return runtime.clock.now(); }
+  [[nodiscard]] ImageProgress progress() const;
+
+  sys::Runtime runtime;
+  std::string own;
+  Assignment assignment;
+  PieceSet mine;
+  bool has_list{false};
+  ByteVector list;  // as far as it has come, while it is not whole
+  std::string trouble;
+  TimePoint trouble_until{};  // nothing is pulled before
+  Frames frames;
+  Sender sender;
+  Receiver receiver;
+  std::map<std::uint64_t, std::shared_ptr<Connection>> pulling;
+  std::map<std::uint64_t, std::shared_ptr<Connection>> serving;
+  std::uint64_t next_link{1};
+  std::size_t open{0};  // connections, with those that are ending
+  bool closed{false};
+  sys::Signal changed;  // there may be something to send
+  sys::Gate gate;
+};
+
+// Until the share closes: time for both cores.
+[[nodiscard]] sys::Task<void> tick(std::shared_ptr<Share> at);
+// One attempt, from dialling to its end.
+[[nodiscard]] sys::Task<void> pull(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, Receiver::Dial dial);
+// One that has asked, to its end.
+[[nodiscard]] sys::Task<void> serve(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, Hello hello);
+
+// One frame's head. Errors: those of the stream, protocol.
+[[nodiscard]] sys::Task<Result<Head>> read_head(sys::Stream& stream);
+// Body of a frame that is no piece.
+[[nodiscard]] sys::Task<Result<ByteVector>> read_body(sys::Stream& stream, Head head);
+
+}  // namespace godwit::image::chain
