@@ -11,6 +11,8 @@ namespace godwit::apps {
 
 void add_agent_command(CLI::App& app, int& exit_code);
 void add_cloud_command(CLI::App& app, int& exit_code);
+// Of agents: not among what people are shown.
+void add_disk_server_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app);
 void add_image_store_command(CLI::App& app, int& exit_code);
 void add_lab_command(CLI::App& app, int& exit_code);

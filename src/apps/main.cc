@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   godwit::apps::add_tunnel_command(app, exit_code);
   godwit::apps::add_image_store_command(app, exit_code);
   godwit::apps::add_lab_command(app, exit_code);
+  godwit::apps::add_disk_server_command(app, exit_code);
   godwit::apps::add_completion_command(app);
   godwit::apps::add_version_command(app);
   app.footer(

@@ -34,6 +34,10 @@ class ByteReader {
     return whole_ ? static_cast<std::uint32_t>(std::to_integer<unsigned>(bytes[0]) << 16U) | load_be16(bytes.subspan(1))
                   : 0;
   }
+  [[nodiscard]] std::uint32_t be32() {
+    const auto bytes = take(4);
+    return whole_ ? load_be32(bytes) : 0;
+  }
   [[nodiscard]] std::uint64_t be64() {
     const auto bytes = take(8);
     return whole_ ? load_be64(bytes) : 0;
@@ -41,6 +45,9 @@ class ByteReader {
   [[nodiscard]] std::string text(std::size_t size) { return std::string(as_text(take(size))); }
   // One byte of length, then so many bytes.
   [[nodiscard]] std::string short_text() { return text(byte()); }
+
+  // All that is left.
+  [[nodiscard]] ByteView rest() { return take(rest_.size()); }
 
   // Every field was there, and nothing is left over.
   [[nodiscard]] bool ended_in_order() const { return whole_ && rest_.empty(); }

@@ -1,5 +1,5 @@
 // QEMU's command line: ours alone, whoever the instance comes from.
-#include "hypervisor/machine.h"
+#include "hypervisor/qemu_machine.h"
 
 namespace godwit::hypervisor {
 namespace {
@@ -20,6 +20,9 @@ std::string memory_size(const MachineSpec& spec) {
   return fmt::format("{}K", size_KiB);
 }
 
+// For so long QEMU's reads wait for a server that has gone: long enough for anybody to start another.
+constexpr std::uint32_t kReconnect_s = 30U * 24 * 3600;
+
 std::string blockdev(json::object node) { return wire::print_json(node); }
 
 }  // namespace
@@ -35,10 +38,21 @@ std::string nbd_socket_of(const std::string& directory) { return directory + "/n
 std::string memory_socket_of(const std::string& directory) { return directory + "/memory.sock"; }
 std::string log_of(const std::string& directory) { return directory + ".log"; }
 
-json::object disk_node(const MachineSpec& spec) {
+json::object disk_node(const MachineSpec& spec, bool local_base) {
   json::object node{{"driver", "qcow2"}, {"node-name", "disk0"}, {"file", "disk0-file"}};
-  if (!spec.base_path.empty()) node["backing"] = "base";
+  if (!spec.base_path.empty()) node["backing"] = local_base ? kLocalBase : kServedBase;
   return node;
+}
+
+json::object local_base_node(const MachineSpec& spec) {
+  json::object file{{"driver", "file"}, {"node-name", "base-file"}, {"filename", spec.base_path}, {"read-only", true}};
+  return {{"driver", spec.base_format}, {"node-name", kLocalBase}, {"file", std::move(file)}, {"read-only", true}};
+}
+
+json::object served_base_node(const MachineSpec& spec) {
+  json::object server{{"type", "unix"}, {"path", spec.base_socket}};
+  return {{"driver", "nbd"},   {"node-name", kServedBase},       {"export", "base"}, {"server", std::move(server)},
+          {"read-only", true}, {"reconnect-delay", kReconnect_s}};
 }
 
 std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec& spec, Launch launch,
@@ -79,14 +93,11 @@ std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec
   add({"-chardev", "file,id=console,append=on,path=" + spec.directory + "/console.log", "-serial", "chardev:console"});
   if (!spec.disk_path.empty()) {
     json::object file{{"driver", "file"}, {"node-name", "disk0-file"}, {"filename", spec.disk_path}};
+    const bool local_base = spec.base_socket.empty();
     if (!spec.base_path.empty()) {
-      json::object base_file{
-          {"driver", "file"}, {"node-name", "base-file"}, {"filename", spec.base_path}, {"read-only", true}};
-      json::object base{
-          {"driver", spec.base_format}, {"node-name", "base"}, {"file", "base-file"}, {"read-only", true}};
-      add({"-blockdev", blockdev(std::move(base_file)), "-blockdev", blockdev(std::move(base))});
+      add({"-blockdev", blockdev(local_base ? local_base_node(spec) : served_base_node(spec))});
     }
-    add({"-blockdev", blockdev(std::move(file)), "-blockdev", blockdev(disk_node(spec))});
+    add({"-blockdev", blockdev(std::move(file)), "-blockdev", blockdev(disk_node(spec, local_base))});
     add({"-device", "virtio-blk-pci,id=virtio-disk0,drive=disk0"});
   }
   if (tap_descriptor >= 0) {

@@ -30,6 +30,8 @@ struct MachineSpec {
   std::string disk_path;    // the overlay
   std::string base_path;    // what it is on; empty: on nothing
   std::string base_format;  // "qcow2", "raw"
+  std::string
+      base_socket;  // while base_path (raw) is not whole: where an NBD server has it as "base"; see use_local_base()
   std::string kernel_path;  // direct kernel boot; empty: the disk's boot loader
   std::string initrd_path;
   std::string cmdline;
@@ -39,7 +41,7 @@ struct MachineSpec {
 };
 BOOST_DESCRIBE_STRUCT(MachineSpec, (),
                       (id, directory, uid, vcpus, memory_mib, machine_type, cpu_model, accelerator, disk_path,
-                       base_path, base_format, kernel_path, initrd_path, cmdline, mac, mtu, serial))
+                       base_path, base_format, base_socket, kernel_path, initrd_path, cmdline, mac, mtu, serial))
 
 // A uuid that starts with "ec2", the same for the same instance wherever it runs.
 [[nodiscard]] std::string serial_of(const std::string& instance_id);
@@ -119,6 +121,14 @@ class Machine {
   // Lets go of the monitor; QEMU goes on. Call before destruction.
   [[nodiscard]] virtual sys::Task<void> detach() = 0;
 
+  // Whether what the overlay is on is read from base_path, and not from base_socket. While it is not, start_disk() is
+  // refused: the pause would wait for reads that wait for what is missing.
+  [[nodiscard]] virtual bool has_local_base() const = 0;
+  // From now on it is, and nobody serves at base_socket any more; base_path is whole. The guest runs meanwhile. The
+  // server must answer until then: QEMU ends the reads that are under way. Idempotent, also from agent to agent.
+  // Errors: conflict (a mirror or a migration stands: try later).
+  [[nodiscard]] virtual sys::Task<Result<>> use_local_base() = 0;
+
   // As the source of a migration, in this order. Contracts as in migrate/guest.h, SourceGuest.
   [[nodiscard]] virtual sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) = 0;
   [[nodiscard]] virtual sys::Task<Result<>> wait_disk_ready() = 0;
@@ -157,8 +167,11 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 };
 
-// The node that is the guest's disk, as QEMU was given it and as it is reopened.
-[[nodiscard]] wire::json::object disk_node(const MachineSpec& spec);
+// The node that is the guest's disk, as QEMU was given it and as it is reopened; `local_base` as has_local_base().
+[[nodiscard]] wire::json::object disk_node(const MachineSpec& spec, bool local_base);
+// What it is on, as one node; null where it is on nothing.
+[[nodiscard]] wire::json::object local_base_node(const MachineSpec& spec);
+[[nodiscard]] wire::json::object served_base_node(const MachineSpec& spec);
 // The unix sockets of a machine: QEMU listens on them as a destination, the agent as a source.
 [[nodiscard]] std::string nbd_socket_of(const std::string& directory);
 [[nodiscard]] std::string memory_socket_of(const std::string& directory);

@@ -172,6 +172,8 @@ sys::Task<Result<>> QemuMachine::begin() {
   listen();
   const auto known = co_await refresh();
   if (!known) co_return known;
+  const auto looked = co_await look_at_base();
+  if (!looked) co_return looked;
   gate_.spawn(watch_process());
   gate_.spawn(watch_monitor());
   co_return Result<>{};

@@ -1,9 +1,11 @@
-// The Machine that is a QEMU process: its life in qemu_machine.cc, its part in migrations in qemu_migration.cc.
+// The Machine that is a QEMU process: its life in qemu_machine.cc, what its disk is on in qemu_base.cc, its part in
+// migrations in qemu_migration.cc.
 #pragma once
 
 #include "hypervisor/machine.h"
 
 #include <algorithm>
+#include <set>
 
 namespace godwit::hypervisor {
 
@@ -14,6 +16,10 @@ struct MachineRecord {
   std::uint64_t start_ticks{0};
 };
 BOOST_DESCRIBE_STRUCT(MachineRecord, (), (spec, pid, start_ticks))
+
+// Names of nodes.
+inline constexpr const char* kLocalBase = "base";
+inline constexpr const char* kServedBase = "base-nbd";
 
 class QemuMachine final : public Machine {
  public:
@@ -32,6 +38,9 @@ class QemuMachine final : public Machine {
   sys::Task<void> stop(Nanos grace) override;
   sys::Task<void> kill() override;
   sys::Task<void> detach() override;
+
+  bool has_local_base() const override { return local_base_; }
+  sys::Task<Result<>> use_local_base() override;
 
   sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) override;
   sys::Task<Result<>> wait_disk_ready() override;
@@ -55,6 +64,10 @@ class QemuMachine final : public Machine {
   std::string post_copy_problem() const override { return post_copy_problem_; }
 
  private:
+  // Asks what the disk is on, and ends what an earlier agent has begun.
+  [[nodiscard]] sys::Task<Result<>> look_at_base();
+  [[nodiscard]] sys::Task<Result<>> may_change_base();
+  [[nodiscard]] sys::Task<Result<std::set<std::string>>> nodes();
   [[nodiscard]] sys::Task<void> watch_process();
   [[nodiscard]] sys::Task<void> watch_monitor();
   [[nodiscard]] sys::Task<Result<>> refresh();
@@ -99,6 +112,7 @@ class QemuMachine final : public Machine {
   MachineState state_{MachineState::starting};
   std::string problem_;
   std::string post_copy_problem_;
+  bool local_base_{true};
   std::function<void()> changed_;
   std::uint64_t heard_{0};
   sys::Signal news_;   // an event that may mean another state

@@ -45,6 +45,11 @@ bool is_failure(const std::string& status) { return status == "failed" || status
 // ---- as the source ----
 
 sys::Task<Result<>> QemuMachine::start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) {
+  if (!local_base_) {
+    co_return fail(Errc::conflict,
+                   "mirror the disk: the image of {} is still on its way to this host; try again when it is here",
+                   spec_.id);
+  }
   json::object server{{"type", "unix"}, {"path", nbd_socket}};
   json::object target{
       {"driver", "nbd"}, {"node-name", kMirrorTarget}, {"export", kDisk}, {"server", std::move(server)}};
@@ -429,7 +434,7 @@ sys::Task<Result<>> QemuMachine::finish_disk() {
   if (!stopped) log_.debug("{}", stopped.error().message);  // an earlier agent may have stopped it
   // To reopen a node as it is open drains and flushes it, and, other than "stop", says when that fails.
   json::array same;
-  same.emplace_back(disk_node(spec_));
+  same.emplace_back(disk_node(spec_, local_base_));
   json::object about{{"options", std::move(same)}};
   const auto flushed = co_await execute("blockdev-reopen", std::move(about), kSwitchoverLimit);
   if (!flushed) co_return fail(flushed, "flush the disk");

@@ -30,8 +30,14 @@ QemuLine line_of(const sys::ProcessSpec& spec) {
     if (words[i] == "-chardev" && next.starts_with("socket,id=qmp,")) line.monitor_path = option_in(next, "path");
     if (words[i] != "-blockdev") continue;
     const auto node = wire::parse_json(next);
-    if (!node || !node->is_object() || wire::text_at(node->get_object(), "node-name") != "disk0-file") continue;
-    line.disk_path = wire::text_at(node->get_object(), "filename");
+    if (!node || !node->is_object()) continue;
+    const auto& fields = node->get_object();
+    const auto name = wire::text_at(fields, "node-name");
+    if (name == "disk0-file") line.disk_path = wire::text_at(fields, "filename");
+    if (name == "disk0") line.base_node = wire::text_at(fields, "backing");
+    if (wire::text_at(fields, "driver") == "nbd") {
+      line.base_socket = wire::text_at(wire::object_at(fields, "server"), "path");
+    }
   }
   return line;
 }
@@ -92,6 +98,11 @@ sys::Task<void> Qemu::main() {
     core_.die(active.error().message);
     co_return;
   }
+  const auto based = co_await open_base();
+  if (!based) {
+    core_.die(based.error().message);
+    co_return;
+  }
   const auto open = core_.monitor.open(core_.line.monitor_path);
   if (!open) {
     core_.die(open.error().message);
@@ -102,6 +113,16 @@ sys::Task<void> Qemu::main() {
   gate_.spawn(guest());
   if (!core_.line.mac.empty()) gate_.spawn(boot());
   if (!core_.line.stopped && !core_.line.incoming) core_.run();
+}
+
+// QEMU dials once when it starts, and reads the first sector before its monitor answers.
+sys::Task<Result<>> Qemu::open_base() {
+  base_.begin(core_.line.base_node, core_.line.base_socket);
+  if (base_.socket().empty()) co_return Result<>{};
+  const auto stream = co_await core_.runtime().local.dial(base_.socket());
+  if (!stream)
+    co_return fail(Errc::io, "-blockdev: Failed to connect to '{}': {}", base_.socket(), stream.error().message);
+  co_return Result<>{};
 }
 
 sys::Task<void> Qemu::guest() {

@@ -2,6 +2,7 @@
 // It follows docs/formats/qemu-migration-control.md, its traps included.
 #pragma once
 
+#include "sim/qemu_base.h"
 #include "sim/qemu_core.h"
 #include "sim/qemu_migration.h"
 #include "sim/qemu_mirror.h"
@@ -50,6 +51,7 @@ class Qemu final : public Program {
   [[nodiscard]] sys::Task<Reply> remove_target(json::object arguments);
   [[nodiscard]] sys::Task<Reply> stop_and_flush(json::object arguments);
   [[nodiscard]] Reply reopen(const json::object& arguments);
+  [[nodiscard]] sys::Task<Result<>> open_base();
   [[nodiscard]] Reply status() const;
   [[nodiscard]] Reply cont();
   [[nodiscard]] Reply mirror(const json::object& arguments);
@@ -61,6 +63,7 @@ class Qemu final : public Program {
   QemuCore core_;
   std::map<std::string, Command> commands_;
   MigrationParameters parameters_;
+  QemuBase base_;
   std::string target_name_;  // node name of core_.target
   std::unique_ptr<QemuMirror> mirror_;
   NbdServer server_;

@@ -91,6 +91,8 @@ Qemu::Reply Qemu::reopen(const json::object& arguments) {
   if (!one || text_at(list->get_array()[0].get_object(), "node-name") != "disk0") {
     return fail(Errc::conflict, "Failed to find node with node-name=''");
   }
+  const auto based = base_.reopen(text_at(list->get_array()[0].get_object(), "backing"));
+  if (!based) return pass(based);
   if (!core_.disk.flush()) return fail(Errc::conflict, "Error flushing drive: No space left on device");
   return done();
 }
@@ -100,6 +102,7 @@ Qemu::Reply Qemu::reopen(const json::object& arguments) {
 void Qemu::add_mirror_commands() {
   commands_["blockdev-add"] = [this](json::object arguments) { return add_target(std::move(arguments)); };
   commands_["blockdev-del"] = [this](json::object arguments) { return remove_target(std::move(arguments)); };
+  on("query-named-block-nodes", [this](const json::object&) -> Reply { return base_.named_nodes(); });
   on("blockdev-reopen", [this](const json::object& arguments) { return reopen(arguments); });
   on("blockdev-mirror", [this](const json::object& arguments) { return mirror(arguments); });
   on("block-job-cancel", [this](const json::object& arguments) { return cancel_job(arguments); });
@@ -123,6 +126,7 @@ void Qemu::add_mirror_commands() {
 
 sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
   const auto name = text_at(arguments, "node-name");
+  if (text_at(arguments, "driver") != "nbd") co_return told(base_.add(name));
   if (core_.target) co_return fail(Errc::conflict, "Duplicate nodes with node-name='{}'", name);
   const MainLoop::Hold hold(core_.loop);
   const auto path = text_at(object_at(arguments, "server"), "path");
@@ -135,6 +139,7 @@ sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
 
 sys::Task<Qemu::Reply> Qemu::remove_target(json::object arguments) {
   const auto name = text_at(arguments, "node-name");
+  if (base_.has(name)) co_return told(base_.remove(name));
   if (!core_.target || name != target_name_) {
     co_return fail(Errc::conflict, "Failed to find node with node-name='{}'", name);
   }

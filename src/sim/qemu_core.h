@@ -31,7 +31,9 @@ struct QemuLine {
   std::string instance;
   std::string monitor_path;
   std::string disk_path;
-  std::string mac;  // empty: no network
+  std::string base_node;    // what the disk is on; empty: on nothing
+  std::string base_socket;  // of an NBD server
+  std::string mac;          // empty: no network
   bool incoming{false};
   bool stopped{false};  // -S
 };

@@ -15,6 +15,7 @@
 
 #include <gtest/gtest.h>
 
+#include "qemu/nobody_else.h"
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -28,32 +29,6 @@ using hypervisor::Launch;
 using hypervisor::Machine;
 
 constexpr unsigned kUid = 65'534;
-
-class NoPeers final : public sys::PeerNetwork {
- public:
-  void trust(std::vector<sys::TrustedCa>) override {}
-  sys::Task<Result<std::unique_ptr<sys::PeerStream>>> dial(sys::PeerAddress) override {
-    co_return fail(Errc::unsupported, "no peers here");
-  }
-  Result<std::unique_ptr<sys::PeerListener>> listen(const std::string&, std::uint16_t) override {
-    return fail(Errc::unsupported, "no peers here");
-  }
-};
-
-class NoHttp final : public sys::Http {
- public:
-  void trust(std::vector<sys::TrustedCa>) override {}
-  Result<std::unique_ptr<sys::HttpServer>> serve(const sys::HttpListen&, sys::HttpHandler) override {
-    return fail(Errc::unsupported, "no HTTP here");
-  }
-  sys::Task<Result<sys::HttpResponse>> call(sys::HttpEndpoint, sys::HttpRequest, Nanos) override {
-    co_return fail(Errc::unsupported, "no HTTP here");
-  }
-  sys::Task<Result<sys::HttpResponse>> watch(sys::HttpEndpoint, sys::HttpRequest, Nanos,
-                                             std::function<void(std::string)>) override {
-    co_return fail(Errc::unsupported, "no HTTP here");
-  }
-};
 
 // One rig a test; the source lives on from test to test, as a boot costs seconds under emulation.
 class RealRig {

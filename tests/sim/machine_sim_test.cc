@@ -90,6 +90,116 @@ class SimRig {
   Process* agent_{nullptr};
 };
 
+using hypervisor::Launch;
+using hypervisor::Machine;
+// A machine whose disk's base is served at a socket.
+hypervisor::MachineSpec served(SimRig& rig) {
+  auto spec = rig.make("served");
+  spec.base_path = "/images/base";
+  spec.base_format = "raw";
+  spec.base_socket = spec.directory + "/base.sock";
+  return spec;
+}
+
+sys::Task<void> moves_onto_its_file(SimRig* rig) {
+  const auto spec = served(*rig);
+  const hypervisor::QemuProgram qemu;
+  auto launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  EXPECT_FALSE(launched) << "nobody serves there";
+  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
+  GODWIT_CO_ASSERT_OK(server);
+  launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  GODWIT_CO_ASSERT_OK(launched);
+  EXPECT_FALSE((*launched)->has_local_base());
+  const auto mirrored = co_await (*launched)->start_disk(spec.directory + "/nbd.sock", 0);
+  EXPECT_EQ(mirrored ? Errc{} : mirrored.error().code, Errc::conflict);
+  co_await (*launched)->detach();
+
+  auto adopted = co_await Machine::adopt(rig->runtime(), spec.directory);
+  GODWIT_CO_ASSERT_OK(adopted);
+  EXPECT_FALSE((*adopted)->has_local_base());
+  const auto moved = co_await (*adopted)->use_local_base();
+  GODWIT_CO_ASSERT_OK(moved);
+  EXPECT_TRUE((*adopted)->has_local_base());
+  co_await (*adopted)->detach();
+
+  adopted = co_await Machine::adopt(rig->runtime(), spec.directory);
+  GODWIT_CO_ASSERT_OK(adopted);
+  EXPECT_TRUE((*adopted)->has_local_base());
+  co_await (*adopted)->kill();
+  co_await (*adopted)->detach();
+}
+
+TEST(ServedBase, MovesOntoItsFileAndTheNextAgentSeesIt) {
+  SimRig rig;
+  rig.run(moves_onto_its_file(&rig));
+}
+
+// Another agent has said `commands` to it, and has gone.
+sys::Task<void> said_before(SimRig* rig, std::string directory,
+                            std::vector<std::pair<std::string, wire::json::object>> commands) {
+  const auto qmp = co_await hypervisor::Qmp::connect(rig->runtime(), directory + "/qmp.sock");
+  GODWIT_CO_ASSERT_OK(qmp);
+  for (const auto& [name, arguments] : commands) {
+    const auto said = co_await (*qmp)->execute(name, arguments);
+    GODWIT_CO_ASSERT_OK(said);
+  }
+  co_await (*qmp)->close();
+}
+
+sys::Task<void> goes_on_where_another_has_begun(SimRig* rig, std::size_t steps) {
+  const auto spec = served(*rig);
+  const hypervisor::QemuProgram qemu;
+  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
+  GODWIT_CO_ASSERT_OK(server);
+  auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  GODWIT_CO_ASSERT_OK(machine);
+  co_await (*machine)->detach();
+  wire::json::array now;
+  now.emplace_back(hypervisor::disk_node(spec, true));
+  wire::json::object reopen{{"options", std::move(now)}};
+  std::vector<std::pair<std::string, wire::json::object>> commands;
+  commands.emplace_back("blockdev-add", hypervisor::local_base_node(spec));
+  commands.emplace_back("blockdev-reopen", std::move(reopen));
+  commands.resize(steps);
+  co_await said_before(rig, spec.directory, std::move(commands));
+
+  machine = co_await Machine::adopt(rig->runtime(), spec.directory);
+  GODWIT_CO_ASSERT_OK(machine);
+  EXPECT_EQ((*machine)->has_local_base(), steps == 2);
+  const auto moved = co_await (*machine)->use_local_base();
+  GODWIT_CO_ASSERT_OK(moved);
+  EXPECT_TRUE((*machine)->has_local_base());
+  co_await (*machine)->kill();
+  co_await (*machine)->detach();
+}
+
+TEST(ServedBase, GoesOnWhereAnotherAgentHasBegun) {
+  for (const std::size_t steps : {1UL, 2UL}) {
+    SimRig rig;
+    rig.run(goes_on_where_another_has_begun(&rig, steps));
+  }
+}
+
+sys::Task<void> waits_for_a_migration(SimRig* rig) {
+  const auto spec = served(*rig);
+  const hypervisor::QemuProgram qemu;
+  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
+  GODWIT_CO_ASSERT_OK(server);
+  const auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::incoming, -1);
+  GODWIT_CO_ASSERT_OK(machine);
+  const auto moved = co_await (*machine)->use_local_base();
+  EXPECT_EQ(moved ? Errc{} : moved.error().code, Errc::conflict);
+  EXPECT_FALSE((*machine)->has_local_base());
+  co_await (*machine)->kill();
+  co_await (*machine)->detach();
+}
+
+TEST(ServedBase, StaysWhereItIsWhileItWaitsForAMigration) {
+  SimRig rig;
+  rig.run(waits_for_a_migration(&rig));
+}
+
 }  // namespace
 }  // namespace godwit::sim
 
