@@ -324,7 +324,7 @@ TEST_F(CommandsTest, AWireGuardThatJoinsGetsItsConfigurationAndKeepsItsKey) {
                                   crypto::SessionProfile::native,
                                   {WallTime{Seconds{1}}, WallTime{Seconds{2'000'000'000}}}};
   a().leaf_record = to_base64url(crypto::sign_host_record(record, crypto::Key::generate().value()).value());
-  EXPECT_EQ(run("network join demo"), kFailed);
+  EXPECT_EQ(run("network join demo"), kUsage);
   EXPECT_TRUE(terminal_.errors.contains("--wireguard"));
   ASSERT_EQ(run("network join demo --wireguard --cloud cloud-a"), kDone) << terminal_.errors;
   const auto leaf = sky_->leaves("demo")->leaves.at(0);
@@ -341,16 +341,16 @@ TEST_F(CommandsTest, AWireGuardThatJoinsGetsItsConfigurationAndKeepsItsKey) {
   const auto other = wireguard_key_text(ByteVector(32, std::byte{9}));
   ASSERT_EQ(run("network join demo --wireguard --name office --cloud cloud-a --key " + other), kDone);
   EXPECT_TRUE(says("# PrivateKey = the one of " + other)) << terminal_.output;
-  EXPECT_EQ(run("network join demo --wireguard --key nonsense"), kFailed);
+  EXPECT_EQ(run("network join demo --wireguard --key nonsense"), kUsage);
   ASSERT_EQ(run("network leaves demo"), kDone);
   EXPECT_TRUE(says("office") && says("laptop") && says("cloud-a/leaf-host")) << terminal_.output;
   ASSERT_EQ(run("network leave demo laptop"), kDone);
-  EXPECT_EQ(run("network leave demo laptop"), kFailed);
+  EXPECT_EQ(run("network leave demo laptop"), kNotFound);
 }
 
 TEST_F(CommandsTest, AWireGuardThatNoHostServesIsNoMember) {
   make_demo();
-  EXPECT_EQ(run("network join demo --wireguard"), kFailed);
+  EXPECT_EQ(run("network join demo --wireguard"), kTimedOut);
   EXPECT_TRUE(terminal_.errors.contains("no host serves laptop within 30 s")) << terminal_.errors;
   EXPECT_TRUE(sky_->leaves("demo")->leaves.empty()) << "its key is lost";
 }

@@ -1,5 +1,5 @@
-// What a cloud says about its hosts, instances and images, signed with the key of its CA, so that switches of other clouds can
-// check it by themselves: a few hundred bytes, valid for a while. Format: docs/formats/host-record.md.
+// What a cloud says about its hosts, instances and images, signed with the key of its CA, so that switches of other
+// clouds can check it by themselves: a few hundred bytes, valid for a while. Format: docs/formats/host-record.md.
 #pragma once
 
 #include "base/bytes.h"

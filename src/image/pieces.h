@@ -1,4 +1,5 @@
-// An image as it travels: pieces of 64 KiB, each known by a digest before it is here. Checked before anybody reads them.
+// An image as it travels: pieces of 64 KiB, each known by a digest before it is here. Checked before anybody reads
+// them.
 #pragma once
 
 #include "base/bytes.h"
@@ -8,7 +9,7 @@
 
 namespace godwit::image {
 
-inline constexpr std::size_t kPiece_bytes = 64UL << 10U;    // of 16 blocks: what is fetched, checked and passed on as one
+inline constexpr std::size_t kPiece_bytes = 64UL << 10U;  // of 16 blocks: what is fetched, checked and passed on as one
 inline constexpr std::uint64_t kPiecesLimit = 1ULL << 24U;  // of one image: 1 TiB
 
 // SHA-256 of the SHA-256s of the piece's 16 blocks of 4 KiB, in their order. docs/formats/image.md

@@ -81,7 +81,8 @@ wire::LeafView view_of_leaf(const ClusterRecord& record, const Sights& sights, c
   const auto host = bytes ? crypto::read_host_record(*bytes) : pass(bytes);
   if (at.version != 0 && host) {
     out.host = at.host;
-    out.endpoint = fmt::format(at.underlay_ip.contains(':') ? "[{}]:{}" : "{}:{}", at.underlay_ip, at.underlay_port);
+    const auto ip_text = at.underlay_ip.contains(':') ? "[" + at.underlay_ip + "]" : at.underlay_ip;
+    out.endpoint = fmt::format("{}:{}", ip_text, at.underlay_port);
     out.host_key = to_hex(host->key);
     return out;
   }
