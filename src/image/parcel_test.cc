@@ -1,0 +1,163 @@
+#include "image/parcel.h"
+
+#include "image/pieces_in_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace godwit::image {
+namespace {
+
+constexpr std::size_t kPieces = 5;
+
+ByteVector noise(std::size_t size, unsigned seed) {
+  std::mt19937_64 random(seed);
+  ByteVector out(size);
+  for (auto& each : out) each = static_cast<std::byte>(random());
+  return out;
+}
+
+BlockTag tag_of(ByteView block) {
+  const auto digest = crypto::sha256(block);
+  BlockTag tag{};
+  std::copy_n(digest.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
+class BlocksOfOthers {
+ public:
+  void add(ByteView block) { add_as(tag_of(block), block); }
+  void add_as(const BlockTag& tag, ByteView block) { blocks_[tag] = ByteVector(block.begin(), block.end()); }
+  [[nodiscard]] bool has(const BlockTag& tag) const { return blocks_.contains(tag); }
+  bool operator()(const BlockTag& tag, ByteSpan into) const {
+    const auto found = blocks_.find(tag);
+    if (found == blocks_.end()) return false;
+    std::ranges::copy(found->second, into.begin());
+    return true;
+  }
+
+ private:
+  std::map<BlockTag, ByteVector> blocks_;
+};
+
+// As a sender says a piece to a receiver that has some of its blocks.
+ParcelPiece said(const PiecesInMemory& image, std::uint64_t piece, const BlocksOfOthers& known) {
+  ParcelPiece out{piece, 0, {}};
+  for (std::size_t block = 0; block < kPiece_blocks; ++block) {
+    out.tags[block] = tag_of(ByteView(image.bytes()).subspan(piece * kPiece_bytes + block * kPage_bytes, kPage_bytes));
+    if (!known.has(out.tags[block])) out.sent = static_cast<std::uint16_t>(out.sent | 1U << block);
+  }
+  return out;
+}
+
+class ParcelTest : public testing::Test {
+ protected:
+  PiecesInMemory image{noise(kPieces * kPiece_bytes, 1)};
+  PiecesInMemory other = PiecesInMemory::empty_like(image);
+  BlocksOfOthers known;
+
+  std::vector<ParcelPiece> all() {
+    std::vector<ParcelPiece> out;
+    for (std::uint64_t piece = 0; piece < kPieces; ++piece) out.push_back(said(image, piece, known));
+    return out;
+  }
+  ByteView block(std::uint64_t number) { return ByteView(image.bytes()).subspan(number * kPage_bytes, kPage_bytes); }
+};
+
+TEST_F(ParcelTest, PiecesArriveAsTheyWere) {
+  const auto parcel = make_parcel(image, all());
+  ASSERT_TRUE(parcel);
+  EXPECT_EQ(parcel->pieces, kPieces);
+  const auto taken = take_parcel(parcel->bytes, other, known);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_EQ(taken->pieces, kPieces);
+  EXPECT_TRUE(other.bytes() == image.bytes());
+}
+
+TEST_F(ParcelTest, BlocksThatTheReceiverHasDontTravel) {
+  for (std::uint64_t number = 0; number < kPieces * kPiece_blocks; ++number) {
+    if (number % 4 != 0) known.add(block(number));
+  }
+  const auto parcel = make_parcel(image, all());
+  ASSERT_TRUE(parcel);
+  EXPECT_LT(parcel->bytes.size(), kPieces * kPiece_bytes / 4 + 2048);
+  ASSERT_TRUE(take_parcel(parcel->bytes, other, known));
+  EXPECT_TRUE(other.bytes() == image.bytes());
+}
+
+TEST_F(ParcelTest, WhatCompressesIsCompressed) {
+  const PiecesInMemory text{ByteVector(kPieces * kPiece_bytes, std::byte{'x'})};
+  auto source = text;
+  auto into = PiecesInMemory::empty_like(text);
+  const auto parcel = make_parcel(source, std::vector{said(text, 0, known), said(text, 1, known)});
+  ASSERT_TRUE(parcel);
+  EXPECT_LT(parcel->bytes.size(), 1024U);
+  ASSERT_TRUE(take_parcel(parcel->bytes, into, known));
+  EXPECT_TRUE(into.has(0) && into.has(1) && !into.has(2));
+}
+
+TEST_F(ParcelTest, APieceWithABlockThatWasForgottenIsRefusedAndTheOthersAreTaken) {
+  for (std::uint64_t number = 0; number < kPiece_blocks; ++number) known.add(block(number));
+  const auto parcel = make_parcel(image, all());
+  ASSERT_TRUE(parcel);
+  const BlocksOfOthers forgot;
+  const auto taken = take_parcel(parcel->bytes, other, forgot);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->refused, std::vector<std::uint64_t>{0});
+  EXPECT_EQ(taken->pieces, kPieces - 1);
+  EXPECT_FALSE(other.has(0));
+}
+
+TEST_F(ParcelTest, ABlockOfTheSameTagButOtherContentDoesNoHarm) {
+  known.add_as(tag_of(block(3)), block(4));
+  const auto parcel = make_parcel(image, all());
+  ASSERT_TRUE(parcel);
+  const auto taken = take_parcel(parcel->bytes, other, known);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->refused, std::vector<std::uint64_t>{0});
+  EXPECT_FALSE(other.has(0));
+}
+
+TEST_F(ParcelTest, WhatWouldBeTooLongIsLeftForTheNext) {
+  PiecesInMemory large{noise(100 * kPiece_bytes, 2)};
+  std::vector<ParcelPiece> pieces;
+  for (std::uint64_t piece = 0; piece < 100; ++piece) pieces.push_back({piece});
+  const auto parcel = make_parcel(large, pieces);
+  ASSERT_TRUE(parcel);
+  EXPECT_LE(parcel->bytes.size(), kParcelLimit_bytes);
+  EXPECT_GT(parcel->pieces, 50U);
+}
+
+TEST_F(ParcelTest, WhatIsCutOffOrAlteredIsNoParcelOrChangesNothing) {
+  const auto parcel = make_parcel(image, all());
+  ASSERT_TRUE(parcel);
+  for (const std::size_t size : {0UL, 3UL, 8UL, 40UL, parcel->bytes.size() - 1}) {
+    EXPECT_FALSE(take_parcel(ByteView(parcel->bytes).first(size), other, known)) << size;
+  }
+  for (std::size_t at = 0; at < parcel->bytes.size(); at += 1009) {
+    auto altered = parcel->bytes;
+    altered[at] ^= std::byte{0x10};
+    auto into = PiecesInMemory::empty_like(image);
+    (void)take_parcel(altered, into, known);
+    for (std::uint64_t piece = 0; piece < kPieces; ++piece) {
+      if (!into.has(piece)) continue;
+      const auto from = static_cast<std::ptrdiff_t>(piece * kPiece_bytes);
+      EXPECT_TRUE(std::equal(into.bytes().begin() + from, into.bytes().begin() + from + kPiece_bytes,
+                             image.bytes().begin() + from));
+    }
+  }
+}
+
+TEST_F(ParcelTest, APieceThatTheImageDoesntHaveIsAnError) {
+  PiecesInMemory longer{noise((kPieces + 1) * kPiece_bytes, 3)};
+  const auto parcel = make_parcel(longer, std::vector<ParcelPiece>{{kPieces}});
+  ASSERT_TRUE(parcel);
+  const auto taken = take_parcel(parcel->bytes, other, known);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, Errc::protocol);
+}
+
+}  // namespace
+}  // namespace godwit::image
