@@ -16,10 +16,12 @@ bool is(ByteView digest, const Digest& other) { return std::ranges::equal(digest
 
 }  // namespace
 
-KnownBlocks::KnownBlocks(Repository& images, const ImageId& but, std::size_t limit_bytes) : limit_bytes_(limit_bytes) {
+KnownBlocks::KnownBlocks(Repository& images, const ImageId& but, std::size_t limit_bytes,
+                         const std::function<bool(const ImageId&)>& may_use)
+    : limit_bytes_(limit_bytes) {
   std::uint64_t blocks = 0;
   for (const auto& each : images.list()) {
-    if (each.id == but || !each.complete()) continue;
+    if (each.id == but || !each.complete() || (may_use && !may_use(each.id))) continue;
     auto image = images.open(each.id, "what images have in common");
     if (!image) continue;
     const auto more = (*image)->count() * kPiece_blocks;
@@ -95,10 +97,10 @@ bool KnownBlocks::take(const StoredImage::Known& known, ByteView digest, ByteSpa
   std::array<std::byte, kPieceBlocks_bytes> blocks;
   if (!image.read_blocks(known.block / kPiece_blocks, blocks)) return false;
   const auto said = ByteView(blocks).subspan(known.block % kPiece_blocks * kDigest_bytes, kDigest_bytes);
-  if (!std::ranges::equal(said, digest) || !image.read_block(known.block, into)) return false;
+  if (!std::ranges::equal(said.first(digest.size()), digest) || !image.read_block(known.block, into)) return false;
   std::array<std::byte, kDigest_bytes> found;
   digests_.digest(into, found);
-  return std::ranges::equal(found, digest);
+  return std::ranges::equal(ByteView(found).first(digest.size()), digest);
 }
 
 StoredImage::Known KnownBlocks::find(ByteView digest, ByteSpan into) {
@@ -114,6 +116,12 @@ StoredImage::Known KnownBlocks::find(ByteView digest, ByteSpan into) {
     if (take(known, digest, into)) return known;
   }
   return {};
+}
+
+bool KnownBlocks::read(ByteView digest, ByteSpan into) {
+  const auto known = find(digest, into);
+  if (known.image) last_ = known;
+  return known.image != nullptr;
 }
 
 Result<KnownBlocks::Assembled> KnownBlocks::assemble(const StoredImage& image, std::uint64_t piece, ByteView blocks) {

@@ -4,6 +4,7 @@
 
 #include "image/repository.h"
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -14,13 +15,17 @@ inline constexpr std::size_t kKnownBlocks_bytes = 48UL << 20U;  // of memory: of
 // One strand. The images that it has indexed stay while it lives: it is of one transfer.
 class KnownBlocks final {
  public:
-  // Of all images that are whole, but that one.
-  KnownBlocks(Repository& images, const ImageId& but, std::size_t limit_bytes = kKnownBlocks_bytes);
+  // Of all images that are whole, and that may be used, but that one.
+  KnownBlocks(Repository& images, const ImageId& but, std::size_t limit_bytes = kKnownBlocks_bytes,
+              const std::function<bool(const ImageId&)>& may_use = {});
 
   // Indexes about `pieces` more. False: all are, or there is no memory for more; what is not indexed is not found.
   [[nodiscard]] bool advance(std::uint64_t pieces);
   [[nodiscard]] std::uint64_t bytes() const { return slots_.size() * sizeof(Slot); }  // of memory
   [[nodiscard]] std::uint64_t blocks() const { return used_; }                        // that are indexed
+
+  // The block whose digest begins so, with 8 bytes at least, to `into` (kPage_bytes). False: none was found.
+  [[nodiscard]] bool read(ByteView digest, ByteSpan into);
 
   // A piece of `image` as far as it is known here; what is missing is zeros. Every block was read and digested.
   struct Assembled {

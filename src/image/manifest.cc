@@ -74,6 +74,12 @@ Result<Manifest> parse_manifest(std::string_view text) {
   return manifest;
 }
 
+std::uint64_t bytes_of(const Manifest& manifest) {
+  std::uint64_t bytes = 0;
+  for (const auto& file : manifest.files) bytes += file.bytes;
+  return bytes;
+}
+
 std::uint64_t pieces_of(const Manifest& manifest) {
   std::uint64_t pieces = 0;
   for (const auto& each : manifest.files) pieces += pieces_of(each.bytes);

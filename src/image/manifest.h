@@ -53,6 +53,7 @@ using ImageId = std::string;
 [[nodiscard]] Result<Manifest> parse_manifest(std::string_view text);
 
 [[nodiscard]] std::uint64_t pieces_of(const Manifest& manifest);
+[[nodiscard]] std::uint64_t bytes_of(const Manifest& manifest);  // of its files, as guests see them
 // nullptr: it has none.
 [[nodiscard]] const ManifestFile* file_of(const Manifest& manifest, Role role);
 // The digests of all pieces are those whose roots the manifest has. Errors: invalid_argument (not so many),

@@ -17,6 +17,19 @@ std::string StoredImage::path(Role role) const {
   return fmt::format("{}/{}", directory_, to_string(role));
 }
 
+Image StoredImage::as_image() const {
+  Image image;
+  image.recipe.cmdline = manifest_.cmdline;
+  if (const auto* disk = file_of(manifest_, Role::disk)) {
+    image.recipe.format = "raw";
+    image.recipe.virtual_size_bytes = disk->bytes;
+    image.disk_path = path(Role::disk);
+  }
+  if (file_of(manifest_, Role::kernel)) image.kernel_path = path(Role::kernel);
+  if (file_of(manifest_, Role::initrd)) image.initrd_path = path(Role::initrd);
+  return image;
+}
+
 // ---- the list
 
 void StoredImage::take_list(ByteView list) {

@@ -4,6 +4,7 @@
 
 #include "image/here_map.h"
 #include "image/manifest.h"
+#include "image/recipe.h"
 #include "sys/page_file.h"
 #include "sys/task.h"
 
@@ -44,6 +45,8 @@ class StoredImage final : public Pieces {
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   // Of a file that it has: raw, and whole when the image is complete().
   [[nodiscard]] std::string path(Role role) const;
+  // What a hypervisor needs of it: its files as they lie here.
+  [[nodiscard]] Image as_image() const;
 
   [[nodiscard]] std::uint64_t count() const override { return list_.size(); }
   [[nodiscard]] bool has_list() const override { return has_list_; }

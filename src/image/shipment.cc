@@ -1,0 +1,183 @@
+#include "image/shipment.h"
+
+#include "sys/gather.h"
+
+#include <algorithm>
+#include <set>
+
+namespace godwit::image {
+namespace {
+
+constexpr std::string_view kContents = "/v1/image-contents";
+constexpr int kRounds = 100;  // of asking what is missing: each brings up to kMissingRanges further
+
+template <class T>
+Result<T> read_answer(const Result<std::string>& text, std::string_view what) {
+  if (!text) return pass(text);
+  auto answer = wire::decode<T>(*text, 1UL << 20U);
+  if (!answer) return fail(Errc::protocol, "{}: the store's answer: {}", what, answer.error().message);
+  return answer;
+}
+
+// One image on its way. Its workers share it.
+struct Way {
+  Pieces& image;
+  ShipmentTarget& target;
+  std::function<void(const ShipmentProgress&)> on_progress;
+  std::string path;  // of the content
+  ShipmentProgress progress;
+  std::vector<std::uint64_t> missing;  // of this round
+  std::size_t next{0};                 // of these
+  std::set<std::uint64_t> whole;       // to be sent so, since they were refused otherwise
+  PieceDigester digester{};
+};
+
+sys::Task<Result<wire::ImageContent>> look(Way& way) {
+  auto asked = way.target.call("GET", way.path, "");
+  auto content = read_answer<wire::ImageContent>(co_await std::move(asked), "image");
+  if (!content) co_return pass(content);
+  if (content->pieces != way.image.count()) {
+    co_return fail(Errc::protocol, "image: the store says {} pieces, and there are {}", content->pieces,
+                   way.image.count());
+  }
+  co_return content;
+}
+
+sys::Task<Result<>> send_list(Way& way) {
+  std::string list;
+  list.reserve(way.image.count() * sizeof(PieceDigest));
+  for (std::uint64_t piece = 0; piece < way.image.count(); ++piece) list += as_text(way.image.digest(piece));
+  way.progress.wire_bytes += list.size();
+  auto asked = way.target.call("PUT", way.path + "/list", std::move(list));
+  const auto answer = co_await std::move(asked);
+  if (!answer) co_return fail(answer, "image: its list");
+  co_return Result<>{};
+}
+
+// Each piece with its blocks' tags.
+Result<std::vector<ParcelPiece>> describe(Way& way, std::span<const std::uint64_t> pieces) {
+  std::vector<ParcelPiece> out;
+  ByteVector bytes(kPiece_bytes);
+  std::array<std::byte, kPieceBlocks_bytes> digests{};
+  for (const auto piece : pieces) {
+    out.push_back({piece});
+    if (way.whole.contains(piece)) continue;
+    const auto read = way.image.read(piece, bytes);
+    if (!read) return pass(read);
+    static_cast<void>(way.digester.digest(bytes, digests));
+    for (std::size_t block = 0; block < kPiece_blocks; ++block) {
+      std::copy_n(digests.begin() + static_cast<std::ptrdiff_t>(block * kDigest_bytes), sizeof(BlockTag),
+                  out.back().tags[block].begin());
+    }
+  }
+  return out;
+}
+
+// Asks which of the blocks the store has, and leaves those out.
+sys::Task<Result<>> leave_known_out(Way& way, std::vector<ParcelPiece>& pieces) {
+  std::string tags;
+  for (const auto& piece : pieces) {
+    for (const auto& tag : piece.tags) tags += as_text(tag);
+  }
+  way.progress.wire_bytes += tags.size();
+  auto asked = way.target.call("POST", way.path + "/known", std::move(tags));
+  const auto answer = co_await std::move(asked);
+  if (!answer) co_return fail(answer, "image: which blocks are known");
+  if (answer->size() != pieces.size() * 2) {
+    co_return fail(Errc::protocol, "image: the store's answer on {} pieces has {} bytes", pieces.size(),
+                   answer->size());
+  }
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const auto known = load_be16(as_bytes(*answer).subspan(2 * i));
+    if (!way.whole.contains(pieces[i].piece)) pieces[i].sent = static_cast<std::uint16_t>(~known);
+  }
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> send(Way& way, std::span<const ParcelPiece> pieces) {
+  while (!pieces.empty()) {
+    auto parcel = make_parcel(way.image, pieces);
+    if (!parcel) co_return pass(parcel);
+    way.progress.wire_bytes += parcel->bytes.size();
+    auto asked = way.target.call("POST", way.path + "/parcels", std::string(as_text(parcel->bytes)));
+    const auto receipt = read_answer<wire::ParcelReceipt>(co_await std::move(asked), "image parcel");
+    if (!receipt) co_return pass(receipt);
+    for (const auto piece : receipt->refused) {
+      // Refused whole: what lies here is not what the list says.
+      if (way.whole.contains(piece)) co_return fail(Errc::io, "image: piece {} is refused by the store", piece);
+      way.whole.insert(piece);
+    }
+    way.progress.here += receipt->pieces;
+    way.on_progress(way.progress);
+    pieces = pieces.subspan(parcel->pieces);
+  }
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> work(Way& way) {
+  while (way.next < way.missing.size()) {
+    const auto from = way.next;
+    const auto count = std::min(kParcelPieces, way.missing.size() - from);
+    way.next += count;
+    auto pieces = describe(way, std::span(way.missing).subspan(from, count));
+    if (!pieces) co_return pass(pieces);
+    const auto left_out = co_await leave_known_out(way, *pieces);
+    if (!left_out) co_return pass(left_out);
+    const auto sent = co_await send(way, *pieces);
+    if (!sent) co_return pass(sent);
+  }
+  co_return Result<>{};
+}
+
+Result<> set_missing(Way& way, const wire::ImageContent& content) {
+  way.missing.clear();
+  way.next = 0;
+  for (const auto& range : content.missing) {
+    if (range.first >= way.image.count() || range.count > way.image.count() - range.first) {
+      return fail(Errc::protocol, "image: the store lacks pieces that there aren't");
+    }
+    for (std::uint64_t i = 0; i < range.count; ++i) way.missing.push_back(range.first + i);
+  }
+  if (way.missing.empty()) return fail(Errc::protocol, "image: the store lacks something, and doesn't say what");
+  return {};
+}
+
+sys::Task<Result<>> send_missing(sys::Executor executor, Way& way) {
+  std::vector<sys::Task<Result<>>> workers;
+  for (std::size_t i = 0; i < kShipmentCalls; ++i) workers.push_back(work(way));
+  for (const auto& done : co_await sys::gather(std::move(executor), std::move(workers))) {
+    if (!done) co_return pass(done);
+  }
+  co_return Result<>{};
+}
+
+}  // namespace
+
+sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
+                                         ShipmentTarget& target,
+                                         std::function<void(const ShipmentProgress&)> on_progress) {
+  auto offered = target.call("POST", std::string(kContents), wire::encode(offer));
+  auto content = read_answer<wire::ImageContent>(co_await std::move(offered), "image");
+  if (!content) co_return pass(content);
+  Way way{image, target, std::move(on_progress), fmt::format("{}/{}", kContents, content->id), {}, {}, 0, {}, {}};
+  way.progress.pieces = image.count();
+  for (int round = 0; round < kRounds; ++round) {
+    content = co_await look(way);
+    if (!content) co_return pass(content);
+    way.progress.here = content->here;
+    way.on_progress(way.progress);
+    if (content->has_list && content->here == content->pieces) co_return way.progress;
+    if (!content->has_list) {
+      const auto sent = co_await send_list(way);
+      if (!sent) co_return pass(sent);
+      continue;
+    }
+    const auto missing = set_missing(way, *content);
+    if (!missing) co_return pass(missing);
+    const auto sent = co_await send_missing(executor, way);
+    if (!sent) co_return pass(sent);
+  }
+  co_return fail(Errc::unavailable, "image: still not whole at the store after {} rounds", kRounds);
+}
+
+}  // namespace godwit::image

@@ -1,0 +1,36 @@
+// Brings an image to a store at the other end of a WAN by calls of its HTTP API (docs/protocols/image-store.md): asks
+// what is missing, says the blocks, sends those that the store has in no other image, until it is whole.
+#pragma once
+
+#include "image/parcel.h"
+#include "sys/runtime.h"
+#include "wire/image.h"
+
+#include <functional>
+#include <string>
+
+namespace godwit::image {
+
+inline constexpr std::size_t kShipmentCalls = 3;  // at once: so the WAN is busy while the store works, and back
+
+// The store, as one who may put images into it. It outlives the shipment.
+class ShipmentTarget {
+ public:
+  virtual ~ShipmentTarget() = default;
+  // One call, with the body of its answer. Errors: those of the store, and of the way to it.
+  [[nodiscard]] virtual sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) = 0;
+};
+
+struct ShipmentProgress {
+  std::uint64_t pieces{0};
+  std::uint64_t here{0};        // at the store
+  std::uint64_t wire_bytes{0};  // in bodies of requests
+};
+
+// `image` is whole, and outlives it. Memory: 20 MiB for each of kShipmentCalls. What a broken shipment brought stays
+// there: the next one carries on. Errors: those of the store; protocol (answers that make no sense); io.
+[[nodiscard]] sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
+                                                       ShipmentTarget& target,
+                                                       std::function<void(const ShipmentProgress&)> on_progress);
+
+}  // namespace godwit::image

@@ -1,0 +1,109 @@
+// Images by content, as the APIs of cloud and sky say them: an image is put together by its content's id, then named.
+#pragma once
+
+#include "wire/json.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace godwit::wire {
+
+// POST /v1/image-contents: "this is to come". Asking twice is asking once.
+struct ImageOffer {
+  std::string manifest;   // docs/formats/image.md
+  std::string signature;  // of the cloud that it comes from; empty: from a user
+};
+BOOST_DESCRIBE_STRUCT(ImageOffer, (), (manifest, signature))
+
+struct PieceRange {
+  std::uint64_t first{0};
+  std::uint64_t count{0};
+
+  bool operator==(const PieceRange&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(PieceRange, (), (first, count))
+
+inline constexpr std::size_t kMissingRanges = 512;  // at most, in one answer
+
+// What of an image is there.
+struct ImageContent {
+  std::string id;                   // 64 hex digits
+  std::uint64_t bytes{0};           // of its files, as guests see them
+  std::uint64_t pieces{0};          // of 64 KiB, those of zeros among them
+  bool has_list{false};             // of the pieces' digests: before it no piece is taken
+  std::uint64_t here{0};            // pieces
+  std::vector<PieceRange> missing;  // in order, from the beginning
+};
+BOOST_DESCRIBE_STRUCT(ImageContent, (), (id, bytes, pieces, has_list, here, missing))
+
+// What became of a parcel (docs/formats/parcel.md).
+struct ParcelReceipt {
+  std::uint64_t pieces{0};             // that are there now
+  std::vector<std::uint64_t> refused;  // must come whole
+};
+BOOST_DESCRIBE_STRUCT(ParcelReceipt, (), (pieces, refused))
+
+// PUT /v1/images/{name}: the name means this content from now on. It is whole, or the call fails.
+struct ImageName {
+  std::string name;
+  std::string id;
+};
+BOOST_DESCRIBE_STRUCT(ImageName, (), (name, id))
+
+// GET /v1/images of a cloud.
+struct CloudImage {
+  std::string name;
+  std::string id;
+  bool by_content{false};  // it can be fetched from the cloud; else it lies on its hosts
+  bool own{false};         // the caller's, who may remove it; else everybody's
+};
+BOOST_DESCRIBE_STRUCT(CloudImage, (), (name, id, by_content, own))
+struct CloudImageList {
+  std::vector<CloudImage> images;
+};
+BOOST_DESCRIBE_STRUCT(CloudImageList, (), (images))
+
+// ---- of sky
+
+// POST /v1/images: takes it in from a file of sky's own machine.
+struct AddImage {
+  std::string name;
+  std::string path;  // absolute: a disk image that qemu-img reads, or a directory with manifest.json
+};
+BOOST_DESCRIBE_STRUCT(AddImage, (), (name, path))
+
+// POST /v1/images/{name}/push
+struct PushImage {
+  std::vector<std::string> clouds;  // empty: every account
+};
+BOOST_DESCRIBE_STRUCT(PushImage, (), (clouds))
+
+BOOST_DEFINE_ENUM_CLASS(PushState, sending, done, failing)
+
+// What sky does, or has done, to bring an image to a cloud.
+struct ImagePush {
+  std::string cloud;
+  PushState state{PushState::sending};
+  std::uint64_t pieces{0};
+  std::uint64_t here{0};        // at the cloud
+  std::uint64_t sent_bytes{0};  // by this sky, in bodies of requests
+  std::string problem;          // of the last attempt; it is tried again
+};
+BOOST_DESCRIBE_STRUCT(ImagePush, (), (cloud, state, pieces, here, sent_bytes, problem))
+
+struct SkyImage {
+  std::string name;
+  std::string id;   // empty: it is being taken in
+  std::string ami;  // as users of EC2 know it
+  std::uint64_t bytes{0};
+  std::string problem;  // why it was not taken in
+  std::vector<ImagePush> pushes;
+};
+BOOST_DESCRIBE_STRUCT(SkyImage, (), (name, id, ami, bytes, problem, pushes))
+struct SkyImageList {
+  std::vector<SkyImage> images;
+};
+BOOST_DESCRIBE_STRUCT(SkyImageList, (), (images))
+
+}  // namespace godwit::wire
