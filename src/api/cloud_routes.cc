@@ -1,5 +1,9 @@
 #include "api/cloud_routes.h"
 
+#include "api/image_routes.h"
+
+#include <algorithm>
+
 namespace godwit::api {
 namespace {
 
@@ -97,6 +101,30 @@ sys::Task<Result<std::string>> next_line(std::shared_ptr<Watch> watch) {
   co_return std::string();
 }
 
+sys::Task<Result<sys::HttpResponse>> name_image(Cloud* cloud, cloud::Depot* depot, Call call) {
+  auto user = cloud->accounts().user_of(call.bearer_token());
+  if (!user) co_return pass(user);
+  auto name = decode_body<wire::ImageName>(call);
+  if (!name) co_return pass(name);
+  if (!depot) co_return fail(Errc::unsupported, "no images are kept here");
+  name->name = call.id();
+  const auto named = co_await depot->name(std::move(*user), std::move(*name));
+  co_return encode_answer(named);
+}
+
+// A user's images may be put together of what that user may run.
+Result<image::IntakeCaller> caller_of(Cloud& cloud, const Call& call) {
+  auto user = cloud.accounts().user_of(call.bearer_token());
+  if (!user) return pass(user);
+  const auto who = user->tenant;
+  return image::IntakeCaller{who, [&cloud, user = std::move(*user)](const std::string& id) {
+                               const auto images = cloud.images().list(user);
+                               return images && std::ranges::any_of(*images, [&](const wire::DesiredImage& image) {
+                                        return image.sha256 == id;
+                                      });
+                             }};
+}
+
 }  // namespace
 
 ApiTitle cloud_api_title() {
@@ -105,9 +133,10 @@ ApiTitle cloud_api_title() {
           "a bearer token. A field that is left out keeps its default; one that is not known is passed over."};
 }
 
-CloudRoutes::CloudRoutes(cloud::Cloud& cloud) : cloud_(cloud) {
+CloudRoutes::CloudRoutes(cloud::Cloud& cloud, cloud::Depot* depot) : cloud_(cloud) {
   add_agent_routes();
   add_cloud_routes();
+  add_image_routes(depot);
   add_instance_routes();
   add_migration_routes();
   add_network_routes();
@@ -180,6 +209,24 @@ void CloudRoutes::add_cloud_routes() {
       });
   join_tokens.caller = Caller::operator_user;
   router_.add(std::move(join_tokens));
+}
+
+void CloudRoutes::add_image_routes(cloud::Depot* depot) {
+  router_.add(for_user<Nothing, wire::CloudImageList>(
+      cloud_, "GET", "/v1/images", "The images that instances can be made of here",
+      [this](const User& user, const Call&, const Nothing&) { return cloud_.images().view(user); }));
+  auto name = declared<wire::ImageName, void>(
+      "PUT", "/v1/images/{id}", Caller::user,
+      "Names a content that is whole here, for its user; for everybody where an operator does it");
+  name.handler = [cloud = &cloud_, depot](Call call) { return name_image(cloud, depot, std::move(call)); };
+  router_.add(std::move(name));
+  router_.add(for_user<Nothing, void>(
+      cloud_, "DELETE", "/v1/images/{id}", "Forgets the name; instances that run of the image keep it",
+      [this, depot](const User& user, const Call& call, const Nothing&) {
+        return depot ? depot->remove(user, call.id()) : cloud_.images().remove(user, call.id());
+      }));
+  add_image_content_routes(router_, depot ? &depot->intake() : nullptr,
+                           [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
 }
 
 void CloudRoutes::add_instance_routes() {

@@ -4,12 +4,14 @@
 #include "api/openapi.h"
 #include "api/router.h"
 #include "cloud/cloud.h"
+#include "cloud/depot.h"
 
 namespace godwit::api {
 
 class CloudRoutes {
  public:
-  explicit CloudRoutes(cloud::Cloud& cloud);
+  // `depot` null: this cloud keeps no images, and says so to who brings one. Both outlive the routes.
+  explicit CloudRoutes(cloud::Cloud& cloud, cloud::Depot* depot = nullptr);
   CloudRoutes(const CloudRoutes&) = delete;
   CloudRoutes& operator=(const CloudRoutes&) = delete;
 
@@ -21,6 +23,7 @@ class CloudRoutes {
 
  private:
   void add_agent_routes();
+  void add_image_routes(cloud::Depot* depot);
   void add_instance_routes();
   void add_migration_routes();
   void add_network_routes();

@@ -72,6 +72,12 @@ json::object json_content(const std::string& type) {
   return {{"content", json::object{{"application/json", json::object{{"schema", reference(type)}}}}}};
 }
 
+json::object bytes_content(const std::string& what) {
+  const json::object schema{{"type", "string"}, {"format", "binary"}};
+  return {{"description", what},
+          {"content", json::object{{"application/octet-stream", json::object{{"schema", schema}}}}}};
+}
+
 std::string operation_id(const Route& route) {
   std::string id = route.method;
   std::transform(id.begin(), id.end(), id.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -108,6 +114,14 @@ json::array security(Caller caller) {
   return {json::object{{scheme, json::array{}}}};
 }
 
+json::object answer_of(const Route& route, Schemas& schemas) {
+  if (!route.bytes_out.empty()) return bytes_content(route.bytes_out);
+  route.answer.declare(schemas);
+  auto answer = json_content(route.answer.name);
+  answer["description"] = "done";
+  return answer;
+}
+
 json::object operation(const Route& route, Schemas& schemas) {
   json::object out{{"operationId", operation_id(route)}, {"summary", route.summary}};
   out["x-caller"] = wire::to_json(route.caller);
@@ -119,9 +133,12 @@ json::object operation(const Route& route, Schemas& schemas) {
     body["required"] = true;
     out["requestBody"] = std::move(body);
   }
-  route.answer.declare(schemas);
-  auto answer = json_content(route.answer.name);
-  answer["description"] = "done";
+  if (!route.bytes_in.empty()) {
+    auto body = bytes_content(route.bytes_in);
+    body["required"] = true;
+    out["requestBody"] = std::move(body);
+  }
+  auto answer = answer_of(route, schemas);
   if (!route.stream_of.empty()) {
     answer["content"].get_object()["application/x-ndjson"] = json::object{{"schema", reference(route.answer.name)}};
   }

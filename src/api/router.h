@@ -35,6 +35,8 @@ struct Route {
   std::string summary;
   std::optional<TypeRef> request{};
   TypeRef answer{};
+  std::string bytes_in{};   // what the body is where it is no JSON, in words
+  std::string bytes_out{};  // and the answer
   std::string stream_of{};  // a query parameter that makes the answer a stream of JSON lines
   std::function<sys::Task<Result<sys::HttpResponse>>(Call)> handler{};
 };

@@ -95,10 +95,23 @@ Result<sys::HttpListen> parse_listen(const std::string& text) {
   return listen;
 }
 
-sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, api::CloudRoutes* routes, sys::HttpListen listen,
-                     std::string metrics_at) {
+// Where hosts take images from: behind the API's port, so that it is known to firewalls; any where that is any.
+Result<std::unique_ptr<sys::PeerListener>> listen_for_images(sys::PeerNetwork& peers, const sys::HttpListen& api) {
+  auto listener = peers.listen(api.host, api.port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(api.port + 1));
+  if (!listener) return fail(listener, "listen for hosts that take images");
+  return listener;
+}
+
+sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, cloud::Depot* depot, api::CloudRoutes* routes,
+                     sys::HttpListen listen, std::string metrics_at) {
   auto runtime = system->runtime();
   {
+    auto for_images = listen_for_images(runtime.peers, listen);
+    if (!for_images) {
+      runtime.log.error("{}", for_images.error().message);
+      co_return 1;
+    }
+    depot->start(std::move(*for_images), listen.host);
     const auto server = runtime.http.serve(listen, routes->handler());
     if (!server) {
       runtime.log.error("{}", server.error().message);
@@ -118,6 +131,7 @@ sys::Task<int> serve(os::System* system, cloud::Cloud* cloud, api::CloudRoutes* 
     co_await system->stop_requested();
   }
   co_await cloud->stop();
+  co_await depot->stop();
   // The requests that waited were cancelled with the server, and unwind before their cloud goes.
   co_await runtime.clock.sleep_for(Millis{1});
   co_return 0;
@@ -137,9 +151,12 @@ Result<> run(const CloudOptions& options) {
   if (!identity) return pass(identity);
   const auto used = place.system.use_identity({identity->certificate_pem, identity->key_pem});
   if (!used) return used;
-  api::CloudRoutes routes(**cloud);
+  cloud::Depot depot(runtime, (*cloud)->core(), (*cloud)->images(), options.directory + "/images");
+  const auto opened = depot.open();
+  if (!opened) return opened;
+  api::CloudRoutes routes(**cloud, &depot);
   const auto ended = place.system.run(
-      [&](os::System& system) { return serve(&system, cloud->get(), &routes, *listen, options.metrics); });
+      [&](os::System& system) { return serve(&system, cloud->get(), &depot, &routes, *listen, options.metrics); });
   if (ended != 0) return fail(Errc::io, "it could not serve (see above)");
   return {};
 }
@@ -194,7 +211,7 @@ Result<> add_image(cloud::Cloud& cloud, const CloudOptions& options) {
     if (!manifest) return fail(manifest, path + "/manifest.json");
     sha256 = manifest->sha256;
   }
-  return cloud.images().put_image({options.image, sha256, path});
+  return cloud.images().put_image({options.image, sha256, path, "", ""});
 }
 
 Result<> status(cloud::Cloud& cloud, const CloudOptions& options) {

@@ -9,9 +9,9 @@ namespace {
 constexpr std::size_t kKey_bytes = 32;
 
 bool apply_point(Sql& sql, const HostRow& host) {
-  ContentHostRow now{host.name, host.report.migration_point.ip, host.report.directory_port};
+  ContentHostRow now{host.name, host.report.migration_point.ip, host.report.directory_port, host.report.image_port};
   const auto before = select_one<ContentHostRow>(sql, "host = $1", host.name);
-  if (before ? before->ip == now.ip && before->port == now.port : now.port == 0) return false;
+  if (before ? *before == now : now.port == 0 && now.image_port == 0) return false;
   put(sql, now);
   return true;
 }
@@ -51,7 +51,25 @@ std::string key_of(Sql& sql, Core& core, const std::string& tenant) {
   return std::move(row.secret);
 }
 
+// A cloud that was away has heard from nobody for a while: that says nothing about its hosts.
+std::int64_t siblings_heard_since(Core& core) {
+  const auto since = core.now_ms() - Millis{kSiblingSilence}.count();
+  return since < core.started_ms() ? 0 : since;
+}
+
 }  // namespace
+
+std::vector<ImageGiver> image_givers(Sql& sql, Core& core) {
+  std::vector<ImageGiver> out;
+  for (const auto& row :
+       sql.rows("SELECT h.name, c.ip, c.image_port FROM hosts h JOIN content_hosts c ON c.host = h.name"
+                " WHERE h.last_seen_ms > $1 AND c.image_port <> 0 ORDER BY h.name LIMIT $2",
+                siblings_heard_since(core), kMostSiblings + 1)) {
+    out.push_back({certificate_name(std::get<std::string>(row[0]), core.name()), std::get<std::string>(row[1]),
+                   static_cast<std::uint16_t>(std::get<std::int64_t>(row[2]))});
+  }
+  return out;
+}
 
 bool apply_content_report(Sql& sql, const HostRow& host) {
   bool changed = apply_point(sql, host);
@@ -72,18 +90,18 @@ void add_content(Sql& sql, Core& core, const std::string& host, wire::DesiredSta
         !sql.rows("SELECT host FROM content_grants WHERE tenant = $1 AND held = 1 LIMIT 1", tenant).empty();
     desired.content_keys.push_back({tenant, key_of(sql, core, tenant), held});
   }
-  // A cloud that was away has heard from nobody for a while: that says nothing about its hosts.
-  const auto since = core.now_ms() - Millis{kSiblingSilence}.count();
-  const auto heard_since = since < core.started_ms() ? 0 : since;
-  for (const auto& row : sql.rows("SELECT h.name, h.key_sha256, c.ip, c.port FROM hosts h JOIN content_hosts c"
-                                  " ON c.host = h.name WHERE h.last_seen_ms > $1 AND h.name <> $2 AND c.port <> 0"
-                                  " ORDER BY h.name LIMIT $3",
-                                  heard_since, host, kMostSiblings)) {
+  const auto heard_since = siblings_heard_since(core);
+  for (const auto& row :
+       sql.rows("SELECT h.name, h.key_sha256, c.ip, c.port, c.image_port FROM hosts h JOIN content_hosts c"
+                " ON c.host = h.name WHERE h.last_seen_ms > $1 AND h.name <> $2 AND (c.port <> 0 OR c.image_port <> 0)"
+                " ORDER BY h.name LIMIT $3",
+                heard_since, host, kMostSiblings)) {
     auto& sibling = desired.siblings.emplace_back();
     sibling.certificate_name = certificate_name(std::get<std::string>(row[0]), core.name());
     sibling.key_sha256 = std::get<std::string>(row[1]);
     sibling.ip = std::get<std::string>(row[2]);
     sibling.port = static_cast<std::uint16_t>(std::get<std::int64_t>(row[3]));
+    sibling.image_port = static_cast<std::uint16_t>(std::get<std::int64_t>(row[4]));
   }
 }
 

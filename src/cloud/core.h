@@ -66,6 +66,10 @@ class Core {
 
   [[nodiscard]] std::int64_t started_ms() const { return started_ms_; }
 
+  // Where this cloud gives images to its hosts, at its API's address; 0: nowhere.
+  [[nodiscard]] std::uint16_t image_port() const { return image_port_; }
+  void set_image_port(std::uint16_t port) { image_port_ = port; }
+
   // Wakes every long poll and watch: something that they may show has been committed.
   void announce_change() { changed_.notify(); }
   [[nodiscard]] sys::Signal& changed() { return changed_; }
@@ -74,6 +78,7 @@ class Core {
   Parts parts_;
   Settings settings_;
   std::int64_t started_ms_;
+  std::uint16_t image_port_{0};
   sys::Signal changed_;
 };
 

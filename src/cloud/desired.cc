@@ -2,6 +2,7 @@
 
 #include "cloud/content.h"
 #include "cloud/host_records.h"
+#include "cloud/images.h"
 #include "cloud/lans.h"
 #include "crypto/digest.h"
 #include "overlay/location_claim.h"
@@ -181,9 +182,8 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
     leave_out_proofs(desired.networks.back(), core.name(), host_name);
   }
   desired.migrations = desired_migrations(sql, host_name);
-  for (auto& image : select<ImageRow>(sql, "true ORDER BY name")) {
-    desired.images.push_back({std::move(image.name), std::move(image.sha256), std::move(image.path)});
-  }
+  for (auto& image : select<ImageRow>(sql, "true ORDER BY name, tenant")) desired.images.push_back(desired_of(image));
+  desired.image_port = core.image_port();
   add_content(sql, core, host_name, desired);
 
   const auto digest = crypto::sha256_hex(as_bytes(wire::encode(desired)));

@@ -25,7 +25,8 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   if (report.instances.size() > kInstancesPerReport) return bad("has more than 4096 instances");
   if (report.migrations.size() > kInstancesPerReport) return bad("has more than 4096 migrations");
   if (report.unsettled.size() > kInstancesPerReport) return bad("has more than 4096 unsettled migrations");
-  if (report.images.size() > 1024 || report.machine_types.size() > 1024 || report.cpu_models.size() > 4096) {
+  if (report.images.size() > 1024 || report.arrivals.size() > 1024 || report.machine_types.size() > 1024 ||
+      report.cpu_models.size() > 4096) {
     return bad("has more images, machine types or CPU models than a host can have");
   }
   if (report.content_of.size() > kInstancesPerReport) return bad("holds content of more than 4096 tenants");
@@ -170,6 +171,7 @@ Result<wire::HostList> Hosts::list() const {
       view.accelerator = row.report.accelerator;
       view.qemu_version = row.report.qemu_version;
       view.images = row.report.images;
+      view.arrivals = row.report.arrivals;
       view.last_seen_ms = row.last_seen_ms;
       view.problem = problem_of(sql, row, view.alive, silence(row.name));
     }

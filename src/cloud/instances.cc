@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "cloud/desired.h"
+#include "cloud/images.h"
 #include "crypto/digest.h"
 
 namespace godwit::cloud {
@@ -117,7 +118,7 @@ Result<InstanceRow> Instances::admit(Sql& sql, const User& user, const wire::Run
   const auto type = wire::find_instance_type(request.type);
   if (!type) return fail(type, context);
   auto spec = spec_of(user, request, *type);
-  const auto image = select_one<ImageRow>(sql, "name = $1", request.image);
+  const auto image = find_image(sql, user.tenant, request.image);
   if (!image)
     return fail(Errc::not_found, "{}: no image \"{}\" at {}", context, request.image.substr(0, 64), core_.name());
   spec.image_sha256 = image->sha256;
@@ -133,8 +134,8 @@ Result<InstanceRow> Instances::admit(Sql& sql, const User& user, const wire::Run
   if (!quota) return fail(quota, context);
 
   const auto offers = hosts_.offers(sql);
-  const placement::Demand demand{room,         spec.image, spec.image_sha256, "", "", core_.settings().cpu_model,
-                                 request.host, ""};
+  const placement::Demand demand{room,         spec.image, spec.image_sha256,       "", "", core_.settings().cpu_model,
+                                 request.host, "",         !image->manifest.empty()};
   const auto host = placement::choose_host(demand, offers);
   if (!host) return fail(host, context);
   for (const auto& offer : offers) {

@@ -78,6 +78,14 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE INDEX lan_ports_by_network ON lan_ports (tenant, network)",
       },
       {
+          "ALTER TABLE content_hosts ADD COLUMN image_port BIGINT NOT NULL DEFAULT 0",
+          "ALTER TABLE images RENAME TO images_before",
+          "CREATE TABLE images (tenant TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, path TEXT NOT NULL,"
+          " manifest TEXT NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (tenant, name))",
+          "INSERT INTO images SELECT '', name, sha256, path, '', '' FROM images_before",
+          "DROP TABLE images_before",
+      },
+      {
           "CREATE TABLE leaves (instance TEXT PRIMARY KEY, network TEXT NOT NULL, wireguard_key TEXT NOT NULL,"
           " host TEXT NOT NULL, version BIGINT NOT NULL)",
           "CREATE INDEX leaves_by_network ON leaves (network)",

@@ -97,12 +97,15 @@ BOOST_DESCRIBE_STRUCT(LocationRecordRow, (),
 
 struct ImageRow {
   static constexpr std::string_view kTable = "images";
-  static constexpr std::string_view kKey = "name";
+  static constexpr std::string_view kKey = "tenant, name";
+  std::string tenant;  // empty: everybody's
   std::string name;
   std::string sha256;
-  std::string path;
+  std::string path;  // on the hosts; empty: it is known by its content alone
+  std::string manifest;
+  std::string signature;
 };
-BOOST_DESCRIBE_STRUCT(ImageRow, (), (name, sha256, path))
+BOOST_DESCRIBE_STRUCT(ImageRow, (), (tenant, name, sha256, path, manifest, signature))
 
 struct InstanceRow {
   static constexpr std::string_view kTable = "instances";
@@ -220,15 +223,18 @@ BOOST_DESCRIBE_STRUCT(MigrationRow, (),
                        memory_mib, disk_gib, granted, options, cancel, vote, fence, owned, report, location_version,
                        generation, opened_ms, closed_ms, hand_offs))
 
-// Where a host's agent listens for the others of this cloud: the content directory. Port 0: nowhere.
+// Where a host's agent listens for the others of this cloud: the content directory, and images. Port 0: nowhere.
 struct ContentHostRow {
   static constexpr std::string_view kTable = "content_hosts";
   static constexpr std::string_view kKey = "host";
   std::string host;
   std::string ip;
   std::uint16_t port{0};
+  std::uint16_t image_port{0};
+
+  bool operator==(const ContentHostRow&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(ContentHostRow, (), (host, ip, port))
+BOOST_DESCRIBE_STRUCT(ContentHostRow, (), (host, ip, port, image_port))
 
 struct ContentKeyRow {
   static constexpr std::string_view kTable = "content_keys";

@@ -34,6 +34,11 @@ std::optional<Objection> room_objection(const wire::HostCapacity& asked, const H
   return Objection{Errc::exhausted, lacks};
 }
 
+bool has_image(const Demand& demand, const HostOffer& offer) {
+  return std::any_of(offer.images.begin(), offer.images.end(),
+                     [&](const wire::ImageReport& image) { return image.sha256 == demand.image_sha256; });
+}
+
 // What speaks against `offer`, what changes least first: a full host that could never take it is not "full".
 std::optional<Objection> objection(const Demand& demand, const HostOffer& offer) {
   if (offer.name == demand.not_host) return Objection{Errc::conflict, "it is there already"};
@@ -52,8 +57,7 @@ std::optional<Objection> objection(const Demand& demand, const HostOffer& offer)
   if (!has(offer.cpu_models, demand.cpu_model)) {
     return Objection{Errc::unsupported, "does not offer CPU model " + demand.cpu_model};
   }
-  const auto same = [&](const wire::ImageReport& image) { return image.sha256 == demand.image_sha256; };
-  if (std::none_of(offer.images.begin(), offer.images.end(), same)) {
+  if (!demand.image_comes && !has_image(demand, offer)) {
     return Objection{Errc::unavailable, fmt::format("does not have image {} (sha256 {}…)", demand.image,
                                                     demand.image_sha256.substr(0, 12))};
   }
@@ -64,6 +68,14 @@ std::optional<Objection> objection(const Demand& demand, const HostOffer& offer)
 double free_share(const Demand& demand, const HostOffer& offer) {
   const auto left = free_of(offer.capacity.memory_mib, offer.used.memory_mib + demand.room.memory_mib);
   return offer.capacity.memory_mib == 0 ? 0 : static_cast<double>(left) / offer.capacity.memory_mib;
+}
+
+bool is_better(const Demand& demand, const HostOffer& one, const HostOffer& other) {
+  const bool has = has_image(demand, one);
+  if (has != has_image(demand, other)) return has;
+  const double share = free_share(demand, one);
+  const double other_share = free_share(demand, other);
+  return share > other_share || (share == other_share && one.name < other.name);
 }
 
 // The kind of failure that a caller can do most about: room may come back, a missing feature will not.
@@ -87,9 +99,7 @@ Result<std::string> choose_host(const Demand& demand, const std::vector<HostOffe
       reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", offer.name, against->reason);
       continue;
     }
-    const double share = free_share(demand, offer);
-    const double best_share = best ? free_share(demand, *best) : -1;
-    if (share > best_share || (share == best_share && offer.name < best->name)) best = &offer;
+    if (!best || is_better(demand, offer, *best)) best = &offer;
   }
   if (best) return best->name;
   if (!demand.host.empty() && codes.empty()) return fail(Errc::not_found, "host {}: no such host here", demand.host);

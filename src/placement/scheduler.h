@@ -28,11 +28,13 @@ struct Demand {
   std::string accelerator;
   std::string machine_type;
   std::string cpu_model;
-  std::string host;      // this one or none
-  std::string not_host;  // any but this one: a migration inside one cloud
+  std::string host;         // this one or none
+  std::string not_host;     // any but this one: a migration inside one cloud
+  bool image_comes{false};  // to a host that has not got it: such hosts are taken after those that have
 };
 
-// The name of the fitting host with the largest share of memory free; of equal ones the first by name.
+// The name of the fitting host with the largest share of memory free; of equal ones the first by name. Those that have
+// the image come first.
 // Errors name every host and what speaks against it: exhausted (room), unsupported (accelerator, machine, CPU),
 // unavailable (hosts silent, image not there yet), not_found (no such host).
 [[nodiscard]] Result<std::string> choose_host(const Demand& demand, const std::vector<HostOffer>& offers);

@@ -66,11 +66,12 @@ struct HostView {
   std::string accelerator;
   std::string qemu_version;
   std::vector<ImageReport> images;
+  std::vector<ImageArrival> arrivals;
   std::int64_t last_seen_ms{0};
   std::string problem;  // for its operator: silent, or it has instances that are not its own
 };
 BOOST_DESCRIBE_STRUCT(HostView, (),
-                      (name, alive, capacity, used, accelerator, qemu_version, images, last_seen_ms, problem))
+                      (name, alive, capacity, used, accelerator, qemu_version, images, arrivals, last_seen_ms, problem))
 struct HostList {
   std::vector<HostView> hosts;
 };

@@ -20,6 +20,17 @@ struct ImageReport {
 };
 BOOST_DESCRIBE_STRUCT(ImageReport, (), (name, sha256))
 
+// An image that is not here yet, as a whole.
+struct ImageArrival {
+  std::string name;
+  std::string sha256;
+  std::uint64_t pieces{0};  // of 64 KiB; 0: not known yet
+  std::uint64_t here{0};
+  std::string from;     // whom it is taken from now, as its certificate says
+  std::string problem;  // why it does not come, for people; empty: it does
+};
+BOOST_DESCRIBE_STRUCT(ImageArrival, (), (name, sha256, pieces, here, from, problem))
+
 struct InstanceReport {
   std::string id;
   InstanceState state{InstanceState::pending};
@@ -48,10 +59,12 @@ struct HostReport {
   std::vector<std::string> cpu_models;
   PeerPoint migration_point;        // where its agent listens for migrations
   std::uint16_t directory_port{0};  // and, at the same address, for the other hosts of its cloud; 0: it does not
+  std::uint16_t image_port{0};      // and for those that take images from it
   std::string overlay_ip;
   std::uint16_t overlay_port{0};
-  std::string overlay_key;  // its switch's public key (X25519) in hex; empty: not heard from the switch yet
-  std::vector<ImageReport> images;
+  std::string overlay_key;          // its switch's public key (X25519) in hex; empty: not heard from the switch yet
+  std::vector<ImageReport> images;  // that are here
+  std::vector<ImageArrival> arrivals;
   std::vector<InstanceReport> instances;
   std::vector<MigrationReport> migrations;
   std::vector<std::string> content_of;  // tenants of whose content it holds something
@@ -62,8 +75,8 @@ struct HostReport {
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
-                       directory_port, overlay_ip, overlay_port, overlay_key, images, instances, migrations, content_of,
-                       unsettled, lans, seen_generation, wait_ms))
+                       directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -76,19 +89,22 @@ BOOST_DESCRIBE_STRUCT(DesiredInstance, (), (spec, state, incoming_migration))
 
 struct DesiredImage {
   std::string name;
-  std::string sha256;
-  std::string path;  // on the host: a directory with manifest.json, as images/ builds it
+  std::string sha256;  // its content's id
+  std::string path;    // on the host: a directory with manifest.json, as images/ builds it; empty: it comes by content
+  std::string manifest;   // docs/formats/image.md; empty where there is a path
+  std::string signature;  // the cloud's, of the manifest
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature))
 
 // Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
 struct ContentSibling {
   std::string certificate_name;
   std::string key_sha256;  // of its newest certificate
   std::string ip;
-  std::uint16_t port{0};
+  std::uint16_t port{0};        // 0: has no part in the directory
+  std::uint16_t image_port{0};  // 0: gives no images
 };
-BOOST_DESCRIBE_STRUCT(ContentSibling, (), (certificate_name, key_sha256, ip, port))
+BOOST_DESCRIBE_STRUCT(ContentSibling, (), (certificate_name, key_sha256, ip, port, image_port))
 
 struct ContentKey {
   std::string tenant;
@@ -107,12 +123,13 @@ struct DesiredState {
   std::vector<Network> networks;
   std::vector<MigrationOrder> migrations;
   std::vector<DesiredImage> images;
+  std::uint16_t image_port{0};  // where the cloud itself gives them, at its API's address; 0: nowhere
   std::vector<ContentSibling> siblings;
   std::vector<ContentKey> content_keys;
 };
 BOOST_DESCRIBE_STRUCT(DesiredState, (),
                       (generation, cloud, api_url, host_record, trusted, instances, networks, migrations, images,
-                       siblings, content_keys))
+                       image_port, siblings, content_keys))
 
 // POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
 struct JoinRequest {

@@ -124,7 +124,7 @@ class CloudBench {
   }
   void add_image(const std::string& image, const std::string& sha256) {
     EXPECT_TRUE(database_->write(cloud::Durability::full, [&](cloud::Sql& sql) -> Result<> {
-      put(sql, cloud::ImageRow{image, sha256, "/images/" + image});
+      put(sql, cloud::ImageRow{"", image, sha256, "/images/" + image, "", ""});
       return {};
     }));
   }

@@ -1,0 +1,68 @@
+#include "api/image_routes.h"
+
+namespace godwit::api {
+namespace {
+
+using Work = std::function<Result<sys::HttpResponse>(image::Intake&, const image::IntakeCaller&, const Call&)>;
+
+sys::Task<Result<sys::HttpResponse>> at_once(Result<sys::HttpResponse> response) { co_return response; }
+
+Route& add(Router& router, image::Intake* intake, const AdmitCall& admit, std::string method, std::string pattern,
+           std::string summary, Work work) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.summary = std::move(summary);
+  route.answer = type_ref<wire::ImageContent>();
+  route.handler = [intake, admit, work = std::move(work)](Call call) {
+    const auto admitted = admit(call);
+    if (!admitted) return at_once(pass(admitted));
+    if (!intake) return at_once(fail(Errc::unsupported, "no images are kept here"));
+    return at_once(work(*intake, *admitted, call));
+  };
+  return router.add(std::move(route));
+}
+
+Result<sys::HttpResponse> bytes_answer(Result<std::string> bytes) {
+  if (!bytes) return pass(bytes);
+  return sys::HttpResponse{200, std::move(*bytes), {{"content-type", "application/octet-stream"}}, {}};
+}
+
+}  // namespace
+
+void add_image_content_routes(Router& router, image::Intake* intake, const AdmitCall& admit) {
+  add(router, intake, admit, "POST", "/v1/image-contents",
+      "Says which image is to come; what of it is there stays. Asking twice is asking once",
+      [](image::Intake& at, const image::IntakeCaller&, const Call& call) -> Result<sys::HttpResponse> {
+        const auto offer = decode_body<wire::ImageOffer>(call);
+        if (!offer) return pass(offer);
+        return encode_answer(at.offer(*offer));
+      })
+      .request = type_ref<wire::ImageOffer>();
+  add(router, intake, admit, "GET", "/v1/image-contents/{id}", "What of an image is there",
+      [](image::Intake& at, const image::IntakeCaller&, const Call& call) {
+        return encode_answer(at.look(call.id()));
+      });
+  auto& list =
+      add(router, intake, admit, "PUT", "/v1/image-contents/{id}/list", "Takes the digests of an image's pieces",
+          [](image::Intake& at, const image::IntakeCaller&, const Call& call) -> Result<sys::HttpResponse> {
+            return encode_answer(at.set_list(call.id(), as_bytes(call.request.body)));
+          });
+  list.bytes_in = "32 bytes a piece";
+  list.answer = type_ref<Nothing>();
+  auto& known =
+      add(router, intake, admit, "POST", "/v1/image-contents/{id}/known", "Which blocks are there in other images",
+          [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) {
+            return bytes_answer(at.known(caller, call.id(), as_bytes(call.request.body)));
+          });
+  known.bytes_in = "of each of at most 256 pieces the tags of its 16 blocks, 8 bytes each";
+  known.bytes_out = "two bytes a piece, big-endian; bit n: its block n is there";
+  auto& take = add(router, intake, admit, "POST", "/v1/image-contents/{id}/parcels", "Takes pieces of an image",
+                   [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) {
+                     return encode_answer(at.take(caller, call.id(), as_bytes(call.request.body)));
+                   });
+  take.bytes_in = "a parcel: docs/formats/parcel.md";
+  take.answer = type_ref<wire::ParcelReceipt>();
+}
+
+}  // namespace godwit::api

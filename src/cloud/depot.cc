@@ -1,0 +1,129 @@
+#include "cloud/depot.h"
+
+#include "cloud/content.h"
+#include "crypto/image_record.h"
+
+namespace godwit::cloud {
+namespace {
+
+// Hosts ask for the signature once, when they begin to take the image.
+constexpr Seconds kSignedFor{10LL * 365 * 24 * 3600};
+
+std::string own_name(const Core& core) { return "api." + core.name() + ".godwit"; }
+
+}  // namespace
+
+Depot::Depot(sys::Runtime& runtime, Core& core, Images& images, const std::string& directory)
+    : runtime_(runtime),
+      core_(core),
+      images_(images),
+      repository_(runtime, directory),
+      intake_(repository_),
+      distribution_(runtime, own_name(core)),
+      gate_(runtime.executor) {}
+
+Result<> Depot::open() {
+  const auto started = repository_.start();
+  if (!started) return fail(started, "images");
+  return {};
+}
+
+void Depot::start(std::unique_ptr<sys::PeerListener> listener, const std::string& host) {
+  host_ = host;
+  runtime_.peers.trust({{core_.name(), core_.keys().authority_pem}});
+  core_.set_image_port(listener->port());
+  distribution_.start(std::move(listener));
+  gate_.spawn(watch());
+}
+
+sys::Task<void> Depot::stop() {
+  co_await gate_.close();
+  co_await distribution_.stop();
+  co_await repository_.stop();
+}
+
+sys::Task<void> Depot::watch() {
+  for (;;) {
+    const auto assigned = assign();
+    if (!assigned) core_.log().error("images: {}", assigned.error().message);
+    co_await core_.changed().wait();
+  }
+}
+
+// Every image by content, for every host that gives and takes them.
+Result<> Depot::assign() {
+  const auto images = images_.list();
+  if (!images) return pass(images);
+  std::vector<image::ChainHost> hosts{{{host_, core_.image_port(), own_name(core_), ""}, ""}};
+  const auto read = core_.database().read([&](Sql& sql) -> Result<> {
+    for (auto& each : image_givers(sql, core_)) hosts.push_back({{each.ip, each.port, each.certificate_name, ""}, ""});
+    return {};
+  });
+  if (!read) return read;
+  std::map<std::string, image::Assignment> assignments;
+  for (const auto& image : *images) {
+    if (image.manifest.empty() || assignments.contains(image.sha256)) continue;
+    auto lease = repository_.open(image.sha256, "its hosts");
+    if (!lease) {
+      core_.log().error("image {}: {}", image.name, lease.error().message);
+      continue;
+    }
+    assignments[image.sha256] = {image.sha256, *lease, hosts};
+  }
+  std::vector<image::Assignment> all;
+  for (auto& [id, assignment] : assignments) all.push_back(std::move(assignment));
+  return distribution_.set(std::move(all));
+}
+
+sys::Task<Result<>> Depot::name(User user, wire::ImageName name) {
+  const auto lease = repository_.open(name.id, "who names it");
+  if (!lease) co_return fail(lease, "image " + name.name);
+  if (!(*lease)->complete()) {
+    co_return fail(Errc::conflict, "image {}: it is not whole at {} yet", name.name, core_.name());
+  }
+  const auto settled = co_await repository_.settle(*lease);
+  if (!settled) co_return fail(settled, "image " + name.name);
+  co_return name_whole(user, name);
+}
+
+Result<> Depot::name_whole(const User& user, const wire::ImageName& name) {
+  auto manifest = repository_.manifest_of(name.id);
+  if (!manifest) return pass(manifest);
+  const crypto::ImageRecord record{core_.name(),
+                                   crypto::sha256(as_bytes(*manifest)),
+                                   {runtime_.clock.wall_now(), runtime_.clock.wall_now() + kSignedFor}};
+  const auto signature = crypto::sign_image_record(record, core_.keys().authority);
+  if (!signature) return pass(signature);
+  std::string before;
+  if (const auto known = images_.list(user)) {
+    for (const auto& image : *known) {
+      if (image.name == name.name) before = image.sha256;
+    }
+  }
+  const auto named = images_.name_content(user, {name.name, name.id, "", *manifest, to_base64url(*signature)});
+  if (named && before != name.id) remove_unused(before);
+  return named;
+}
+
+Result<> Depot::remove(const User& user, const std::string& name) {
+  std::string content;
+  if (const auto known = images_.list(user)) {
+    for (const auto& image : *known) {
+      if (image.name == name) content = image.sha256;
+    }
+  }
+  const auto removed = images_.remove(user, name);
+  if (removed) remove_unused(content);
+  return removed;
+}
+
+void Depot::remove_unused(const std::string& id) {
+  if (id.empty() || !repository_.find(id)) return;
+  const auto used = images_.is_used(id);
+  if (!used || *used) return;
+  static_cast<void>(assign());  // lets go of it
+  const auto removed = repository_.remove(id);
+  if (!removed) core_.log().warn("image {:.12}…: {}", id, removed.error().message);
+}
+
+}  // namespace godwit::cloud

@@ -1,0 +1,51 @@
+// The contents of this cloud's images: brought by its users, kept here, and given to its hosts, who pass them on to
+// each other.
+#pragma once
+
+#include "cloud/images.h"
+#include "image/distribution.h"
+#include "image/intake.h"
+#include "image/repository.h"
+#include "sys/runtime.h"
+
+#include <memory>
+#include <string>
+
+namespace godwit::cloud {
+
+class Depot {
+ public:
+  // `directory` is the depot's own. All references outlive it.
+  Depot(sys::Runtime& runtime, Core& core, Images& images, const std::string& directory);
+
+  // Takes up what is there. Errors: io.
+  [[nodiscard]] Result<> open();
+  // Gives to hosts at `listener`, whose address is that of the cloud's API.
+  void start(std::unique_ptr<sys::PeerListener> listener, const std::string& host);
+  [[nodiscard]] sys::Task<void> stop();
+
+  [[nodiscard]] image::Intake& intake() { return intake_; }
+  [[nodiscard]] image::Repository& repository() { return repository_; }
+  // The name means that content, which is on disk, from now on. Errors: not_found; conflict (it is not whole yet); io;
+  // those of Images.
+  [[nodiscard]] sys::Task<Result<>> name(User user, wire::ImageName name);
+  // Errors: those of Images.
+  [[nodiscard]] Result<> remove(const User& user, const std::string& name);
+
+ private:
+  [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
+  [[nodiscard]] sys::Task<void> watch();
+  [[nodiscard]] Result<> assign();
+  void remove_unused(const std::string& id);
+
+  sys::Runtime& runtime_;
+  Core& core_;
+  Images& images_;
+  image::Repository repository_;
+  image::Intake intake_;
+  image::Distribution distribution_;
+  std::string host_;  // of the API
+  sys::Gate gate_;
+};
+
+}  // namespace godwit::cloud
