@@ -61,13 +61,13 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       config_(std::move(config)),
       facts_(std::move(facts)),
       records_(runtime_.files, config_.state_directory),
-      images_(runtime_),
+      images_(
+          runtime_, config_, [this] { changed(); }, [this](const std::string& sha256) { instances_.retry(sha256); }),
       context_{runtime_,
                records_,
                images_,
                hypervisor::QemuProgram{config_.qemu},
                config_.state_directory + "/instances",
-               [this](const std::string& sha256) { return find_image(sha256); },
                [this](const std::string& network) {
                  const auto* found = find_network(network);
                  return found ? found->mtu : wire::Network{}.mtu;
@@ -112,6 +112,15 @@ Result<> Agent::start() {
   if (!for_siblings) runtime_.log.warn("no part in the content directory: {}", for_siblings.error().message);
   config_.directory_port = for_siblings ? (*for_siblings)->port() : std::uint16_t{0};
 
+  auto for_images = runtime_.peers.listen(config_.listen_ip, config_.image_port);
+  if (!for_images) runtime_.log.warn("no part in bringing images: {}", for_images.error().message);
+  config_.image_port = for_images ? (*for_images)->port() : std::uint16_t{0};
+  const auto images_started = images_.start(for_images ? std::move(*for_images) : nullptr);
+  if (!images_started) return images_started;
+
+  std::set<std::string> known;
+  for (const auto& record : *records) known.insert(record.spec.id);
+  images_.hold_only(known);
   instances_.restore(std::move(*records));
   desired_ = records_.load_desired();
   switch_.start();
@@ -133,6 +142,7 @@ sys::Task<void> Agent::stop() {
   for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
   co_await switch_.stop();
   co_await instances_.stop();
+  co_await images_.stop();
 }
 
 // What earlier agents of this host sent and received; without it everything works, and costs more.
@@ -219,9 +229,7 @@ wire::HostReport Agent::report() const {
   report.overlay_port = switch_.overlay_port();
   report.overlay_key = switch_.overlay_key();
   for (const auto& lan : config_.lans) report.lans.push_back({lan.tenant, lan.network});
-  for (const auto& image : desired_.images) {
-    if (runtime_.files.exists(image.path + "/manifest.json")) report.images.push_back({image.name, image.sha256});
-  }
+  images_.report(report);
   for (const auto& [id, instance] : instances_.all()) {
     if (!instance->gone()) report.instances.push_back(instance->report());
   }
@@ -236,6 +244,7 @@ void Agent::apply() {
   if (desired_.cloud.empty()) return;  // nothing was ever heard
   apply_trust();
   directory_.set(surroundings_of(desired_));
+  apply_images();
   for (const auto& order : desired_.migrations) {
     auto* instance = instances_.find(order.instance);
     migrations_.order({order, instance ? instance->record().spec : wire::InstanceSpec{},
@@ -262,6 +271,13 @@ void Agent::apply_trust() {
   runtime_.peers.trust(trusted);
   runtime_.http.trust(trusted);
   migrations_.set_self({config_.cloud, config_.host, desired_.api_url.empty() ? config_.cloud_url : desired_.api_url});
+}
+
+// Once for each state: what it takes on and lets go of is on disk.
+void Agent::apply_images() {
+  if (images_applied_ == desired_.generation) return;
+  images_applied_ = desired_.generation;
+  images_.set(desired_);
 }
 
 void Agent::apply_arrivals() {
@@ -361,15 +377,8 @@ void Agent::apply_gateways() {
   }
 }
 
-Result<image::Image> Agent::find_image(const std::string& sha256) {
-  for (const auto& image : desired_.images) {
-    if (image.sha256 == sha256) return images_.open(image.path, sha256);
-  }
-  return fail(Errc::not_found, "image {:.12}…: this cloud has no image of that content", sha256);
-}
-
 Result<std::unique_ptr<content::Blocks>> Agent::open_volume(const std::string& sha256) {
-  const auto image = find_image(sha256);
+  const auto image = images_.find(sha256);
   if (!image) return pass(image);
   std::vector<image::VolumeFile> files{{image->disk_path, image->recipe.format}};
   for (const auto& path : {image->kernel_path, image->initrd_path}) {

@@ -7,6 +7,7 @@
 #include "agent/cloud_link.h"
 #include "agent/config.h"
 #include "agent/gateway.h"
+#include "agent/images.h"
 #include "agent/instances.h"
 #include "agent/observations.h"
 #include "agent/scans.h"
@@ -56,11 +57,11 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void apply();
   void apply_listening();
   void apply_trust();
+  void apply_images();
   void apply_arrivals();
   void apply_instances();
   void apply_networks();
   void apply_gateways();
-  [[nodiscard]] Result<image::Image> find_image(const std::string& sha256);
   [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_volume(const std::string& sha256);
   [[nodiscard]] const wire::Network* find_network(const std::string& id) const;
   void changed();
@@ -78,7 +79,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   AgentConfig config_;
   HostFacts facts_;
   Records records_;
-  image::Store images_;
+  Images images_;
   InstanceContext context_;
   Instances instances_;
   SwitchLink switch_;
@@ -95,6 +96,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
   wire::DesiredState desired_;
+  std::optional<std::uint64_t> images_applied_;  // the generation of which
   sys::Gate gate_;
   sys::Signal changed_;
   bool dirty_{true};

@@ -23,6 +23,7 @@ struct AgentConfig {
   std::string listen_ip;  // where other hosts reach this one: migrations
   std::uint16_t migration_port{7402};
   std::uint16_t directory_port{7403};  // for the other hosts of the cloud
+  std::uint16_t image_port{7404};      // likewise: for those that take images from here
   std::string state_directory;
   std::string switch_socket;
   std::string qemu{"/usr/bin/qemu-system-x86_64"};
@@ -34,12 +35,13 @@ struct AgentConfig {
   std::uint32_t memory_mib{0};
   std::uint32_t disk_gib{0};
   std::uint32_t content_gib{4};  // of disk, for the pages that crossed: what migrations refer to instead of sending
+  std::uint32_t image_gib{200};  // of disk, for the images that the cloud wants here
   std::uint32_t scan_mib_s{16};  // of the guests' memory, looked through for what others need not send; 0: none
   std::vector<LanPort> lans{};   // told at each start, not in the file
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
-                      (cloud, host, cloud_url, listen_ip, migration_port, directory_port, state_directory,
+                      (cloud, host, cloud_url, listen_ip, migration_port, directory_port, image_port, state_directory,
                        switch_socket, qemu, dnsmasq, uid_base, namespace_prefix, vcpus, memory_mib, disk_gib,
-                       content_gib, scan_mib_s))
+                       content_gib, image_gib, scan_mib_s))
 
 }  // namespace godwit::agent

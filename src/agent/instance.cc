@@ -65,6 +65,12 @@ void Instance::set_desired(DesiredInstanceState desired, Standing standing) {
   wake_.notify();
 }
 
+void Instance::retry() {
+  if (problem_.empty()) return;
+  woken_ = true;
+  wake_.notify();
+}
+
 void Instance::start() { gate_.spawn(run()); }
 
 sys::Task<void> Instance::stop() {
@@ -219,8 +225,10 @@ Result<> Instance::make_disk(const image::Image& image) {
 
 sys::Task<Result<>> Instance::launch(Launch how) {
   const auto& spec = record_.spec;
-  const auto image = context_.find_image(spec.image_sha256);
+  const auto image = context_.images.find(spec.image_sha256);
   if (!image) co_return pass(image);
+  const auto held = context_.images.hold(spec.image_sha256, spec.id);
+  if (!held) co_return held;
   const auto made = context_.runtime.files.make_directories(directory(), 0700, record_.uid);
   if (!made) co_return made;
   const auto disk = make_disk(*image);
@@ -273,6 +281,7 @@ sys::Task<Result<>> Instance::erase() {
   if (!removed) co_return removed;
   const auto silenced = context_.runtime.files.remove(hypervisor::log_of(directory()));
   if (!silenced) co_return silenced;
+  context_.images.let_go(record_.spec.image_sha256, record_.spec.id);
   const auto forgotten = context_.records.remove(record_.spec.id);
   if (!forgotten) co_return forgotten;
   log_.info("deleted");

@@ -1,6 +1,7 @@
 // One instance on this host: makes what is meet what is desired, again and again, unless a migration has the word.
 #pragma once
 
+#include "agent/images.h"
 #include "agent/records.h"
 #include "hypervisor/machine.h"
 #include "image/store.h"
@@ -21,11 +22,9 @@ namespace godwit::agent {
 struct InstanceContext {
   sys::Runtime& runtime;
   Records& records;
-  image::Store& images;
+  Images& images;
   hypervisor::QemuProgram qemu;
   std::string instances_directory;  // STATE/instances
-  // The image of this content on this host. Errors: not_found.
-  std::function<Result<image::Image>(const std::string& sha256)> find_image;
   std::function<std::uint32_t(const std::string& network)> mtu_of;
   std::function<void()> changed;  // something that is reported, or that the switch must hear, has changed
 };
@@ -38,6 +37,7 @@ class Instance {
 
   // What the cloud wants, and what migrations allow. Wakes the loop where that is something new.
   void set_desired(wire::DesiredInstanceState desired, migrate::Standing standing);
+  void retry();                          // what failed, now: something that it lacked is there
   void start();                          // the loop
   [[nodiscard]] sys::Task<void> stop();  // QEMU goes on
 

@@ -128,6 +128,12 @@ Result<Instance*> Instances::create(wire::InstanceSpec spec, std::uint64_t locat
   return &instance;
 }
 
+void Instances::retry(const std::string& image_sha256) {
+  for (const auto& [id, instance] : instances_) {
+    if (instance->record().spec.image_sha256 == image_sha256) instance->retry();
+  }
+}
+
 void Instances::drop_gone() {
   std::erase_if(instances_, [](const auto& each) { return each.second->gone() && each.second->idle(); });
 }

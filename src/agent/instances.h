@@ -21,6 +21,8 @@ class Instances final : public migrate::Guests {
   [[nodiscard]] Result<Instance*> create(wire::InstanceSpec spec, std::uint64_t location_version);
   [[nodiscard]] Instance* find(const std::string& id);
   [[nodiscard]] const std::map<std::string, std::unique_ptr<Instance>>& all() const { return instances_; }
+  // Those that wait for this image need not wait any longer.
+  void retry(const std::string& image_sha256);
   void drop_gone();  // forgets those whose deletion is complete; not from inside one of their calls
   [[nodiscard]] sys::Task<void> stop();
 

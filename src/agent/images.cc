@@ -1,0 +1,230 @@
+#include "agent/images.h"
+
+#include "crypto/image_record.h"
+#include "sys/http.h"
+
+#include <algorithm>
+
+namespace godwit::agent {
+namespace {
+
+constexpr Millis kLookEvery{500};  // at what has come, while something does
+
+bool is_by_content(const wire::DesiredImage& image) { return !image.manifest.empty(); }
+
+// The host believes its own cloud alone.
+Result<> check_signature(const wire::DesiredImage& image, ByteView signature, const wire::DesiredState& desired,
+                         WallTime now) {
+  for (const auto& each : desired.trusted) {
+    if (each.cloud != desired.cloud) continue;
+    const auto authority = crypto::Authority::from_pem(each.cloud, each.pem);
+    if (!authority) return pass(authority);
+    const auto record = crypto::open_image_record(signature, *authority, now);
+    if (!record) return pass(record);
+    if (record->manifest == crypto::sha256(as_bytes(image.manifest))) return {};
+    return fail(Errc::not_authentic, "the signature is another manifest's");
+  }
+  return fail(Errc::not_authentic, "the cloud's CA is not known");
+}
+
+}  // namespace
+
+Images::Images(sys::Runtime& runtime, const AgentConfig& config, std::function<void()> changed,
+               std::function<void(const std::string& sha256)> arrived)
+    : runtime_(runtime),
+      config_(config),
+      name_(config.host + "." + config.cloud + ".godwit"),
+      changed_(std::move(changed)),
+      arrived_(std::move(arrived)),
+      placed_(runtime),
+      repository_(runtime, config.state_directory + "/images",
+                  {.bytes = std::uint64_t{config.image_gib} << 30U, .evict = true}),
+      distribution_(runtime, name_),
+      set_(runtime.executor),
+      gate_(runtime.executor) {}
+
+Result<> Images::start(std::unique_ptr<sys::PeerListener> listener) {
+  const auto started = repository_.start();
+  if (!started) return fail(started, "images");
+  if (listener) distribution_.start(std::move(listener));
+  gate_.spawn(watch());
+  return {};
+}
+
+sys::Task<void> Images::stop() {
+  co_await gate_.close();
+  co_await distribution_.stop();
+  leases_.clear();
+  co_await repository_.stop();
+}
+
+// ---- what is wanted here
+
+void Images::set(const wire::DesiredState& desired) {
+  wanted_ = desired.images;
+  const auto hosts = chain(desired);
+  std::vector<image::Assignment> assignments;
+  std::map<std::string, image::Lease> leases;
+  problems_.clear();
+  for (const auto& image : wanted_) {
+    if (!is_by_content(image) || leases.contains(image.sha256)) continue;
+    auto lease = take_on(image, desired);
+    if (!lease) {
+      problems_[image.sha256] = lease.error().message;
+      continue;
+    }
+    leases[image.sha256] = *lease;
+    if (!hosts.empty()) assignments.push_back({image.sha256, *lease, hosts});
+  }
+  leases_ = std::move(leases);
+  const auto assigned = distribution_.set(std::move(assignments));
+  if (!assigned) runtime_.log.error("images: {}", assigned.error().message);
+  set_.notify();
+}
+
+Result<image::Lease> Images::take_on(const wire::DesiredImage& wanted, const wire::DesiredState& desired) {
+  if (const auto known = leases_.find(wanted.sha256); known != leases_.end()) return known->second;
+  const auto signature = from_base64url(wanted.signature);
+  if (!signature) return fail(signature, "image " + wanted.name + ": its signature");
+  const auto is_signed = check_signature(wanted, *signature, desired, runtime_.clock.wall_now());
+  if (!is_signed) return fail(is_signed, "image " + wanted.name);
+  auto lease = repository_.begin(wanted.manifest, *signature, "the cloud");
+  if (!lease) return fail(lease, "image " + wanted.name);
+  if ((*lease)->id() != wanted.sha256)
+    return fail(Errc::not_authentic, "image {}: the manifest is another's", wanted.name);
+  return lease;
+}
+
+// The cloud first, then the hosts, in the same order everywhere.
+std::vector<image::ChainHost> Images::chain(const wire::DesiredState& desired) const {
+  std::vector<image::ChainHost> out;
+  const auto endpoint = sys::parse_endpoint(config_.cloud_url, "api." + config_.cloud + ".godwit");
+  if (!endpoint || desired.image_port == 0 || config_.image_port == 0) return out;
+  for (const auto& each : desired.siblings) {
+    if (each.image_port != 0) out.push_back({{each.ip, each.image_port, each.certificate_name, ""}, ""});
+  }
+  out.push_back({{config_.listen_ip, config_.image_port, name_, ""}, ""});
+  std::ranges::sort(out, {}, [](const image::ChainHost& host) { return host.address.name; });
+  out.insert(out.begin(), {{endpoint->host, desired.image_port, endpoint->name, ""}, ""});
+  return out;
+}
+
+// What nobody wants any more goes, unless an instance has it. True: somebody else still has, who is about to let go.
+bool Images::remove_unwanted() {
+  bool later = false;
+  for (const auto& status : repository_.list()) {
+    const bool wanted =
+        std::ranges::any_of(wanted_, [&](const wire::DesiredImage& image) { return image.sha256 == status.id; });
+    if (wanted) continue;
+    if (status.users.empty()) {
+      const auto removed = repository_.remove(status.id);
+      if (!removed) runtime_.log.warn("{}", removed.error().message);
+    }
+    later = later || std::ranges::any_of(status.users, [&](const std::string& user) { return !held_.contains(user); });
+  }
+  return later;
+}
+
+// ---- what comes
+
+sys::Task<void> Images::watch() {
+  for (;;) {
+    bool comes = false;
+    bool moved = false;
+    for (const auto& [sha256, lease] : leases_) {
+      const auto here = lease->has_list() ? lease->solid() - lease->missing() + 1 : 0;
+      const bool whole = lease->complete();
+      comes = comes || !whole;
+      auto& seen = seen_here_[sha256];
+      if (std::exchange(seen, here) == here) continue;
+      moved = true;
+      if (whole) {
+        const auto settled = co_await repository_.settle(lease);
+        if (!settled) runtime_.log.warn("image {:.12}…: {}", sha256, settled.error().message);
+        arrived_(sha256);
+        break;  // the leases may be others by now
+      }
+    }
+    if (moved) changed_();
+    const bool later = remove_unwanted();
+    if (comes || moved || later) {
+      co_await runtime_.clock.sleep_for(kLookEvery);
+    } else {
+      co_await set_.wait();
+    }
+  }
+}
+
+// ---- who uses them
+
+Result<image::Image> Images::find(const std::string& sha256) {
+  if (const auto status = repository_.find(sha256)) {
+    if (status->complete()) {
+      const auto lease = repository_.open(sha256, "an instance that starts");
+      if (!lease) return pass(lease);
+      return (*lease)->as_image();
+    }
+    return fail(Errc::unavailable, "image {:.12}…: it is on its way, {} of {} MiB are here", sha256,
+                (status->pieces - status->missing) * image::kPiece_bytes >> 20U,
+                status->pieces * image::kPiece_bytes >> 20U);
+  }
+  for (const auto& image : wanted_) {
+    if (image.sha256 != sha256) continue;
+    if (!is_by_content(image)) return placed_.open(image.path, sha256);
+    if (const auto problem = problems_.find(sha256); problem != problems_.end()) {
+      return fail(Errc::unavailable, "{}", problem->second);
+    }
+  }
+  return fail(Errc::not_found, "image {:.12}…: this cloud has no image of that content", sha256);
+}
+
+Result<> Images::hold(const std::string& sha256, const std::string& instance) {
+  if (!repository_.find(sha256)) return {};
+  held_.insert(instance);
+  return repository_.hold(sha256, instance);
+}
+
+void Images::let_go(const std::string& sha256, const std::string& instance) {
+  if (!repository_.find(sha256)) return;
+  const auto gone = repository_.let_go(sha256, instance);
+  if (!gone) runtime_.log.warn("{}", gone.error().message);
+  held_.erase(instance);
+  set_.notify();
+}
+
+void Images::hold_only(const std::set<std::string>& instances) {
+  held_ = instances;
+  const auto held = repository_.hold_only(instances);
+  if (!held) runtime_.log.warn("{}", held.error().message);
+}
+
+void Images::report(wire::HostReport& report) const {
+  report.image_port = config_.image_port;
+  const auto progress = distribution_.progress();
+  for (const auto& image : wanted_) {
+    if (!is_by_content(image)) {
+      if (runtime_.files.exists(image.path + "/manifest.json")) report.images.push_back({image.name, image.sha256});
+      continue;
+    }
+    const auto status = repository_.find(image.sha256);
+    if (status && status->complete()) {
+      report.images.push_back({image.name, image.sha256});
+      continue;
+    }
+    wire::ImageArrival arrival{image.name, image.sha256, 0, 0, "", ""};
+    if (status) {
+      arrival.pieces = status->pieces;
+      arrival.here = status->pieces - status->missing;
+    }
+    if (const auto problem = problems_.find(image.sha256); problem != problems_.end())
+      arrival.problem = problem->second;
+    for (const auto& each : progress) {
+      if (each.image != image.sha256) continue;
+      arrival.from = each.upstream;
+      if (arrival.problem.empty()) arrival.problem = each.trouble;
+    }
+    report.arrivals.push_back(std::move(arrival));
+  }
+}
+
+}  // namespace godwit::agent
