@@ -92,6 +92,7 @@ SkyRoutes::SkyRoutes(sys::Clock& clock, sky::Sky& sky, std::string_view token)
   add_account_routes();
   add_cluster_routes();
   add_security_group_routes();
+  add_image_routes();
   add_instance_routes();
   add_migration_routes();
 }
@@ -187,6 +188,23 @@ void SkyRoutes::add_security_group_routes() {
   add<wire::RuleChange, wire::SecurityGroup>(
       "POST", "/v1/security-groups/{id}/revoke", "Removes a rule; what has begun by it goes on",
       [this](const Call& call, const wire::RuleChange& change) { return sky_.revoke(call.id(), change); });
+}
+
+void SkyRoutes::add_image_routes() {
+  add<Nothing, wire::SkyImageList>(
+      "GET", "/v1/images", "The images that sky keeps, and the clouds that they are brought to",
+      [this](const Call&, Nothing) { return Result<wire::SkyImageList>(sky_.images().list()); });
+  add<wire::AddImage, wire::SkyImage>(
+      "POST", "/v1/images", "Begins to take an image in, from a file of sky's own machine",
+      [this](const Call&, const wire::AddImage& request) { return sky_.images().add(request); });
+  add<Nothing, wire::SkyImage>("GET", "/v1/images/{id}", "The image of that name",
+                               [this](const Call& call, Nothing) { return sky_.images().view(call.id()); });
+  add<Nothing, void>("DELETE", "/v1/images/{id}",
+                     "Forgets an image, here and at the clouds; instances that run of it keep it",
+                     [this](const Call& call, Nothing) { return sky_.images().remove(call.id()); });
+  add<wire::PushImage, wire::SkyImage>(
+      "POST", "/v1/images/{id}/push", "Brings an image to clouds, of which their hosts take it from each other",
+      [this](const Call& call, const wire::PushImage& request) { return sky_.images().push(call.id(), request); });
 }
 
 Result<sys::HttpResponse> SkyRoutes::show_cluster(const Call& call) {

@@ -30,6 +30,7 @@ class SkyRoutes {
   void add_leaf_routes();
   void add_cluster_routes();
   void add_security_group_routes();
+  void add_image_routes();
   void add_instance_routes();
   void add_migration_routes();
   [[nodiscard]] Result<> admit(const Call& call) const;

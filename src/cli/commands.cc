@@ -11,6 +11,7 @@ void add_user_commands(CLI::App& app, const Choose& choose) {
   add_security_group_commands(app, choose);
   add_instance_commands(app, choose);
   add_migration_commands(app, choose);
+  add_image_commands(app, choose);
   add_listing_commands(app, choose);
 }
 

@@ -16,29 +16,6 @@ sys::Task<Result<>> hosts(Session& session) {
   co_return Result<>{};
 }
 
-// Images are what hosts say that they hold.
-sys::Task<Result<>> images(Session& session) {
-  auto sky = session.sky();
-  if (!sky) co_return pass(sky);
-  const auto list = co_await sky->get<wire::CloudHostsList>("/v1/hosts");
-  if (!list) co_return pass(list);
-  if (!session.json()) {
-    session.terminal().out(images_text(*list));
-    co_return Result<>{};
-  }
-  wire::json::array out;
-  for (const auto& cloud : list->clouds) {
-    for (const auto& host : cloud.hosts) {
-      for (const auto& image : host.images) {
-        out.push_back(wire::json::object{
-            {"name", image.name}, {"sha256", image.sha256}, {"cloud", cloud.cloud}, {"host", host.name}});
-      }
-    }
-  }
-  session.print_json(wire::json::value(wire::json::object{{"images", std::move(out)}}));
-  co_return Result<>{};
-}
-
 sys::Task<Result<>> networks(Session& session) {
   auto sky = session.sky();
   if (!sky) co_return pass(sky);
@@ -67,8 +44,6 @@ sys::Task<Result<>> network(Session& session, std::string word) {
 void add_listing_commands(CLI::App& app, const Choose& choose) {
   (void)add_verb(*add_noun(app, "host", "Hosts of your clouds"), choose, "list",
                  "Show the hosts of the clouds that let you see them", "host list", hosts);
-  (void)add_verb(*add_noun(app, "image", "Images that instances can be made of"), choose, "list",
-                 "Show the images, and which hosts hold them", "image list", images);
   CLI::App* noun = add_noun(app, "network", "The networks of your clusters");
   (void)add_verb(*noun, choose, "list", "Show all networks", "network list", networks);
   const auto which = std::make_shared<std::string>();

@@ -49,7 +49,11 @@ Result<std::string> Session::read(const std::string& path, std::size_t limit_byt
     }
     return text;
   }
-  return parts_.files.read(path.starts_with('/') ? path : parts_.working_directory + "/" + path, limit_bytes);
+  return parts_.files.read(absolute(path), limit_bytes);
+}
+
+std::string Session::absolute(const std::string& path) const {
+  return path.starts_with('/') ? path : parts_.working_directory + "/" + path;
 }
 
 sys::Task<int> run(Session& session, Action action) {

@@ -51,6 +51,9 @@ class Session {
   // A file of the user's; "-" is the standard input. Errors: not_found, exhausted, io.
   [[nodiscard]] Result<std::string> read(const std::string& path, std::size_t limit_bytes);
 
+  // The path of a file of the user's, which another process of this machine is to open.
+  [[nodiscard]] std::string absolute(const std::string& path) const;
+
   template <class T>
   void print_json(const T& message) {
     terminal().out(wire::print_json_pretty(wire::to_json(message)));

@@ -165,20 +165,6 @@ std::string hosts_text(const wire::CloudHostsList& list, WallTime now) {
   return (table.empty() ? "No hosts.\n" : table.text()) + (problems.empty() ? "" : problems + "\n");
 }
 
-std::string images_text(const wire::CloudHostsList& list) {
-  std::map<std::tuple<std::string, std::string, std::string>, std::vector<std::string>> found;
-  for (const auto& cloud : list.clouds) {
-    for (const auto& host : cloud.hosts) {
-      for (const auto& image : host.images) found[{image.name, image.sha256, cloud.cloud}].push_back(host.name);
-    }
-  }
-  Table table({{"IMAGE"}, {"CONTENT"}, {"CLOUD"}, {"HOSTS"}});
-  for (const auto& [key, hosts] : found) {
-    table.add({std::get<0>(key), std::get<1>(key).substr(0, 12), std::get<2>(key), joined(hosts)});
-  }
-  return table.empty() ? "No images. An operator adds them to a cloud's hosts.\n" : table.text();
-}
-
 std::string networks_text(const wire::NetworkList& list) {
   if (list.networks.empty()) return "No networks: each cluster has one of its own.\n";
   Table table({{"NETWORK"}, {"CLUSTER"}, {"CIDR"}, {"VNI", Align::right}, {"MEMBERS", Align::right}, {"DOMAIN"}});

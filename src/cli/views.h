@@ -18,7 +18,6 @@ namespace godwit::cli {
                                          const std::string& cloud);
 [[nodiscard]] std::string instance_text(const wire::InstanceView& instance, WallTime now);
 [[nodiscard]] std::string hosts_text(const wire::CloudHostsList& list, WallTime now);
-[[nodiscard]] std::string images_text(const wire::CloudHostsList& list);
 [[nodiscard]] std::string networks_text(const wire::NetworkList& list);
 [[nodiscard]] std::string network_text(const wire::Network& network);
 // `names`: of members, by instance.

@@ -8,11 +8,12 @@ struct Call {
   sys::HttpEndpoint endpoint;
   std::string cloud;
   sys::HttpRequest request;
+  Seconds limit{kCloudCallLimit};
 };
 
 Call call_of(sys::Http* http, const sys::HttpEndpoint& endpoint, const std::string& cloud, const std::string& token,
              std::string method, std::string path, std::string body = {}) {
-  Call call{http, endpoint, cloud, {}};
+  Call call{http, endpoint, cloud, {}, kCloudCallLimit};
   call.request.method = std::move(method);
   call.request.path = std::move(path);
   call.request.body = std::move(body);
@@ -24,7 +25,7 @@ Call call_of(sys::Http* http, const sys::HttpEndpoint& endpoint, const std::stri
 sys::Task<Result<std::string>> body_of(Call call) {
   const auto what = fmt::format("{}: {} {}", call.cloud, call.request.method, call.request.path);
   const auto url = sys::to_url(call.endpoint);
-  auto answer = co_await call.http->call(std::move(call.endpoint), std::move(call.request), kCloudCallLimit);
+  auto answer = co_await call.http->call(std::move(call.endpoint), std::move(call.request), call.limit);
   if (!answer) {
     const auto& error = answer.error();
     if (error.code == Errc::not_authentic) co_return fail(answer, what);
@@ -123,6 +124,24 @@ sys::Task<Result<>> CloudClient::cancel(const std::string& migration) const {
 sys::Task<Result<>> CloudClient::fence(const std::string& instance, const wire::FenceRequest& request) const {
   return tell(call_of(http_, endpoint_, cloud_, token_, "POST", "/v1/instances/" + instance + "/resolve",
                       wire::encode(request)));
+}
+
+sys::Task<Result<wire::CloudImageList>> CloudClient::images() const {
+  return ask<wire::CloudImageList>(call_of(http_, endpoint_, cloud_, token_, "GET", "/v1/images"));
+}
+
+sys::Task<Result<>> CloudClient::name_image(const wire::ImageName& name) const {
+  return tell(call_of(http_, endpoint_, cloud_, token_, "PUT", "/v1/images/" + name.name, wire::encode(name)));
+}
+
+sys::Task<Result<>> CloudClient::remove_image(const std::string& name) const {
+  return tell(call_of(http_, endpoint_, cloud_, token_, "DELETE", "/v1/images/" + name));
+}
+
+sys::Task<Result<std::string>> CloudClient::image_call(std::string method, std::string path, std::string body) const {
+  auto call = call_of(http_, endpoint_, cloud_, token_, std::move(method), std::move(path), std::move(body));
+  call.limit = kImageCallLimit;
+  return body_of(std::move(call));
 }
 
 }  // namespace godwit::sky

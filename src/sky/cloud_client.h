@@ -5,6 +5,7 @@
 #include "sys/http.h"
 #include "wire/cloud_api.h"
 #include "wire/cluster.h"
+#include "wire/image.h"
 #include "wire/observation.h"
 
 #include <string>
@@ -12,6 +13,7 @@
 namespace godwit::sky {
 
 constexpr Seconds kCloudCallLimit{10};
+constexpr Seconds kImageCallLimit{300};  // 12 MiB at 400 kbit/s
 
 // A value; `http` outlives it and its calls. Errors name the cloud and the call; those of the cloud keep its code,
 // else unavailable, timed_out, not_authentic, protocol.
@@ -41,6 +43,12 @@ class CloudClient {
   [[nodiscard]] sys::Task<Result<wire::MigrationReport>> migration(const std::string& id) const;
   [[nodiscard]] sys::Task<Result<>> cancel(const std::string& migration) const;
   [[nodiscard]] sys::Task<Result<>> fence(const std::string& instance, const wire::FenceRequest& request) const;
+
+  [[nodiscard]] sys::Task<Result<wire::CloudImageList>> images() const;
+  [[nodiscard]] sys::Task<Result<>> name_image(const wire::ImageName& name) const;
+  [[nodiscard]] sys::Task<Result<>> remove_image(const std::string& name) const;
+  // A call of docs/protocols/image-store.md, with the body of its answer.
+  [[nodiscard]] sys::Task<Result<std::string>> image_call(std::string method, std::string path, std::string body) const;
 
  private:
   sys::Http* http_;

@@ -7,6 +7,7 @@
 #include "overlay/location_claim.h"
 #include "sky/accounts.h"
 #include "sky/leaves.h"
+#include "sky/pace.h"
 #include "sky/records.h"
 #include "sky/sight.h"
 #include "sky/user_data.h"
@@ -19,15 +20,6 @@
 #include <string>
 
 namespace godwit::sky {
-
-// How often things are looked at when nobody says that they have changed.
-struct Pace {
-  Millis busy{500};     // while something is on its way
-  Millis calm{3'000};   // while all is as it should be
-  Millis retry{1'000};  // after a failed visit; doubles
-  Millis retry_most{15'000};
-  Millis migration{250};  // both sides of a migration
-};
 
 class Cluster {
  public:

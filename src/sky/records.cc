@@ -39,7 +39,7 @@ Result<> write(sys::Files& files, const std::string& path, const Record& record)
 }  // namespace
 
 Result<Store> Store::open(sys::Files& files, std::string directory) {
-  for (const auto* kind : {"accounts", "clusters", "migrations", "security-groups"}) {
+  for (const auto* kind : {"accounts", "clusters", "image-names", "migrations", "security-groups"}) {
     const auto made = files.make_directories(fmt::format("{}/{}", directory, kind), kDirectoryMode, 0);
     if (!made) return fail(made, "open sky's state");
   }
@@ -55,6 +55,10 @@ Result<std::vector<ClusterRecord>> Store::clusters() const {
 Result<std::vector<MigrationRecord>> Store::migrations() const {
   return load_all<MigrationRecord>(*files_, directory_, "migrations");
 }
+Result<std::vector<ImageRecord>> Store::images() const {
+  return load_all<ImageRecord>(*files_, directory_, "image-names");
+}
+
 Result<std::vector<wire::SecurityGroup>> Store::security_groups() const {
   return load_all<wire::SecurityGroup>(*files_, directory_, "security-groups");
 }
@@ -81,6 +85,14 @@ Result<> Store::remove_cluster(const std::string& name) {
 Result<> Store::remove_migration(const std::string& id) {
   return files_->remove(path_of(directory_, "migrations", id));
 }
+Result<> Store::save(const ImageRecord& image) {
+  return write(*files_, path_of(directory_, "image-names", image.name), image);
+}
+
+Result<> Store::remove_image(const std::string& name) {
+  return files_->remove(path_of(directory_, "image-names", name));
+}
+
 Result<> Store::remove_security_group(const std::string& name) {
   return files_->remove(path_of(directory_, "security-groups", name));
 }

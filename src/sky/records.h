@@ -42,6 +42,14 @@ struct ClusterRecord {
 };
 BOOST_DESCRIBE_STRUCT(ClusterRecord, (), (spec, deleting, network, clouds, members, login, host, created_ms, ready_ms))
 
+// An image that was taken in whole, under this name.
+struct ImageRecord {
+  std::string name;
+  std::string id;                   // of its content: in images/ beside the records
+  std::vector<std::string> clouds;  // that it was brought to, or shall be
+};
+BOOST_DESCRIBE_STRUCT(ImageRecord, (), (name, id, clouds))
+
 BOOST_DEFINE_ENUM_CLASS(MoveStep, queued, granted, ordered, ended)
 
 // One migration, from being asked for to its end.
@@ -65,7 +73,8 @@ BOOST_DESCRIBE_STRUCT(MigrationRecord, (),
                       (id, cluster, member, instance, from, to, options, step, place, known_dirty_bytes_per_s, cancel,
                        grant, report, created_ms))
 
-// The directories accounts/, clusters/, migrations/ and security-groups/ under `directory`. Does I/O; blocks.
+// The directories accounts/, clusters/, image-names/, migrations/ and security-groups/ under `directory`. Does I/O;
+// blocks.
 class Store {
  public:
   // `files` outlives the store. Creates what is missing, mode 0700.
@@ -76,15 +85,19 @@ class Store {
   [[nodiscard]] Result<std::vector<MigrationRecord>> migrations() const;
   [[nodiscard]] Result<std::vector<wire::SecurityGroup>> security_groups() const;
 
+  [[nodiscard]] Result<std::vector<ImageRecord>> images() const;
+
   // On disk when they return.
   [[nodiscard]] Result<> save(const wire::Account& account);
   [[nodiscard]] Result<> save(const ClusterRecord& cluster);
   [[nodiscard]] Result<> save(const MigrationRecord& migration);
   [[nodiscard]] Result<> save(const wire::SecurityGroup& group);
+  [[nodiscard]] Result<> save(const ImageRecord& image);
   [[nodiscard]] Result<> remove_account(const std::string& cloud);
   [[nodiscard]] Result<> remove_cluster(const std::string& name);
   [[nodiscard]] Result<> remove_migration(const std::string& id);
   [[nodiscard]] Result<> remove_security_group(const std::string& name);
+  [[nodiscard]] Result<> remove_image(const std::string& name);
 
  private:
   Store(sys::Files& files, std::string directory) : files_(&files), directory_(std::move(directory)) {}

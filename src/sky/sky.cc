@@ -34,8 +34,13 @@ Result<std::unique_ptr<Sky>> Sky::open(sys::Runtime& runtime, const SkyOptions& 
   if (!migrations) return pass(migrations);
   const auto groups = store->security_groups();
   if (!groups) return pass(groups);
-  std::unique_ptr<Sky> sky(
-      new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations), *groups));
+  auto images = store->images();
+  if (!images) return pass(images);
+  auto repository = std::make_unique<image::Repository>(runtime, options.state_directory + "/images");
+  const auto taken_up = repository->start();
+  if (!taken_up) return fail(taken_up, "images");
+  std::unique_ptr<Sky> sky(new Sky(runtime, options, std::move(*store), std::move(*accounts), std::move(*migrations),
+                                   *groups, std::move(repository), std::move(*images)));
   for (auto& record : *clusters) {
     record.network.groups = sky->groups_.of(record.network);  // a change may have been cut short
     sky->add(std::move(record));
@@ -44,7 +49,8 @@ Result<std::unique_ptr<Sky>> Sky::open(sys::Runtime& runtime, const SkyOptions& 
 }
 
 Sky::Sky(sys::Runtime& runtime, const SkyOptions& options, Store store, std::vector<wire::Account> accounts,
-         std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups)
+         std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups,
+         std::unique_ptr<image::Repository> repository, std::vector<ImageRecord> images)
     : runtime_(runtime),
       pace_(options.pace),
       store_(std::move(store)),
@@ -52,6 +58,8 @@ Sky::Sky(sys::Runtime& runtime, const SkyOptions& options, Store store, std::vec
       groups_(store_, groups),
       unstarted_(std::move(migrations)),
       migrations_(runtime, store_, accounts_, *this, options.pace, [this] { changed(); }),
+      repository_(std::move(repository)),
+      images_(runtime, store_, accounts_, *repository_, options.pace, std::move(images), [this] { changed(); }),
       change_(runtime.executor),
       log_(runtime.log.named("sky")),
       gate_(runtime.executor) {}
@@ -60,12 +68,15 @@ void Sky::start() {
   for (const auto& [name, cluster] : clusters_) cluster->start();
   migrations_.start(std::move(unstarted_));
   unstarted_.clear();
+  images_.start();
   gate_.spawn(sweep());
 }
 
 sys::Task<void> Sky::stop() {
   co_await gate_.close();
   co_await migrations_.stop();
+  co_await images_.stop();
+  co_await repository_->stop();
   for (const auto& [name, cluster] : clusters_) co_await cluster->stop();
 }
 

@@ -3,6 +3,7 @@
 
 #include "sky/accounts.h"
 #include "sky/cluster.h"
+#include "sky/images.h"
 #include "sky/migrations.h"
 #include "sky/records.h"
 #include "sky/security_groups.h"
@@ -60,6 +61,8 @@ class Sky final : private ClusterFinder {
   [[nodiscard]] Result<wire::SecurityGroup> authorize(const std::string& name, const wire::RuleChange& change);
   [[nodiscard]] Result<wire::SecurityGroup> revoke(const std::string& name, const wire::RuleChange& change);
 
+  [[nodiscard]] Images& images() { return images_; }
+
   // As its cloud has it, without user data. Errors: not_found, those of the call.
   [[nodiscard]] sys::Task<Result<wire::InstanceView>> instance(std::string id);
   [[nodiscard]] Result<> terminate(const std::string& instance);
@@ -82,7 +85,8 @@ class Sky final : private ClusterFinder {
 
  private:
   Sky(sys::Runtime& runtime, const SkyOptions& options, Store store, std::vector<wire::Account> accounts,
-      std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups);
+      std::vector<MigrationRecord> migrations, const std::vector<wire::SecurityGroup>& groups,
+      std::unique_ptr<image::Repository> repository, std::vector<ImageRecord> images);
   [[nodiscard]] Result<wire::SecurityGroup> tell_clusters(Result<wire::SecurityGroup> changed);
   [[nodiscard]] Cluster* find_cluster(const std::string& name) override;
   [[nodiscard]] Cluster* cluster_of(const std::string& instance);
@@ -99,6 +103,8 @@ class Sky final : private ClusterFinder {
   std::map<std::string, std::unique_ptr<Cluster>> clusters_;
   std::vector<MigrationRecord> unstarted_;
   Migrations migrations_;
+  std::unique_ptr<image::Repository> repository_;
+  Images images_;
   std::uint64_t version_{0};
   sys::Signal change_;
   Log log_;

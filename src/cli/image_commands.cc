@@ -1,0 +1,122 @@
+#include "cli/commands.h"
+#include "cli/image_views.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+namespace godwit::cli {
+namespace {
+
+constexpr Millis kLookEvery{250};
+
+// What hosts say that they hold, and what sky keeps.
+sys::Task<Result<>> list(Session& session) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto kept = co_await sky->get<wire::SkyImageList>("/v1/images");
+  if (!kept) co_return pass(kept);
+  const auto hosts = co_await sky->get<wire::CloudHostsList>("/v1/hosts");
+  if (!hosts) co_return pass(hosts);
+  if (session.json()) {
+    session.print_json(images_json(*kept, *hosts));
+  } else {
+    session.terminal().out(images_text(*kept, *hosts));
+  }
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> show(Session& session, std::string name) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto image = co_await sky->get<wire::SkyImage>("/v1/images/" + name);
+  if (!image) co_return pass(image);
+  session.print(*image, image_text(*image));
+  co_return Result<>{};
+}
+
+// Looks until sky has done its part. Errors: what keeps it from being taken in. A cloud that can't be reached is waited
+// for.
+sys::Task<Result<wire::SkyImage>> follow(Session& session, const SkyClient& sky, std::string name) {
+  ImageProgress progress(session.terminal(), session.clock());
+  for (;;) {
+    auto image = co_await sky.get<wire::SkyImage>("/v1/images/" + name);
+    if (!image) co_return pass(image);
+    if (!session.json()) progress.show(*image);
+    if (!image->problem.empty()) co_return fail(Errc::io, "image {}: {}", name, image->problem);
+    if (is_settled(*image)) co_return std::move(*image);
+    co_await session.clock().sleep_for(kLookEvery);
+  }
+}
+
+sys::Task<Result<>> push(Session& session, std::string name, wire::PushImage request) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto path = fmt::format("/v1/images/{}/push", name);
+  const auto begun = co_await sky->post<wire::SkyImage>(path, request);
+  if (!begun) co_return pass(begun);
+  const auto image = co_await follow(session, *sky, name);
+  if (!image) co_return pass(image);
+  session.print(*image, image_text(*image));
+  co_return Result<>{};
+}
+
+struct AddOptions {
+  std::string name;
+  std::string path;
+  std::vector<std::string> clouds;
+};
+
+sys::Task<Result<>> add(Session& session, AddOptions options) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  wire::AddImage request{options.name, session.absolute(options.path)};
+  const auto begun = co_await sky->post<wire::SkyImage>("/v1/images", request);
+  if (!begun) co_return pass(begun);
+  const auto image = co_await follow(session, *sky, options.name);
+  if (!image) co_return pass(image);
+  if (!options.clouds.empty()) {
+    wire::PushImage where{options.clouds};
+    co_return co_await push(session, options.name, std::move(where));
+  }
+  session.print(*image, image_text(*image));
+  co_return Result<>{};
+}
+
+sys::Task<Result<>> erase(Session& session, std::string name) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto removed = co_await sky->remove<wire::json::value>("/v1/images/" + name);
+  if (!removed) co_return pass(removed);
+  session.print(*removed, "Image " + name + " is gone. Instances that run of it keep it.\n");
+  co_return Result<>{};
+}
+
+}  // namespace
+
+void add_image_commands(CLI::App& app, const Choose& choose) {
+  CLI::App* noun = add_noun(app, "image", "Images that instances can be made of");
+  (void)add_verb(*noun, choose, "list", "Show the images that you keep, and those that hosts hold", "image list", list);
+  const auto name = std::make_shared<std::string>();
+  CLI::App* verb = add_verb(*noun, choose, "show", "Show an image that you keep, and the clouds that have it",
+                            "image show web", [name](Session& session) { return show(session, *name); });
+  verb->add_option("name", *name, "The image")->required();
+  const auto wanted = std::make_shared<AddOptions>();
+  verb = add_verb(*noun, choose, "add", "Take an image in, under a name; another of that name is replaced",
+                  "image add web disk.qcow2\nimage add debian-12 .cache/images/debian-12 --to cloud-a,cloud-b",
+                  [wanted](Session& session) { return add(session, *wanted); });
+  verb->add_option("name", wanted->name, "Its name")->required();
+  verb->add_option("path", wanted->path, "A disk image that qemu-img reads, or a directory with manifest.json")
+      ->required();
+  verb->add_option("--to", wanted->clouds, "Bring it to these clouds as well")->delimiter(',');
+  const auto target = std::make_shared<wire::PushImage>();
+  verb = add_verb(*noun, choose, "push", "Bring an image to clouds; what they have of other images does not travel",
+                  "image push web --to cloud-a,cloud-b",
+                  [name, target](Session& session) { return push(session, *name, *target); });
+  verb->add_option("name", *name, "The image")->required();
+  verb->add_option("--to", target->clouds, "The clouds (default: all that you have accounts on)")->delimiter(',');
+  verb = add_verb(*noun, choose, "rm", "Forget an image, here and at the clouds that it was brought to", "image rm web",
+                  [name](Session& session) { return erase(session, *name); });
+  verb->add_option("name", *name, "The image")->required();
+}
+
+}  // namespace godwit::cli

@@ -1,0 +1,39 @@
+// Images, as people read them: those that sky keeps, and those that hosts of clouds hold.
+#pragma once
+
+#include "cli/terminal.h"
+#include "sys/clock.h"
+#include "wire/cluster.h"
+#include "wire/image.h"
+
+#include <map>
+#include <string>
+
+namespace godwit::cli {
+
+[[nodiscard]] std::string images_text(const wire::SkyImageList& kept, const wire::CloudHostsList& hosts);
+[[nodiscard]] wire::json::value images_json(const wire::SkyImageList& kept, const wire::CloudHostsList& hosts);
+[[nodiscard]] std::string image_text(const wire::SkyImage& image);
+
+// Sky has taken it in, and every cloud that it is brought to has it.
+[[nodiscard]] bool is_settled(const wire::SkyImage& image);
+
+// Until an image is settled: a bar a cloud on a terminal, else a line for each thing that happens.
+class ImageProgress {
+ public:
+  // Both outlive it.
+  ImageProgress(Terminal& terminal, sys::Clock& clock)
+      : terminal_(terminal), clock_(clock), began_(clock.now()), live_(terminal) {}
+  void show(const wire::SkyImage& image);
+
+ private:
+  [[nodiscard]] std::vector<std::string> lines_of(const wire::SkyImage& image) const;
+
+  Terminal& terminal_;
+  sys::Clock& clock_;
+  TimePoint began_;
+  LiveLines live_;
+  std::map<std::string, std::string> said_;  // by cloud
+};
+
+}  // namespace godwit::cli

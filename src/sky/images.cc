@@ -1,0 +1,268 @@
+#include "sky/images.h"
+
+#include "image/import.h"
+#include "image/shipment.h"
+
+#include <algorithm>
+
+namespace godwit::sky {
+namespace {
+
+bool is_image_name(const std::string& text) {
+  return !text.empty() && text.size() <= 128 && !text.starts_with('.') &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+                  c == '_' || c == '+';
+         });
+}
+
+std::unexpected<Error> no_image(const std::string& name) {
+  return fail(Errc::not_found, "image \"{}\": there is none of that name here (godwit image list shows them)",
+              name.substr(0, 64));
+}
+
+class CloudStore final : public image::ShipmentTarget {
+ public:
+  explicit CloudStore(CloudClient client) : client_(std::move(client)) {}
+  sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
+    return client_.image_call(std::move(method), std::move(path), std::move(body));
+  }
+
+ private:
+  CloudClient client_;
+};
+
+}  // namespace
+
+Images::Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::Repository& repository, Pace pace,
+               std::vector<ImageRecord> known, std::function<void()> changed)
+    : runtime_(runtime),
+      store_(store),
+      accounts_(accounts),
+      repository_(repository),
+      pace_(pace),
+      changed_(std::move(changed)),
+      log_(runtime.log.named("images")),
+      gate_(runtime.executor) {
+  for (auto& record : known) {
+    const auto name = record.name;
+    entries_[name].record = std::move(record);
+  }
+}
+
+void Images::start() {
+  for (auto& [name, entry] : entries_) {
+    for (const auto& cloud : entry.record.clouds) {
+      entry.pushes[cloud].cloud = cloud;
+      gate_.spawn(bring(name, cloud));
+    }
+  }
+}
+
+sys::Task<void> Images::stop() { co_await gate_.close(); }
+
+// ---- taking in
+
+Result<wire::SkyImage> Images::add(const wire::AddImage& request) {
+  if (!is_image_name(request.name)) {
+    return fail(Errc::invalid_argument, "image \"{}\": the name must be letters, digits and .-_+",
+                request.name.substr(0, 64));
+  }
+  if (!request.path.starts_with('/')) {
+    return fail(Errc::invalid_argument, "image {}: \"{}\" is no absolute path", request.name, request.path);
+  }
+  if (!entries_.contains(request.name) && entries_.size() >= kMost) {
+    return fail(Errc::exhausted, "image {}: there are {} already (godwit image rm)", request.name, kMost);
+  }
+  auto& entry = entries_[request.name];
+  if (entry.adding) return fail(Errc::conflict, "image {}: one of that name is being added", request.name);
+  entry.record.name = request.name;
+  entry.adding = true;
+  entry.problem.clear();
+  gate_.spawn(take_in(request.name, request.path));
+  return view_of(entry);
+}
+
+sys::Task<void> Images::take_in(std::string name, std::string path) {
+  const auto taken = co_await import(std::move(path));
+  auto* entry = find(name);
+  if (!entry) co_return;
+  entry->adding = false;
+  if (!taken) {
+    entry->problem = taken.error().message;
+    log_.warn("image {}: {}", name, entry->problem);
+    changed_();
+    co_return;
+  }
+  const auto before = std::exchange(entry->record.id, *taken);
+  const auto saved = store_.save(entry->record);
+  if (!saved) entry->problem = saved.error().message;
+  if (before != *taken) {
+    drop_unnamed(before);
+    for (const auto& cloud : entry->record.clouds) gate_.spawn(bring(name, cloud));
+  }
+  changed_();
+}
+
+sys::Task<Result<image::ImageId>> Images::import(std::string path) {
+  auto source = image::source_of(runtime_.files, path);
+  if (!source) co_return pass(source);
+  image::ImportOptions options;
+  co_return co_await image::import_image(runtime_, repository_, std::move(*source), std::move(options));
+}
+
+// ---- bringing to clouds
+
+Result<wire::SkyImage> Images::push(const std::string& name, const wire::PushImage& request) {
+  auto* entry = find(name);
+  if (!entry || entry->record.id.empty()) return no_image(name);
+  const auto clouds = request.clouds.empty() ? accounts_.clouds() : request.clouds;
+  if (clouds.empty()) {
+    return fail(Errc::not_found, "image {}: no account on any cloud (godwit account add)", name);
+  }
+  for (const auto& cloud : clouds) {
+    const auto client = accounts_.client(cloud);
+    if (!client) return pass(client);
+  }
+  for (const auto& cloud : clouds) {
+    auto& known = entry->record.clouds;
+    if (std::find(known.begin(), known.end(), cloud) == known.end()) known.push_back(cloud);
+  }
+  const auto saved = store_.save(entry->record);
+  if (!saved) return pass(saved);
+  for (const auto& cloud : clouds) {
+    const auto known = entry->pushes.find(cloud);
+    const bool under_way = known != entry->pushes.end() && known->second.state != wire::PushState::done;
+    if (under_way) continue;
+    entry->pushes[cloud] = {};
+    entry->pushes[cloud].cloud = cloud;
+    gate_.spawn(bring(name, cloud));
+  }
+  changed_();
+  return view_of(*entry);
+}
+
+sys::Task<void> Images::bring(std::string name, std::string cloud) {
+  auto retry = pace_.retry;
+  const auto* entry = find(name);
+  const auto id = entry ? entry->record.id : std::string();
+  while (wanted(name, cloud, id)) {
+    const auto done = co_await bring_once(name, cloud);
+    auto* push = find_push(name, cloud);
+    if (!push || !wanted(name, cloud, id)) co_return;
+    push->state = done ? wire::PushState::done : wire::PushState::failing;
+    push->problem = done ? std::string() : done.error().message;
+    changed_();
+    if (done) co_return;
+    log_.warn("image {} to {}: {}", name, cloud, push->problem);
+    co_await runtime_.clock.sleep_for(retry);
+    retry = std::min(retry * 2, pace_.retry_most);
+  }
+}
+
+sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
+  const auto client = accounts_.client(cloud);
+  if (!client) co_return pass(client);
+  const auto* entry = find(name);
+  const auto id = entry->record.id;
+  const auto stored = repository_.open(id, "bringing it to " + cloud);
+  if (!stored) co_return pass(stored);
+  CloudStore target(*client);
+  std::function<void(const image::ShipmentProgress&)> on_progress = [this, name,
+                                                                     cloud](const image::ShipmentProgress& progress) {
+    auto* push = find_push(name, cloud);
+    if (!push) return;
+    push->state = wire::PushState::sending;
+    push->pieces = progress.pieces;
+    push->here = progress.here;
+    push->sent_bytes = progress.wire_bytes;
+    changed_();
+  };
+  wire::ImageOffer offer{image::print_manifest((*stored)->manifest()), ""};
+  auto shipment = image::ship(runtime_.executor, **stored, std::move(offer), target, std::move(on_progress));
+  const auto shipped = co_await std::move(shipment);
+  if (!shipped) co_return pass(shipped);
+  wire::ImageName named{name, id};
+  co_return co_await client->name_image(named);
+}
+
+bool Images::wanted(const std::string& name, const std::string& cloud, const std::string& id) const {
+  const auto entry = entries_.find(name);
+  if (entry == entries_.end() || entry->second.record.id != id) return false;
+  const auto& clouds = entry->second.record.clouds;
+  return std::find(clouds.begin(), clouds.end(), cloud) != clouds.end();
+}
+
+// ---- letting go
+
+Result<> Images::remove(const std::string& name) {
+  auto* entry = find(name);
+  if (!entry) return no_image(name);
+  if (entry->adding) return fail(Errc::conflict, "image {}: it is being added", name);
+  const auto removed = store_.remove_image(name);
+  if (!removed) return removed;
+  const auto id = entry->record.id;
+  for (const auto& cloud : entry->record.clouds) gate_.spawn(take_away(name, cloud));
+  entries_.erase(name);
+  drop_unnamed(id);
+  changed_();
+  return {};
+}
+
+// Once: a cloud that can't be reached keeps it, and says so in its own list.
+sys::Task<void> Images::take_away(std::string name, std::string cloud) {
+  const auto client = accounts_.client(cloud);
+  if (!client) co_return;
+  const auto removed = co_await client->remove_image(name);
+  if (!removed && removed.error().code != Errc::not_found) {
+    log_.warn("image {} stays at {}: {}", name, cloud, removed.error().message);
+  }
+}
+
+void Images::drop_unnamed(const std::string& id) {
+  const bool named =
+      std::any_of(entries_.begin(), entries_.end(), [&](const auto& each) { return each.second.record.id == id; });
+  if (id.empty() || named) return;
+  const auto removed = repository_.remove(id);
+  if (!removed) log_.warn("image {}: {}", image::ami_of(id), removed.error().message);
+}
+
+// ---- what is known
+
+Images::Entry* Images::find(const std::string& name) {
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+wire::ImagePush* Images::find_push(const std::string& name, const std::string& cloud) {
+  auto* entry = find(name);
+  if (!entry) return nullptr;
+  const auto found = entry->pushes.find(cloud);
+  return found == entry->pushes.end() ? nullptr : &found->second;
+}
+
+wire::SkyImage Images::view_of(const Entry& entry) const {
+  wire::SkyImage view{entry.record.name, entry.record.id, "", 0, entry.problem, {}};
+  if (!view.id.empty()) {
+    view.ami = image::ami_of(view.id);
+    const auto stored = repository_.find(view.id);
+    if (!stored) view.problem = "its content is gone (add it again)";
+    if (stored) view.bytes = image::bytes_of(stored->manifest);
+  }
+  for (const auto& [cloud, push] : entry.pushes) view.pushes.push_back(push);
+  return view;
+}
+
+wire::SkyImageList Images::list() const {
+  wire::SkyImageList out;
+  for (const auto& [name, entry] : entries_) out.images.push_back(view_of(entry));
+  return out;
+}
+
+Result<wire::SkyImage> Images::view(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return no_image(name);
+  return view_of(found->second);
+}
+
+}  // namespace godwit::sky

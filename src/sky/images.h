@@ -1,0 +1,67 @@
+// The user's images: taken in from files of this machine, named, and brought to clouds; again and again until they are
+// there.
+#pragma once
+
+#include "image/repository.h"
+#include "sky/accounts.h"
+#include "sky/pace.h"
+#include "sky/records.h"
+#include "wire/image.h"
+
+#include <map>
+#include <string>
+
+namespace godwit::sky {
+
+class Images {
+ public:
+  static constexpr std::size_t kMost = 1000;
+
+  // All references outlive the images. `known` is what the store has. `changed` is called when a view has.
+  Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::Repository& repository, Pace pace,
+         std::vector<ImageRecord> known, std::function<void()> changed);
+
+  void start();
+  [[nodiscard]] sys::Task<void> stop();
+
+  // Begins to take it in, and answers; view() tells what became of it. The name is free, or had another content.
+  // Errors: invalid_argument, conflict (it is being taken in), exhausted.
+  [[nodiscard]] Result<wire::SkyImage> add(const wire::AddImage& request);
+  // Brings it to those clouds, also to their hosts that join later. Errors: not_found (image, account).
+  [[nodiscard]] Result<wire::SkyImage> push(const std::string& name, const wire::PushImage& request);
+  // Here and at the clouds that it was brought to; instances that run of it keep it. Errors: not_found, conflict.
+  [[nodiscard]] Result<> remove(const std::string& name);
+  [[nodiscard]] wire::SkyImageList list() const;
+  [[nodiscard]] Result<wire::SkyImage> view(const std::string& name) const;
+
+ private:
+  struct Entry {
+    ImageRecord record;
+    bool adding{false};
+    std::string problem;
+    std::map<std::string, wire::ImagePush> pushes;  // by cloud, as far as this process knows
+  };
+
+  [[nodiscard]] sys::Task<void> take_in(std::string name, std::string path);
+  [[nodiscard]] sys::Task<Result<image::ImageId>> import(std::string path);
+  [[nodiscard]] sys::Task<void> bring(std::string name, std::string cloud);
+  [[nodiscard]] sys::Task<Result<>> bring_once(std::string name, std::string cloud);
+  [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  [[nodiscard]] bool wanted(const std::string& name, const std::string& cloud, const std::string& id) const;
+  [[nodiscard]] Entry* find(const std::string& name);
+  [[nodiscard]] wire::ImagePush* find_push(const std::string& name, const std::string& cloud);
+  [[nodiscard]] wire::SkyImage view_of(const Entry& entry) const;
+  void drop_unnamed(const std::string& id);
+
+  sys::Runtime& runtime_;
+  Store& store_;
+  Accounts& accounts_;
+  image::Repository& repository_;
+  Pace pace_;
+  std::function<void()> changed_;
+  std::map<std::string, Entry> entries_;
+  Log log_;
+  sys::Gate gate_;  // last: what it holds uses the rest
+};
+
+}  // namespace godwit::sky
