@@ -6,6 +6,8 @@ namespace godwit::simtest {
 namespace {
 
 constexpr std::uint16_t kApiPort = 7443;
+constexpr std::uint16_t kImagePort = 7444;
+constexpr const char* kDepot = "/cloud/images";
 constexpr std::uint16_t kOverlayPort = 4790;
 constexpr const char* kSkyState = "/sky";
 constexpr const char* kSwitchState = "/switch";
@@ -30,7 +32,13 @@ CloudProcess::CloudProcess(sim::Process& process, CloudDisk& disk) {
       {runtime.executor, runtime.clock, runtime.random, runtime.http, *disk.database, disk.keys, runtime.log});
   GODWIT_ASSERT(opened.has_value());
   cloud_ = std::move(*opened);
-  routes_ = std::make_unique<api::CloudRoutes>(*cloud_);
+  depot_ = std::make_unique<cloud::Depot>(runtime, cloud_->core(), cloud_->images(), kDepot);
+  const auto taken_up = depot_->open();
+  GODWIT_ASSERT(taken_up.has_value());
+  auto for_images = runtime.peers.listen(process.host().ip(), kImagePort);
+  GODWIT_ASSERT(for_images.has_value());
+  depot_->start(std::move(*for_images), process.host().ip());
+  routes_ = std::make_unique<api::CloudRoutes>(*cloud_, depot_.get());
   sys::HttpListen where;
   where.host = process.host().ip();
   where.port = kApiPort;

@@ -35,6 +35,7 @@ class CloudProcess final : public sim::Program {
 
  private:
   std::unique_ptr<cloud::Cloud> cloud_;
+  std::unique_ptr<cloud::Depot> depot_;
   std::unique_ptr<api::CloudRoutes> routes_;
   std::unique_ptr<sys::HttpServer> server_;
 };

@@ -164,7 +164,7 @@ void WorldRig::add_accounts() {
   for (const auto& [name, disk] : clouds_) {
     auto* at = cloud(name);
     const auto made = at->accounts().put_tenant(kTenant, {}, false);
-    const auto offered = at->images().put_image({kImage, kImageSha, kImageDirectory});
+    const auto offered = at->images().put_image({kImage, kImageSha, kImageDirectory, "", ""});
     const auto token = at->accounts().issue_token(kTenant);
     GODWIT_ASSERT(made && offered && token);
     const wire::Account account{name, api_url_of(name), ca_of(name), *token};

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""An image goes from a user's file to the hosts of two clouds, an instance that was asked for before it was there begins when it
+is, moves to the other cloud, and keeps its image when nobody else has it any more.
+
+Usage: images.py [--godwit GODWIT] [--images DIRECTORY]    (root; about a minute)
+"""
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rig.acknowledged import GuestAddress
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "demo"))
+from stage import Failed, Lab, wait_until  # noqa: E402
+
+CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"]}
+IMAGE, CLUSTER = "small", "images"
+THERE_LIMIT_S, BOOT_LIMIT_S, MOVE_LIMIT_S = 60, 90, 120
+
+
+def config():
+    out = '[wan]\nround_trip = "20ms"\n[public]\nnodes = ["user"]\n'
+    for name, hosts in CLOUDS.items():
+        out += f'[[cloud]]\nname = "{name}"\nhosts = {json.dumps(hosts)}\n'
+    return out
+
+
+def holders(lab, image=IMAGE):
+    return {each["host"] for each in lab.cli("image", "list")["images"] if each["name"] == image}
+
+
+def stored(lab, host):
+    """The images that a host has on disk, by content."""
+    return {path.name for path in (lab.directory / "hosts" / host / "images").iterdir() if len(path.name) == 64}
+
+
+def answers(guest):
+    try:
+        return dict(word.split("=", 1) for word in guest.ask("STAT")[0].split()[1:])
+    except OSError:
+        return None
+
+
+def expect(holds, what):
+    if not holds:
+        raise Failed(what)
+
+
+def brought(lab, directory):
+    """Takes the image in, asks for an instance before the cloud has it everywhere, and gives the guest."""
+    began = time.monotonic()
+    added = lab.cli("image", "add", IMAGE, directory, "--to", "one")
+    print(f"  taken in and at cloud one: {time.monotonic() - began:.1f} s, {added['bytes'] >> 20} MiB, "
+          f"{added['pushes'][0]['sent_bytes'] >> 10} KiB sent", flush=True)
+    made = lab.cli("cluster", "create", CLUSTER, "--member", "m@one", "--image", IMAGE)
+    wait_until("every host of cloud one has the image", lambda: holders(lab) >= set(CLOUDS["one"]), THERE_LIMIT_S)
+    print(f"  at its {len(CLOUDS['one'])} hosts: {time.monotonic() - began:.1f} s", flush=True)
+    guest = GuestAddress(f"gw-{lab.name}-", made["members"][0]["ip"])
+    wait_until("the guest answers", lambda: answers(guest), BOOT_LIMIT_S)
+    return added["id"], guest
+
+
+def moved(lab, guest):
+    """To a cloud that got the image meanwhile."""
+    lab.cli("image", "push", IMAGE, "--to", "two")
+    wait_until("every host of cloud two has the image", lambda: holders(lab) >= set(CLOUDS["two"]), THERE_LIMIT_S)
+    boot = answers(guest)["boot"]
+    report = lab.cli("instance", "migrate", "m", "--to", "two", limit_s=MOVE_LIMIT_S)
+    told = wait_until("the guest answers", lambda: answers(guest), BOOT_LIMIT_S)
+    expect(told["boot"] == boot, f"it has booted anew: {json.dumps(report)}")
+
+
+def forgotten(lab, content, guest):
+    """The name goes, and with it what no instance needs; the guest boots again of what it keeps."""
+    host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
+    lab.cli("image", "rm", IMAGE)
+    wait_until("the hosts without an instance drop the image",
+               lambda: all(not stored(lab, each) for hosts in CLOUDS.values() for each in hosts if each != host), THERE_LIMIT_S)
+    expect(stored(lab, host) == {content}, f"{host} keeps {stored(lab, host)}")
+    expect(answers(guest), "the guest is gone with its image's name")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
+    arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
+    options = arguments.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("images: it makes network namespaces: run it as root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("images: terminated"))  # by way of the lab's end
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(config())
+        file.flush()
+        with Lab(f"im{os.getpid()}", options.godwit, [], file.name) as lab:
+            content, guest = brought(lab, options.images / "tiny")
+            moved(lab, guest)
+            forgotten(lab, content, guest)
+    print("images: passed")
+
+
+if __name__ == "__main__":
+    main()

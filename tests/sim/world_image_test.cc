@@ -1,0 +1,144 @@
+// Images in whole simulated worlds: from a file of the user's to the hosts of two clouds, whatever fails on the way.
+#include "sim/clock.h"
+#include "sim/host.h"
+#include "sim/world_rig.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace godwit::simtest {
+namespace {
+
+const std::string kName = "web";
+const std::string kPath = "/home/web.raw";
+constexpr std::size_t kImage_bytes = 3UL << 20U;
+constexpr std::size_t kHole_bytes = 1UL << 20U;  // of zeros, in its middle
+constexpr Seconds kThere{120};
+constexpr Millis kLook{500};
+
+RigPlan three_hosts_each() {
+  RigPlan plan;
+  plan.hosts_per_cloud = 3;
+  return plan;
+}
+
+class ImageWorld {
+ public:
+  explicit ImageWorld(std::uint64_t seed) : rig(seed, three_hosts_each()), bytes_(kImage_bytes) {
+    sim::SimRandom random(seed);
+    random.fill(ByteSpan(bytes_).first(kHole_bytes));
+    random.fill(ByteSpan(bytes_).last(kHole_bytes));
+    auto& home = rig.world.host("home");  // whose disk is two: of small files, and of those written in place
+    EXPECT_TRUE(home.files().make_directories("/home", 0700, 0) && home.files().write_atomic(kPath, "", 0600));
+    EXPECT_TRUE(home.page_files().make_directory("/home", 0700));
+    auto file = home.page_files().create(kPath);
+    EXPECT_TRUE(file && (*file)->write_at(0, bytes_));
+  }
+
+  // Taken in, and on its way to both clouds.
+  [[nodiscard]] bool begin() {
+    if (!rig.call("POST", "/v1/images", wire::encode(wire::AddImage{kName, kPath}))) return false;
+    if (!within([&] { return !view().id.empty() || !view().problem.empty(); })) return false;
+    id_ = view().id;
+    return !id_.empty() && rig.call("POST", "/v1/images/" + kName + "/push", "{}").has_value();
+  }
+  // Every host says that it has it, and has it, within kThere.
+  [[nodiscard]] bool comes_everywhere() {
+    return within(
+        [&] { return std::ranges::all_of(rig.agent_hosts(), [&](const std::string& host) { return holds(host); }); });
+  }
+  // Looks now and then: it costs more than a simulated event.
+  [[nodiscard]] bool within(const std::function<bool()>& holds, Nanos limit = kThere) {
+    const auto deadline = rig.world.now() + limit;
+    while (!holds()) {
+      if (rig.world.now() >= deadline) return false;
+      rig.world.run_for(kLook);
+    }
+    return true;
+  }
+  [[nodiscard]] bool holds(const std::string& host) {
+    const auto file = rig.world.host(host).page_files().open(fmt::format("{}/images/{}/disk", kAgentState, id_));
+    if (!says(host) || !file || (*file)->size() != bytes_.size()) return false;
+    ByteVector found(bytes_.size());
+    return (*file)->read_at(0, found) && found == bytes_;
+  }
+  [[nodiscard]] bool says(const std::string& host) {
+    for (const auto* name : {"cloud-a", "cloud-b"}) {
+      auto* at = rig.cloud(name);
+      const auto hosts = at ? at->hosts().list() : fail(Errc::unavailable, "it is down");
+      if (!hosts) continue;
+      for (const auto& each : hosts->hosts) {
+        const auto named = [](const wire::ImageReport& image) { return image.name == kName; };
+        if (each.name == host) return std::ranges::any_of(each.images, named);
+      }
+    }
+    return false;
+  }
+  [[nodiscard]] wire::SkyImage view() {
+    const auto got = rig.sky() ? rig.sky()->images().view(kName) : fail(Errc::unavailable, "it is down");
+    return got ? *got : wire::SkyImage{};
+  }
+  [[nodiscard]] std::string show() {
+    std::string text = wire::encode(view()) + "\n";
+    for (const auto& host : rig.agent_hosts()) text += fmt::format("{}: {}\n", host, holds(host));
+    return text;
+  }
+
+  WorldRig rig;
+
+ private:
+  ByteVector bytes_;
+  std::string id_;
+};
+
+TEST(WorldImages, AnImageComesToEveryHostOfTheCloudsThatItIsBroughtTo) {
+  ImageWorld world(1);
+  ASSERT_TRUE(world.begin()) << world.show();
+  ASSERT_TRUE(world.comes_everywhere()) << world.show();
+  const auto done = [&] {
+    const auto pushes = world.view().pushes;
+    return pushes.size() == 2 && pushes[0].state == wire::PushState::done && pushes[1].state == wire::PushState::done;
+  };
+  EXPECT_TRUE(world.within(done, Seconds{10})) << world.show();
+  // Once to each cloud, and not the hole.
+  for (const auto& push : world.view().pushes) EXPECT_LT(push.sent_bytes, kImage_bytes - kHole_bytes + 100'000);
+}
+
+TEST(WorldImages, ANameThatIsGoneTakesTheContentWithIt) {
+  ImageWorld world(2);
+  ASSERT_TRUE(world.begin()) << world.show();
+  ASSERT_TRUE(world.comes_everywhere()) << world.show();
+  ASSERT_TRUE(world.rig.call("DELETE", "/v1/images/" + kName));
+  const auto nowhere = [&] {
+    return std::ranges::none_of(world.rig.agent_hosts(), [&](const std::string& host) { return world.holds(host); });
+  };
+  EXPECT_TRUE(world.within(nowhere)) << world.show();
+}
+
+// Processes die, hosts lose their power, and come back.
+TEST(WorldImages, WhateverDiesOnTheWayTheImageComesToEveryHost) {
+  const auto* wanted = std::getenv("GODWIT_SEEDS");
+  const std::uint64_t seeds = wanted ? std::strtoull(wanted, nullptr, 10) : 24;
+  for (std::uint64_t seed = 100; seed < 100 + seeds; ++seed) {
+    ImageWorld world(seed);
+    ASSERT_TRUE(world.begin()) << "seed " << seed << "\n" << world.show();
+    auto& rig = world.rig;
+    for (int accident = 0; accident < 6; ++accident) {
+      rig.world.run_for(Millis{static_cast<std::int64_t>(rig.world.draw_below(700))});
+      const auto& [host, process] = rig.processes()[rig.world.draw_below(rig.processes().size())];
+      if (rig.world.draw_below(4) == 0) {
+        rig.power_off(host, Millis{static_cast<std::int64_t>(500 + rig.world.draw_below(5'000))});
+        continue;
+      }
+      rig.kill(host, process);
+      rig.world.at(rig.world.now() + Millis{static_cast<std::int64_t>(rig.world.draw_below(3'000))},
+                   [&rig, host, process] { rig.start(host, process); });
+    }
+    ASSERT_TRUE(world.comes_everywhere()) << "seed " << seed << "\n" << world.show();
+  }
+}
+
+}  // namespace
+}  // namespace godwit::simtest
