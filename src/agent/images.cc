@@ -77,6 +77,7 @@ void Images::set(const wire::DesiredState& desired) {
     if (!hosts.empty()) assignments.push_back({image.sha256, *lease, hosts});
   }
   leases_ = std::move(leases);
+  std::erase_if(seen_here_, [&](const auto& each) { return !leases_.contains(each.first); });
   const auto assigned = distribution_.set(std::move(assignments));
   if (!assigned) runtime_.log.error("images: {}", assigned.error().message);
   set_.notify();
@@ -131,14 +132,15 @@ sys::Task<void> Images::watch() {
   for (;;) {
     bool comes = false;
     bool moved = false;
-    for (const auto& [sha256, lease] : leases_) {
+    for (const auto& [wanted, lease] : leases_) {
       const auto here = lease->has_list() ? lease->solid() - lease->missing() + 1 : 0;
       const bool whole = lease->complete();
       comes = comes || !whole;
-      auto& seen = seen_here_[sha256];
+      auto& seen = seen_here_[wanted];
       if (std::exchange(seen, here) == here) continue;
       moved = true;
       if (whole) {
+        const auto sha256 = wanted;  // set() may exchange the leases meanwhile
         const auto settled = co_await repository_.settle(lease);
         if (!settled) runtime_.log.warn("image {:.12}…: {}", sha256, settled.error().message);
         arrived_(sha256);
