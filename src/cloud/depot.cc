@@ -3,6 +3,8 @@
 #include "cloud/content.h"
 #include "crypto/image_record.h"
 
+#include <algorithm>
+
 namespace godwit::cloud {
 namespace {
 
@@ -71,11 +73,14 @@ Result<> Depot::assign() {
     assignments[image.sha256] = {image.sha256, *lease, hosts};
   }
   std::vector<image::Assignment> all;
+  all.reserve(assignments.size());
   for (auto& [id, assignment] : assignments) all.push_back(std::move(assignment));
   return distribution_.set(std::move(all));
 }
 
 sys::Task<Result<>> Depot::name(User user, wire::ImageName name) {
+  const auto theirs = may_name(user, name);
+  if (!theirs) co_return theirs;
   const auto lease = repository_.open(name.id, "who names it");
   if (!lease) co_return fail(lease, "image " + name.name);
   if (!(*lease)->complete()) {
@@ -86,6 +91,26 @@ sys::Task<Result<>> Depot::name(User user, wire::ImageName name) {
   co_return name_whole(user, name);
 }
 
+// To know a content's id, or its manifest, is no right to it: one that others alone have named is theirs.
+Result<> Depot::may_name(const User& user, const wire::ImageName& name) const {
+  const auto is_it = [&](const wire::DesiredImage& image) { return image.sha256 == name.id; };
+  const auto own = images_.list(user);
+  if (!own) return pass(own);
+  const auto all = images_.list();
+  if (!all) return pass(all);
+  if (std::ranges::any_of(*own, is_it) || std::ranges::none_of(*all, is_it)) return {};
+  return fail(Errc::denied, "image {}: its content is another tenant's at {} (its operator can name it for everybody)",
+              name.name, core_.name());
+}
+
+// Empty: the name means nothing to the user.
+std::string Depot::content_of(const User& user, const std::string& name) const {
+  const auto known = images_.list(user);
+  if (!known) return {};
+  const auto found = std::ranges::find(*known, name, &wire::DesiredImage::name);
+  return found == known->end() ? std::string() : found->sha256;
+}
+
 Result<> Depot::name_whole(const User& user, const wire::ImageName& name) {
   auto manifest = repository_.manifest_of(name.id);
   if (!manifest) return pass(manifest);
@@ -94,24 +119,14 @@ Result<> Depot::name_whole(const User& user, const wire::ImageName& name) {
                                    {runtime_.clock.wall_now(), runtime_.clock.wall_now() + kSignedFor}};
   const auto signature = crypto::sign_image_record(record, core_.keys().authority);
   if (!signature) return pass(signature);
-  std::string before;
-  if (const auto known = images_.list(user)) {
-    for (const auto& image : *known) {
-      if (image.name == name.name) before = image.sha256;
-    }
-  }
+  const auto before = content_of(user, name.name);
   const auto named = images_.name_content(user, {name.name, name.id, "", *manifest, to_base64url(*signature)});
   if (named && before != name.id) remove_unused(before);
   return named;
 }
 
 Result<> Depot::remove(const User& user, const std::string& name) {
-  std::string content;
-  if (const auto known = images_.list(user)) {
-    for (const auto& image : *known) {
-      if (image.name == name) content = image.sha256;
-    }
-  }
+  const auto content = content_of(user, name);
   const auto removed = images_.remove(user, name);
   if (removed) remove_unused(content);
   return removed;

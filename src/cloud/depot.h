@@ -26,13 +26,16 @@ class Depot {
 
   [[nodiscard]] image::Intake& intake() { return intake_; }
   [[nodiscard]] image::Repository& repository() { return repository_; }
-  // The name means that content, which is on disk, from now on. Errors: not_found; conflict (it is not whole yet); io;
+  // The name means that content, which is on disk, from now on. Errors: not_found; denied (others alone
+  // have named it); conflict (it is not whole yet); io;
   // those of Images.
   [[nodiscard]] sys::Task<Result<>> name(User user, wire::ImageName name);
   // Errors: those of Images.
   [[nodiscard]] Result<> remove(const User& user, const std::string& name);
 
  private:
+  [[nodiscard]] Result<> may_name(const User& user, const wire::ImageName& name) const;
+  [[nodiscard]] std::string content_of(const User& user, const std::string& name) const;
   [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
   [[nodiscard]] sys::Task<void> watch();
   [[nodiscard]] Result<> assign();

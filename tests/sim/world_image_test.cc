@@ -38,10 +38,11 @@ class ImageWorld {
   }
 
   // Taken in, and on its way to both clouds.
-  [[nodiscard]] bool begin() {
+  [[nodiscard]] bool begin(const std::function<void(const std::string& id)>& before_it_is_pushed = {}) {
     if (!rig.call("POST", "/v1/images", wire::encode(wire::AddImage{kName, kPath}))) return false;
     if (!within([&] { return !view().id.empty() || !view().problem.empty(); })) return false;
     id_ = view().id;
+    if (before_it_is_pushed) before_it_is_pushed(id_);
     return !id_.empty() && rig.call("POST", "/v1/images/" + kName + "/push", "{}").has_value();
   }
   // Every host says that it has it, and has it, within kThere.
@@ -115,6 +116,22 @@ TEST(WorldImages, ANameThatIsGoneTakesTheContentWithIt) {
     return std::ranges::none_of(world.rig.agent_hosts(), [&](const std::string& host) { return world.holds(host); });
   };
   EXPECT_TRUE(world.within(nowhere)) << world.show();
+}
+
+TEST(WorldImages, AContentThatAnotherTenantAloneHasNamedIsNotToBeHadByItsId) {
+  ImageWorld world(3);
+  ASSERT_TRUE(world.begin([&](const std::string& id) {
+    const cloud::User bob{"bob", {}, false};
+    ASSERT_TRUE(world.rig.cloud("cloud-a")->images().name_content(bob, {"bobs", id, "", "a manifest", "a signature"}));
+  })) << world.show();
+  const auto told = [&] {
+    const auto pushes = world.view().pushes;
+    return pushes.size() == 2 && pushes[0].state == wire::PushState::failing &&
+           pushes[1].state == wire::PushState::done;
+  };
+  EXPECT_TRUE(world.within(told)) << world.show();
+  EXPECT_TRUE(world.view().pushes[0].problem.contains("another tenant's")) << world.show();
+  EXPECT_FALSE(world.says("a1"));
 }
 
 // Processes die, hosts lose their power, and come back.
