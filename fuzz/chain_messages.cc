@@ -31,6 +31,7 @@ void read_one(ByteView body) {
   same_again(body, parse_more(body));
   same_again(body, parse_stay(body));
   same_again(body, parse_moved(body));
+  same_again(body, parse_pace(body));
   static_cast<void>(parse_piece(body));
   const auto have = parse_have(body);
   same_again(body, have);

@@ -67,6 +67,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
                records_,
                images_,
                hypervisor::QemuProgram{config_.qemu},
+               image::DiskServerProgram{config_.godwit},
                config_.state_directory + "/instances",
                [this](const std::string& network) {
                  const auto* found = find_network(network);
@@ -186,6 +187,7 @@ sys::Task<Result<>> Agent::sync_once() {
   const bool news = std::exchange(dirty_, false);
   said.wait_ms = news ? 0 : static_cast<std::uint32_t>(kPollWait.count());
   const auto phases = said.migrations;
+  const auto boot_orders = said.boot_orders;
 
   Result<wire::DesiredState> answer = wire::DesiredState{};
   if (news) {
@@ -202,6 +204,7 @@ sys::Task<Result<>> Agent::sync_once() {
     co_return pass(answer);
   }
   for (const auto& each : phases) told_[each.id] = each.phase;
+  images_.reported(boot_orders);
   if (answer->generation != desired_.generation || desired_.cloud.empty()) {
     desired_ = std::move(*answer);
     const auto saved = records_.save_desired(desired_);

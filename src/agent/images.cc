@@ -62,28 +62,34 @@ sys::Task<void> Images::stop() {
 
 void Images::set(const wire::DesiredState& desired) {
   wanted_ = desired.images;
-  const auto hosts = chain(desired);
-  std::vector<image::Assignment> assignments;
-  std::map<std::string, image::Lease> leases;
+  std::map<std::string, Taken> all;
   problems_.clear();
   for (const auto& image : wanted_) {
-    if (!is_by_content(image) || leases.contains(image.sha256)) continue;
-    auto lease = take_on(image, desired);
-    if (!lease) {
-      problems_[image.sha256] = lease.error().message;
-      continue;
+    if (!is_by_content(image) || all.contains(image.sha256)) continue;
+    auto one = take_on(image, desired);
+    if (one) {
+      follow(*one, image);
+      all[image.sha256] = std::move(*one);
+    } else {
+      problems_[image.sha256] = one.error().message;
     }
-    leases[image.sha256] = *lease;
-    if (!hosts.empty()) assignments.push_back({image.sha256, *lease, hosts});
   }
-  leases_ = std::move(leases);
+  take_on_held(all);
+  leases_ = std::move(all);
   std::erase_if(seen_here_, [&](const auto& each) { return !leases_.contains(each.first); });
+  const auto hosts = chain(desired);
+  std::vector<image::Assignment> assignments;
+  for (const auto& [sha256, one] : leases_) {
+    if (!hosts.empty()) assignments.push_back({sha256, one.pieces, hosts});
+  }
   const auto assigned = distribution_.set(std::move(assignments));
   if (!assigned) runtime_.log.error("images: {}", assigned.error().message);
+  for (auto& [sha256, one] : leases_) want_next(sha256, one);
+  pace_fill();
   set_.notify();
 }
 
-Result<image::Lease> Images::take_on(const wire::DesiredImage& wanted, const wire::DesiredState& desired) {
+Result<Images::Taken> Images::take_on(const wire::DesiredImage& wanted, const wire::DesiredState& desired) {
   if (const auto known = leases_.find(wanted.sha256); known != leases_.end()) return known->second;
   const auto signature = from_base64url(wanted.signature);
   if (!signature) return fail(signature, "image " + wanted.name + ": its signature");
@@ -93,7 +99,31 @@ Result<image::Lease> Images::take_on(const wire::DesiredImage& wanted, const wir
   if (!lease) return fail(lease, "image " + wanted.name);
   if ((*lease)->id() != wanted.sha256)
     return fail(Errc::not_authentic, "image {}: the manifest is another's", wanted.name);
-  return lease;
+  return taken(std::move(*lease));
+}
+
+Images::Taken Images::taken(image::Lease lease) {
+  Taken one;
+  one.pieces = std::make_shared<image::WatchedPieces>(lease);
+  static_cast<void>(one.pieces->listen([this, sha256 = lease->id()](std::uint64_t) { came(sha256); }));
+  one.lease = std::move(lease);
+  return one;
+}
+
+// What an instance has begun with comes whole, though nobody may name it any more.
+void Images::take_on_held(std::map<std::string, Taken>& all) {
+  for (const auto& status : repository_.list()) {
+    const bool is_held =
+        std::ranges::any_of(status.users, [&](const std::string& user) { return held_.contains(user); });
+    if (status.complete() || !is_held || all.contains(status.id)) continue;
+    if (const auto known = leases_.find(status.id); known != leases_.end()) {
+      all[status.id] = known->second;
+    } else if (auto lease = repository_.open(status.id, "the cloud")) {
+      all[status.id] = taken(std::move(*lease));
+    } else {
+      problems_[status.id] = lease.error().message;
+    }
+  }
 }
 
 // The cloud first, then the hosts, in the same order everywhere.
@@ -132,7 +162,8 @@ sys::Task<void> Images::watch() {
   for (;;) {
     bool comes = false;
     bool moved = false;
-    for (const auto& [wanted, lease] : leases_) {
+    for (const auto& [wanted, taken] : leases_) {
+      const auto lease = taken.lease;
       const auto here = lease->has_list() ? lease->solid() - lease->missing() + 1 : 0;
       const bool whole = lease->complete();
       comes = comes || !whole;
@@ -148,6 +179,7 @@ sys::Task<void> Images::watch() {
       }
     }
     if (moved) changed_();
+    want_again();
     const bool later = remove_unwanted();
     if (comes || moved || later) {
       co_await runtime_.clock.sleep_for(kLookEvery);
@@ -202,6 +234,7 @@ void Images::hold_only(const std::set<std::string>& instances) {
 
 void Images::report(wire::HostReport& report) const {
   report.image_port = config_.image_port;
+  for (const auto& [sha256, order] : boot_orders_) report.boot_orders.push_back(order);
   const auto progress = distribution_.progress();
   for (const auto& image : wanted_) {
     if (!is_by_content(image)) {

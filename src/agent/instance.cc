@@ -37,6 +37,12 @@ Instance::Instance(InstanceContext& context, InstanceRecord record)
     : context_(context),
       record_(std::move(record)),
       log_(context.runtime.log.named(record_.spec.id)),
+      base_(
+          context.runtime, {context.disk_server, directory(), record_.uid},
+          [this](std::vector<std::uint32_t> pieces, image::desk::Urgency) {
+            context_.images.want(record_.spec.image_sha256, pieces);
+          },
+          [this] { retry(); }),
       claim_(record_.location_version),
       unlocked_(context.runtime.executor),
       wake_(context.runtime.executor),
@@ -66,7 +72,7 @@ void Instance::set_desired(DesiredInstanceState desired, Standing standing) {
 }
 
 void Instance::retry() {
-  if (problem_.empty()) return;
+  if (problem_.empty() && !base_.active()) return;
   woken_ = true;
   wake_.notify();
 }
@@ -75,6 +81,7 @@ void Instance::start() { gate_.spawn(run()); }
 
 sys::Task<void> Instance::stop() {
   co_await gate_.close();
+  co_await base_.let_go();
   co_await let_go();
 }
 
@@ -117,6 +124,8 @@ void Instance::set_ready() {
   if (record_.ready) return;
   record_.ready = true;
   save();
+  context_.images.note_boot_order(record_.spec.image_sha256, base_.touched());
+  context_.images.boots(record_.spec.image_sha256, record_.spec.id, false);
   context_.changed();
 }
 
@@ -156,6 +165,7 @@ sys::Task<void> Instance::run() {
     const auto began = context_.runtime.clock.now();
     const auto done = co_await step();
     problem_ = done ? "" : done.error().message;
+    context_.images.boots(record_.spec.image_sha256, record_.spec.id, base_.active() && !record_.ready);
     if (!done) log_.warn("{}", problem_);
     context_.changed();
     if (done && context_.runtime.clock.now() - began < kLastRetry) retry = kFirstRetry;
@@ -209,11 +219,29 @@ sys::Task<Result<>> Instance::boot() {
     co_await machine_->kill();
     co_await let_go();
   }
-  if (machine_) {
-    if (machine_->state() == MachineState::paused) co_return co_await machine_->resume();
-    co_return Result<>{};
+  if (!machine_) {
+    const auto launched = co_await launch(Launch::cold);
+    if (!launched) co_return launched;
+  } else if (machine_->state() == MachineState::paused) {
+    const auto resumed = co_await machine_->resume();
+    if (!resumed) co_return resumed;
   }
-  co_return co_await launch(Launch::cold);
+  co_return co_await settle_base();
+}
+
+// As long as its image is not whole there is somebody to read it from; then it is put on the image's file.
+sys::Task<Result<>> Instance::settle_base() {
+  if (!machine_ || machine_->has_local_base()) co_return co_await base_.end();
+  const auto& sha256 = record_.spec.image_sha256;
+  auto disk = context_.images.disk_of(sha256);
+  if (!disk) co_return pass(disk);
+  const auto served = co_await base_.ensure(std::move(*disk));
+  if (!served || !context_.images.find(sha256)) co_return served;
+  const auto put = co_await machine_->use_local_base();
+  if (!put) co_return put;
+  log_.info("its image is here: it reads the image's file");
+  if (!record_.ready) context_.images.note_boot_order(sha256, base_.touched());  // as far as it came
+  co_return co_await base_.end();
 }
 
 Result<> Instance::make_disk(const image::Image& image) {
@@ -223,12 +251,24 @@ Result<> Instance::make_disk(const image::Image& image) {
   return context_.images.create_overlay(image, path, size, record_.uid);
 }
 
+// What arrives by a migration is made of blocks of the image here: of all of it.
+Result<Instance::Base> Instance::find_base(Launch how) {
+  const auto& sha256 = record_.spec.image_sha256;
+  auto whole = context_.images.find(sha256);
+  if (whole) return Base{std::move(*whole), std::nullopt};
+  if (whole.error().code != Errc::unavailable || how != Launch::cold) return pass(whole);
+  auto partial = context_.images.find_partial(sha256);
+  if (!partial) return pass(partial);
+  return Base{std::move(partial->image), std::move(partial->disk)};
+}
+
 sys::Task<Result<>> Instance::launch(Launch how) {
   const auto& spec = record_.spec;
-  const auto image = context_.images.find(spec.image_sha256);
-  if (!image) co_return pass(image);
   const auto held = context_.images.hold(spec.image_sha256, spec.id);
   if (!held) co_return held;
+  auto base = find_base(how);
+  if (!base) co_return pass(base);
+  const auto* image = &base->image;
   const auto made = context_.runtime.files.make_directories(directory(), 0700, record_.uid);
   if (!made) co_return made;
   const auto disk = make_disk(*image);
@@ -253,23 +293,28 @@ sys::Task<Result<>> Instance::launch(Launch how) {
   machine.mtu = context_.mtu_of(spec.interface.network);
   machine.serial = hypervisor::serial_of(spec.id);
 
+  if (base->partial) {
+    const auto served = co_await base_.ensure(std::move(*base->partial));
+    if (!served) co_return served;
+    machine.base_socket = image::base_socket_of(directory());
+  }
   const auto tap = context_.runtime.taps.open_for_guest(tap_name_of(spec.id), machine.mtu);
   if (!tap) co_return pass(tap);
   auto launched = co_await hypervisor::Machine::launch(context_.runtime, context_.qemu, std::move(machine), how, *tap);
   if (!launched) co_return pass(launched);
-  log_.info("{} ({} vCPUs, {} MiB, {})", how == Launch::cold ? "boots" : "waits for its memory", spec.vcpus,
-            spec.memory_mib, spec.accelerator);
+  log_.info("{} ({} vCPUs, {} MiB, {}{})", how == Launch::cold ? "boots" : "waits for its memory", spec.vcpus,
+            spec.memory_mib, spec.accelerator, base_.active() ? ", while its image comes" : "");
   attach(std::move(*launched));
   co_return Result<>{};
 }
 
 sys::Task<Result<>> Instance::halt() {
-  if (!machine_) co_return Result<>{};
+  if (!machine_) co_return co_await base_.end();
   co_await machine_->stop(kStopGrace);
   co_await let_go();
   record_.ready = false;
   save();
-  co_return Result<>{};
+  co_return co_await base_.end();
 }
 
 sys::Task<Result<>> Instance::erase() {
@@ -277,6 +322,8 @@ sys::Task<Result<>> Instance::erase() {
     co_await machine_->kill();
     co_await let_go();
   }
+  const auto unserved = co_await base_.end();
+  if (!unserved) co_return unserved;
   const auto removed = context_.runtime.files.remove_tree(directory());
   if (!removed) co_return removed;
   const auto silenced = context_.runtime.files.remove(hypervisor::log_of(directory()));

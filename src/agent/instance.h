@@ -3,6 +3,7 @@
 
 #include "agent/images.h"
 #include "agent/records.h"
+#include "agent/served_base.h"
 #include "hypervisor/machine.h"
 #include "image/store.h"
 #include "migrate/service.h"
@@ -24,6 +25,7 @@ struct InstanceContext {
   Records& records;
   Images& images;
   hypervisor::QemuProgram qemu;
+  image::DiskServerProgram disk_server;
   std::string instances_directory;  // STATE/instances
   std::function<std::uint32_t(const std::string& network)> mtu_of;
   std::function<void()> changed;  // something that is reported, or that the switch must hear, has changed
@@ -37,7 +39,7 @@ class Instance {
 
   // What the cloud wants, and what migrations allow. Wakes the loop where that is something new.
   void set_desired(wire::DesiredInstanceState desired, migrate::Standing standing);
-  void retry();                          // what failed, now: something that it lacked is there
+  void retry();                          // what failed or is half done, now: something that it lacked is there
   void start();                          // the loop
   [[nodiscard]] sys::Task<void> stop();  // QEMU goes on
 
@@ -73,6 +75,12 @@ class Instance {
   [[nodiscard]] sys::Task<Result<>> launch(hypervisor::Launch how);
   [[nodiscard]] sys::Task<Result<>> halt();
   [[nodiscard]] sys::Task<Result<>> erase();
+  struct Base {
+    image::Image image;
+    std::optional<PartialDisk> partial;  // where it is not whole
+  };
+  [[nodiscard]] Result<Base> find_base(hypervisor::Launch how);
+  [[nodiscard]] sys::Task<Result<>> settle_base();
   [[nodiscard]] Result<> make_disk(const image::Image& image);
   [[nodiscard]] sys::Task<void> let_go();
   void attach(std::unique_ptr<hypervisor::Machine> machine);
@@ -82,6 +90,7 @@ class Instance {
   InstanceRecord record_;
   Log log_;
   std::shared_ptr<hypervisor::Machine> machine_;
+  ServedBase base_;  // while its image is on its way
   wire::DesiredInstanceState desired_{wire::DesiredInstanceState::running};
   migrate::Standing standing_{migrate::Standing::must_not_run};
   bool told_{false};  // set_desired() has been called: nothing is started before

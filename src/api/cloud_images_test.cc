@@ -100,5 +100,42 @@ TEST_F(CloudImages, AHostIsToldWhatComesAndFromWhom) {
   EXPECT_TRUE(found->path.empty());
 }
 
+// Where the next instance of the image begins, and only as long as it is not there.
+TEST_F(CloudImages, ABootsOrderIsToldToWhoIsToBootTheImageWithoutHavingIt) {
+  ASSERT_TRUE(name(somebody("alice"), "web", kContent));
+  auto request = run_request(1);
+  request.image = "web";
+  const auto ran = user<wire::InstanceView>(a, "POST", "/v1/instances", wire::encode(request));
+  ASSERT_TRUE(ran) << ran.error().message;
+  auto& here = ran->host == a1.report.host ? a1 : a2;
+  auto& other = ran->host == a1.report.host ? a2 : a1;
+  const auto told = [&](auto& host) {
+    const auto desired = host.sync();
+    const auto found = std::ranges::find(desired.images, "web", &wire::DesiredImage::name);
+    EXPECT_NE(found, desired.images.end());
+    return found->boot_order;
+  };
+  using Ranges = std::vector<std::uint32_t>;
+  const auto says = [&](const Ranges& ranges) {
+    other.report.boot_orders = {{kContent, ranges}, {kOther, {1, 1}}};
+    const auto answered = told(other);
+    other.report.boot_orders.clear();
+    return answered;
+  };
+  EXPECT_EQ(told(here), Ranges{});
+  EXPECT_EQ(says({7, 3, 1, 1}), Ranges{}) << "nothing is to boot there";
+  EXPECT_EQ(told(here), (Ranges{7, 3, 1, 1}));
+  EXPECT_EQ(says({9, 1}), Ranges{});
+  EXPECT_EQ(told(here), (Ranges{7, 3, 1, 1})) << "the longest is kept";
+  says({0, 20});
+  EXPECT_EQ(told(here), (Ranges{0, 20}));
+  here.report.images.push_back({"web", kContent});
+  EXPECT_EQ(told(here), Ranges{}) << "it is there";
+  here.report.images.pop_back();
+  ASSERT_TRUE(name(somebody("alice"), "web", kOther));
+  ASSERT_TRUE(name(somebody("alice"), "web", kContent));
+  EXPECT_EQ(told(here), Ranges{}) << "it was forgotten with the content's last name";
+}
+
 }  // namespace
 }  // namespace godwit::api

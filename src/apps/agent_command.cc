@@ -163,6 +163,9 @@ sys::Task<Result<>> serve(os::System& system, std::string state, std::vector<age
   auto config = wire::decode<agent::AgentConfig>(*text);
   if (!config) co_return fail(config, config_path(state));
   config->lans = std::move(lans);
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (!unknown) config->godwit = self.string();
   os::TlsIdentity identity;
   std::vector<sys::TrustedCa> trusted(1);
   trusted[0].cloud = config->cloud;
@@ -249,6 +252,8 @@ void add_join(CLI::App& agent, int& exit_code) {
   join->add_option("--disk-gib", options->config.disk_gib, "Disk to give to instances (what is free)");
   join->add_option("--content-gib", options->config.content_gib,
                    "Disk for pages that crossed, which later migrations refer to (4)");
+  join->add_option("--image-fill-kib-s", options->config.image_fill_kib_s,
+                   "KiB/s of an image's rest while an instance boots of what is here (0: as much as can come)");
   join->add_option("--scan-mib-s", options->config.scan_mib_s,
                    "MiB/s of guests' memory to look through for what others need not send (16; 0: none)");
   join->footer(

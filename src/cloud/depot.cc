@@ -52,30 +52,46 @@ sys::Task<void> Depot::watch() {
   }
 }
 
-// Every image by content, for every host that gives and takes them.
+// Every image by content, for every host that gives and takes them; also those that have no name any more, and of which
+// an instance may have begun before its host has them whole.
 Result<> Depot::assign() {
   const auto images = images_.list();
   if (!images) return pass(images);
+  std::set<std::string> contents;
+  for (const auto& image : *images) {
+    if (!image.manifest.empty()) contents.insert(image.sha256);
+  }
+  const auto nameless = nameless_in_use(contents);
+  if (!nameless) return pass(nameless);
+  contents.insert(nameless->begin(), nameless->end());
   std::vector<image::ChainHost> hosts{{{host_, core_.image_port(), own_name(core_), ""}, ""}};
   const auto read = core_.database().read([&](Sql& sql) -> Result<> {
     for (auto& each : image_givers(sql, core_)) hosts.push_back({{each.ip, each.port, each.certificate_name, ""}, ""});
     return {};
   });
   if (!read) return read;
-  std::map<std::string, image::Assignment> assignments;
-  for (const auto& image : *images) {
-    if (image.manifest.empty() || assignments.contains(image.sha256)) continue;
-    auto lease = repository_.open(image.sha256, "its hosts");
-    if (!lease) {
-      core_.log().error("image {}: {}", image.name, lease.error().message);
-      continue;
-    }
-    assignments[image.sha256] = {image.sha256, *lease, hosts};
-  }
   std::vector<image::Assignment> all;
-  all.reserve(assignments.size());
-  for (auto& [id, assignment] : assignments) all.push_back(std::move(assignment));
+  for (const auto& id : contents) {
+    auto lease = repository_.open(id, "its hosts");
+    if (lease) {
+      all.push_back({id, *lease, hosts});
+    } else {
+      core_.log().error("image {:.12}…: {}", id, lease.error().message);
+    }
+  }
   return distribution_.set(std::move(all));
+}
+
+Result<std::vector<std::string>> Depot::nameless_in_use(const std::set<std::string>& named) const {
+  std::vector<std::string> out;
+  for (const auto& status : repository_.list()) {
+    if (status.complete() && !named.contains(status.id)) out.push_back(status.id);
+  }
+  if (out.empty()) return out;
+  const auto used = images_.contents_of_instances();
+  if (!used) return pass(used);
+  std::erase_if(out, [&](const std::string& id) { return !used->contains(id); });
+  return out;
 }
 
 sys::Task<Result<>> Depot::name(User user, wire::ImageName name) {

@@ -9,7 +9,9 @@
 #include "sys/runtime.h"
 
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace godwit::cloud {
 
@@ -39,6 +41,7 @@ class Depot {
   [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
   [[nodiscard]] sys::Task<void> watch();
   [[nodiscard]] Result<> assign();
+  [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(const std::set<std::string>& named) const;
   void remove_unused(const std::string& id);
 
   sys::Runtime& runtime_;

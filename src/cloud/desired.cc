@@ -1,5 +1,6 @@
 #include "cloud/desired.h"
 
+#include "cloud/boot_orders.h"
 #include "cloud/content.h"
 #include "cloud/host_records.h"
 #include "cloud/images.h"
@@ -183,6 +184,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   }
   desired.migrations = desired_migrations(sql, host_name);
   for (auto& image : select<ImageRow>(sql, "true ORDER BY name, tenant")) desired.images.push_back(desired_of(image));
+  add_boot_orders(sql, *host, desired);
   desired.image_port = core.image_port();
   add_content(sql, core, host_name, desired);
 

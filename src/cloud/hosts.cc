@@ -1,6 +1,7 @@
 #include "cloud/hosts.h"
 
 #include "base/id.h"
+#include "cloud/boot_orders.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
 #include "cloud/lans.h"
@@ -39,6 +40,7 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
       return bad("lans: must name a tenant and a network");
     }
   }
+  if (const auto orders = check_boot_orders(report.boot_orders); !orders) return bad(orders.error().message);
   for (const auto& each : report.instances) {
     if (!is_id("i", each.id)) return bad("instances: an id must be i- and 17 hex digits");
   }
@@ -109,13 +111,14 @@ sys::Task<Result<wire::DesiredState>> Hosts::sync(HostIdentity host, wire::HostR
 Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report) {
   auto lasting = report;
   lasting.wait_ms = 0;
+  const auto boot_orders = std::exchange(lasting.boot_orders, {});  // said once, and kept elsewhere
   auto text = wire::encode(lasting);
   const bool news = last_report_[host.name] != text;
   bool changed = false;
   // What is about to be given up is looked at again and again; the rest only when it has changed.
   const auto arriving = core_.database().read([&](Sql& sql) -> Result<bool> { return awaits_arrival(sql, host.name); });
   if (!arriving) return pass(arriving);
-  const bool weighty = news || *arriving;
+  const bool weighty = news || *arriving || !boot_orders.empty();
   const auto durability = weighty ? Durability::full : Durability::relaxed;
   const auto written = core_.database().write(durability, [&](Sql& sql) -> Result<> {
     auto row = select_one<HostRow>(sql, "name = $1", host.name);
@@ -129,6 +132,7 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     put(sql, *row);
     changed |= renew_host_record(sql, core_, *row);
     if (weighty) changed |= apply_report(sql, core_, *row);
+    changed |= note_boot_orders(sql, boot_orders);
     changed |= settle_leaves(sql, core_, *this);
     changed |= renew_location_records(sql, core_, *row);
     return {};

@@ -1,5 +1,7 @@
 #include "cloud/images.h"
 
+#include "cloud/boot_orders.h"
+
 #include <algorithm>
 
 namespace godwit::cloud {
@@ -18,8 +20,8 @@ std::string owner_of(const User& user) { return user.is_operator ? std::string()
 }  // namespace
 
 wire::DesiredImage desired_of(ImageRow row) {
-  return {std::move(row.name), std::move(row.sha256), std::move(row.path), std::move(row.manifest),
-          std::move(row.signature)};
+  return {std::move(row.name),     std::move(row.sha256),    std::move(row.path),
+          std::move(row.manifest), std::move(row.signature), {}};
 }
 
 std::optional<ImageRow> find_image(Sql& sql, const std::string& tenant, const std::string& name) {
@@ -47,6 +49,7 @@ Result<> Images::put_row(const ImageRow& row) {
   }
   const auto written = core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
     put(sql, row);
+    drop_boot_orders(sql);
     return {};
   });
   if (written) core_.announce_change();
@@ -61,6 +64,7 @@ Result<> Images::remove(const User& user, const std::string& name) {
                   owner.empty() ? "everybody's" : owner, core_.name());
     }
     sql.run("DELETE FROM images WHERE tenant = $1 AND name = $2", owner, name);
+    drop_boot_orders(sql);
     return {};
   });
   if (removed) core_.announce_change();
@@ -109,6 +113,16 @@ Result<bool> Images::is_used(const std::string& sha256) const {
     const auto instances = select<InstanceRow>(sql, "state NOT IN ('terminated', 'moved')");
     return std::any_of(instances.begin(), instances.end(),
                        [&](const InstanceRow& row) { return row.spec.image_sha256 == sha256; });
+  });
+}
+
+Result<std::set<std::string>> Images::contents_of_instances() const {
+  return core_.database().read([](Sql& sql) -> Result<std::set<std::string>> {
+    std::set<std::string> out;
+    for (auto& row : select<InstanceRow>(sql, "state NOT IN ('terminated', 'moved')")) {
+      out.insert(std::move(row.spec.image_sha256));
+    }
+    return out;
   });
 }
 

@@ -5,6 +5,7 @@
 #include "wire/image.h"
 
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace godwit::cloud {
@@ -33,6 +34,8 @@ class Images {
   [[nodiscard]] Result<wire::CloudImageList> view(const User& user) const;
   // Whether some name of the user's, or some instance of anybody's, needs the content.
   [[nodiscard]] Result<bool> is_used(const std::string& sha256) const;
+  // Of the instances that this cloud has, whether or not they have a name.
+  [[nodiscard]] Result<std::set<std::string>> contents_of_instances() const;
 
  private:
   [[nodiscard]] Result<> put_row(const ImageRow& row);

@@ -91,6 +91,9 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE INDEX leaves_by_network ON leaves (network)",
           "CREATE INDEX leaves_by_host ON leaves (host)",
       },
+      {
+          "CREATE TABLE boot_orders (sha256 TEXT PRIMARY KEY, ranges TEXT NOT NULL, pieces BIGINT NOT NULL)",
+      },
   };
   return all;
 }

@@ -107,6 +107,15 @@ struct ImageRow {
 };
 BOOST_DESCRIBE_STRUCT(ImageRow, (), (tenant, name, sha256, path, manifest, signature))
 
+struct BootOrderRow {
+  static constexpr std::string_view kTable = "boot_orders";
+  static constexpr std::string_view kKey = "sha256";
+  std::string sha256;                 // of an image that comes by content
+  std::vector<std::uint32_t> ranges;  // as in wire::BootOrder
+  std::uint64_t pieces{0};            // in them
+};
+BOOST_DESCRIBE_STRUCT(BootOrderRow, (), (sha256, ranges, pieces))
+
 struct InstanceRow {
   static constexpr std::string_view kTable = "instances";
   static constexpr std::string_view kKey = "id";

@@ -187,6 +187,12 @@ ByteVector pack(const Moved& message) {
   return end(std::move(out));
 }
 
+ByteVector pack(const Pace& message) {
+  auto out = begin(Type::pace);
+  append_be64(out, message.bytes_per_s);
+  return end(std::move(out));
+}
+
 void store_piece_head(ByteSpan frame, std::uint64_t number) {
   GODWIT_ASSERT(frame.size() == kPieceFrame_bytes);
   store_be32(frame, static_cast<std::uint32_t>(kPieceFrame_bytes - kHead_bytes));
@@ -197,7 +203,7 @@ void store_piece_head(ByteSpan frame, std::uint64_t number) {
 Result<Head> parse_head(ByteView head) {
   const auto word = load_be32(head.subspan(4));
   const Head parsed{static_cast<Type>(word >> 24U), load_be32(head)};
-  if (parsed.type < Type::hello || parsed.type > Type::moved || (word & 0xFFFFFFU) != 0) return bad("frame");
+  if (parsed.type < Type::hello || parsed.type > Type::pace || (word & 0xFFFFFFU) != 0) return bad("frame");
   if (parsed.body_bytes > kBodyLimit_bytes) {
     return fail(Errc::protocol, "chain: a frame of {} bytes where {} are allowed", parsed.body_bytes, kBodyLimit_bytes);
   }
@@ -302,6 +308,11 @@ Result<Moved> parse_moved(ByteView body) {
   message.successor = reader.text();
   if (!reader.whole()) return bad("moved");
   return message;
+}
+
+Result<Pace> parse_pace(ByteView body) {
+  if (body.size() != 8) return bad("pace");
+  return Pace{load_be64(body)};
 }
 
 Result<std::uint64_t> parse_piece(ByteView body) {

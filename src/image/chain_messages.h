@@ -21,7 +21,7 @@ inline constexpr std::size_t kHaveLimit_bytes = 64UL << 10U;         // likewise
 inline constexpr std::size_t kMostAncestors = 8;
 inline constexpr std::size_t kMostWanted = 1024;  // in one frame, and of one connection
 
-enum class Type : std::uint8_t { hello = 1, answer, list, have, piece, news, progress, want, more, stay, moved };
+enum class Type : std::uint8_t { hello = 1, answer, list, have, piece, news, progress, want, more, stay, moved, pace };
 
 // Why somebody asks.
 enum class Purpose : std::uint8_t {
@@ -95,6 +95,11 @@ struct More {
 // Up: "the trial is over, I stay", in the place of whom you served.
 struct Stay {};
 
+// Up: "no more than so much a second of what I have not asked for by `want`"; 0: as fast as it goes, as at the start.
+struct Pace {
+  std::uint64_t bytes_per_s{0};
+};
+
 enum class Why : std::uint8_t {
   demoted = 1,  // another has your place: you are a leaf
   closing,      // I serve nobody any more, or not you: look elsewhere
@@ -117,6 +122,7 @@ struct Moved {
 [[nodiscard]] ByteVector pack(const More& message);
 [[nodiscard]] ByteVector pack(const Stay& message);
 [[nodiscard]] ByteVector pack(const Moved& message);
+[[nodiscard]] ByteVector pack(const Pace& message);
 // Before the content, in a frame of kPieceFrame_bytes: such a frame is passed on as it came.
 void store_piece_head(ByteSpan frame, std::uint64_t number);
 
@@ -138,6 +144,7 @@ struct Head {
 [[nodiscard]] Result<More> parse_more(ByteView body);
 [[nodiscard]] Result<Stay> parse_stay(ByteView body);
 [[nodiscard]] Result<Moved> parse_moved(ByteView body);
+[[nodiscard]] Result<Pace> parse_pace(ByteView body);
 // The number; the content is what follows it.
 [[nodiscard]] Result<std::uint64_t> parse_piece(ByteView body);
 

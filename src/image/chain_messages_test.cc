@@ -63,6 +63,7 @@ TEST(ChainMessages, AreTheseBytes) {
   EXPECT_EQ(to_hex(pack(More{8})), "00000002090000000008");
   EXPECT_EQ(to_hex(pack(Stay{})), "000000000a000000");
   EXPECT_EQ(to_hex(pack(Moved{Why::follow, "a3"})), "000000040b00000003026133");
+  EXPECT_EQ(to_hex(pack(Pace{65536})), "000000080c0000000000000000010000");
   ByteVector piece(kPieceFrame_bytes);
   store_piece_head(piece, 0x0102);
   EXPECT_EQ(to_hex(ByteView(piece).first(17)),
@@ -111,12 +112,13 @@ TEST(ChainMessages, NothingThatIsCutShortOrTooLongIsRead) {
   refuses(body_of(pack(Progress{1}), Type::progress), parse_progress);
   refuses(body_of(pack(More{1}), Type::more), parse_more);
   refuses(body_of(pack(Moved{Why::follow, "a"}), Type::moved), parse_moved);
+  refuses(body_of(pack(Pace{1}), Type::pace), parse_pace);
 }
 
 TEST(ChainMessages, RefuseWhatTheyCanNotMean) {
   const auto head = [](const char* hex) { return parse_head(from_hex(hex).value()); };
   EXPECT_FALSE(head("0000000100000000").has_value()) << "no type";
-  EXPECT_FALSE(head("000000010c000000").has_value()) << "a type that nobody knows";
+  EXPECT_FALSE(head("000000010d000000").has_value()) << "a type that nobody knows";
   EXPECT_FALSE(head("0000000101000001").has_value()) << "what must be zero";
   EXPECT_FALSE(head("0001001101000000").has_value()) << "longer than any frame";
   EXPECT_TRUE(head("0001001001000000").has_value());

@@ -57,7 +57,7 @@ Receiver::Actions Receiver::poll(TimePoint now, std::uint64_t here) {
   if (!upstream_ && !search_) search(now, Kind::start, Purpose::join);
   if (search_) step_search(now);
   if (trial_) step_trial(now);
-  if (upstream_ && !trial_ && !leaf_) watch_edges(now, here);
+  if (upstream_ && !trial_ && !leaf_ && !is_paced_) watch_edges(now, here);
   return std::exchange(pending_, {});
 }
 

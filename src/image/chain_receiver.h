@@ -83,6 +83,8 @@ class Receiver {
   // `own`: a name among `hosts`. `pieces`: of the image.
   Receiver(std::string own, std::uint64_t pieces) : own_(std::move(own)), pieces_(pieces) {}
   void set_hosts(std::vector<Host> hosts);
+  // This host itself asks for little: that it is behind shows nothing of those before it.
+  void set_paced(bool paced) { is_paced_ = paced; }
 
   // `here`: pieces that are here now. To be asked after each event, and at next_deadline().
   [[nodiscard]] Actions poll(TimePoint now, std::uint64_t here);
@@ -197,6 +199,7 @@ class Receiver {
   std::vector<Host> hosts_;
   std::size_t place_{0};
   bool leaf_{false};
+  bool is_paced_{false};
   bool polled_{false};
   TimePoint polled_at_{};
   std::optional<TimePoint> paused_at_;

@@ -7,6 +7,9 @@ namespace {
 
 constexpr Millis kPaceAhead{20};  // so much of a limited rate may be sent at once
 
+// Of one piece.
+Nanos span_at(std::uint64_t bytes_per_s) { return Nanos(kPieceFrame_bytes * 1'000'000'000ULL / bytes_per_s); }
+
 }  // namespace
 
 // ---- who is served
@@ -130,6 +133,13 @@ void Sender::want(Link link, const Want& want) {
   while (wanted.size() > kMostWanted) wanted.pop_front();
 }
 
+void Sender::pace(Link link, std::uint64_t bytes_per_s) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return;
+  found->second.fill_bytes_per_s = bytes_per_s;
+  found->second.fill_from = {};
+}
+
 void Sender::more(Link link, std::uint64_t pieces) {
   const auto found = served_.find(link);
   if (found == served_.end() || found->second.role != Role::trial) return;
@@ -166,14 +176,13 @@ const Sender::Served* Sender::running_trial(TimePoint now) const {
   return nullptr;
 }
 
-bool Sender::pace(TimePoint now, Turn& turn) {
+bool Sender::pace_all(TimePoint now, Turn& turn) {
   if (limit_bytes_per_s_ == 0) return true;
   if (paced_until_ > now + kPaceAhead) {
     turn.again = paced_until_ - kPaceAhead;
     return false;
   }
-  const auto span = Nanos(kPieceFrame_bytes * 1'000'000'000ULL / limit_bytes_per_s_);
-  paced_until_ = std::max(now, paced_until_) + span;
+  paced_until_ = std::max(now, paced_until_) + span_at(limit_bytes_per_s_);
   return true;
 }
 
@@ -182,7 +191,7 @@ Sender::Turn Sender::next_of_trial(TimePoint now, Served& asking, const PieceSet
   Turn turn;
   if (asking.trial_left == 0) return turn;
   const auto piece = mine.last_beyond(asking.theirs, asking.cursor);
-  if (!piece || !pace(now, turn)) return turn;
+  if (!piece || !pace_all(now, turn)) return turn;
   if (asking.trial_until == TimePoint::max()) asking.trial_until = now + kTrialPause;
   --asking.trial_left;
   asking.theirs.add(*piece);
@@ -213,9 +222,17 @@ Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
   }
   const auto wanted = next_wanted(asking, mine);
   const auto piece = wanted ? wanted : mine.first_beyond(asking.theirs, asking.cursor);
-  if (!piece || !pace(now, turn)) return turn;
+  if (!piece) return turn;
+  if (!wanted && now < asking.fill_from) {
+    turn.again = asking.fill_from;
+    return turn;
+  }
+  if (!pace_all(now, turn)) return turn;
   asking.theirs.add(*piece);
   if (!wanted) asking.cursor = *piece + 1;
+  if (!wanted && asking.fill_bytes_per_s > 0) {
+    asking.fill_from = std::max(now, asking.fill_from) + span_at(asking.fill_bytes_per_s);
+  }
   turn.piece = piece;
   return turn;
 }

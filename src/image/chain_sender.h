@@ -47,6 +47,7 @@ class Sender {
   void list_sent(Link link);
   void progress(Link link, std::uint64_t pieces);
   void want(Link link, const Want& want);
+  void pace(Link link, std::uint64_t bytes_per_s);  // of what is not wanted; 0: no limit
   void more(Link link, std::uint64_t pieces);
   void stay(TimePoint now, Link link);
   void gone(TimePoint now, Link link);
@@ -86,8 +87,10 @@ class Sender {
     TimePoint heard_at{};
     TimePoint moved_at{};
     Moved last_word;
-    std::deque<std::uint64_t> wanted;  // before all others
-    std::uint64_t trial_total{0};      // that were asked for
+    std::deque<std::uint64_t> wanted;   // before all others
+    std::uint64_t fill_bytes_per_s{0};  // of those; 0: no limit
+    TimePoint fill_from{};              // none of them before
+    std::uint64_t trial_total{0};       // that were asked for
     std::uint64_t trial_left{0};
     TimePoint trial_until{TimePoint::max()};  // from the first of a step on
   };
@@ -99,7 +102,7 @@ class Sender {
   [[nodiscard]] std::optional<std::uint64_t> next_wanted(Served& asking, const PieceSet& mine) const;
   [[nodiscard]] Turn next_of_trial(TimePoint now, Served& asking, const PieceSet& mine);
   [[nodiscard]] const Served* running_trial(TimePoint now) const;
-  [[nodiscard]] bool pace(TimePoint now, Turn& turn);
+  [[nodiscard]] bool pace_all(TimePoint now, Turn& turn);
 
   std::uint64_t pieces_;
   std::uint64_t limit_bytes_per_s_{0};

@@ -109,6 +109,10 @@ Result<> take_words(Share& at, std::uint64_t link, Type type, ByteView body) {
     if (!want) return pass(want);
     at.sender.want(link, *want);
     at.want(want->pieces);
+  } else if (type == Type::pace) {
+    const auto pace = parse_pace(body);
+    if (!pace) return pass(pace);
+    at.sender.pace(link, pace->bytes_per_s);
   } else if (type == Type::more) {
     const auto more = parse_more(body);
     if (!more) return pass(more);

@@ -174,6 +174,8 @@ void Share::act() {
     runtime.log.debug("image {}: stays with {}", assignment.image, receiver.upstream());
     say(attempt, pack(Stay{}));
   }
+  const auto upstream = receiver.upstream_attempt().value_or(0);
+  if (std::exchange(paced, upstream) != upstream && fill_bytes_per_s > 0) say(upstream, pack(Pace{fill_bytes_per_s}));
 }
 
 void Share::say(Receiver::Attempt attempt, ByteVector frame) {
@@ -191,6 +193,12 @@ void Share::want(const std::vector<std::uint32_t>& pieces) {
   const auto found = upstream ? pulling.find(*upstream) : pulling.end();
   if (found == pulling.end() || want.pieces.empty() || found->second->outgoing.size() >= kMostOutgoing) return;
   found->second->say(pack(want));
+}
+
+void Share::pace(std::uint64_t bytes_per_s) {
+  if (std::exchange(fill_bytes_per_s, bytes_per_s) == bytes_per_s) return;
+  receiver.set_paced(bytes_per_s > 0);
+  if (paced != 0) say(paced, pack(Pace{bytes_per_s}));
 }
 
 void Share::close() {

@@ -60,6 +60,7 @@ struct Share : std::enable_shared_from_this<Share> {
   // ---- the two cores
   void assign(Assignment now);
   void want(const std::vector<std::uint32_t>& pieces);  // of the upstream
+  void pace(std::uint64_t fill_bytes_per_s);            // likewise, and of those to come
   void say(Receiver::Attempt attempt, ByteVector frame);
   void adopt(Connection& connection);  // counts it until it ends
   void act();                          // does what the receiver says, after each event
@@ -81,6 +82,8 @@ struct Share : std::enable_shared_from_this<Share> {
   Frames frames;
   Sender sender;
   Receiver receiver;
+  std::uint64_t fill_bytes_per_s{0};
+  Receiver::Attempt paced{0};  // the upstream that was told so
   std::map<std::uint64_t, std::shared_ptr<Connection>> pulling;
   std::map<std::uint64_t, std::shared_ptr<Connection>> serving;
   std::uint64_t next_link{1};

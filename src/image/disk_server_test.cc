@@ -3,9 +3,9 @@
 
 #include "image/piece_desk.h"
 #include "sim/host.h"
+#include "sim/nbd_client.h"
 #include "sim/process.h"
 #include "sim/world.h"
-#include "support/nbd_client.h"
 #include "support/sparse_pieces.h"
 #include "wire/nbd_server.h"
 
@@ -18,8 +18,8 @@
 namespace godwit::image {
 namespace {
 
+using sim::NbdClient;
 using testing::content_of;
-using testing::NbdClient;
 using testing::SparsePieces;
 
 constexpr std::uint64_t kBytes = 40 * kPiece_bytes + 512;

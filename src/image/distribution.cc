@@ -164,4 +164,10 @@ void Distribution::want(const std::string& image, const std::vector<std::uint32_
   if (const auto found = impl_->shares.find(image); found != impl_->shares.end()) found->second->want(pieces);
 }
 
+void Distribution::pace(const std::string& image, std::uint64_t fill_bytes_per_s) {
+  const auto found = impl_->shares.find(image);
+  if (found == impl_->shares.end()) return;
+  found->second->pace(fill_bytes_per_s == 0 ? 0 : std::max(fill_bytes_per_s, kLeastFill_bytes_per_s));
+}
+
 }  // namespace godwit::image

@@ -31,6 +31,7 @@ struct ChainHost {
 [[nodiscard]] std::vector<ChainHost> in_chain_order(std::vector<ChainHost> hosts);
 
 inline constexpr std::size_t kMostChainHosts = 16'384;
+inline constexpr std::uint64_t kLeastFill_bytes_per_s = kPiece_bytes;  // less would look like a dead upstream
 
 struct Assignment {
   std::string image;
@@ -68,6 +69,9 @@ class Distribution final {
   // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the
   // connection to the upstream is lost: to be said again as long as it matters.
   void want(const std::string& image, const std::vector<std::uint32_t>& pieces);
+  // Of what is not wanted no more than so much a second comes from now on: kLeastFill at least, 0: as much as can.
+  // Hosts behind this one go past it. For as long as the image is assigned.
+  void pace(const std::string& image, std::uint64_t fill_bytes_per_s);
 
  private:
   struct Impl;

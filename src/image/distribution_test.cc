@@ -72,6 +72,25 @@ TEST_F(Chain, TwoThatStandStillAreLeftWithinASecondEach) {
   }
 }
 
+TEST_F(Chain, AHostThatHoldsTheRestBackGetsWhatItWantsAndSlowsNobody) {
+  nics();
+  cloud.start_all();
+  cloud.node(2)->distribution.pace(testing::kImage, kLeastFill_bytes_per_s);
+  EXPECT_LT(cloud.run_until_done(Seconds{60}, {2}), 1.3 * limit_s()) << cloud.state();
+  cloud.world.run_for(Seconds{5});
+  const auto zeros = kPieces / 10;
+  const auto held_back = cloud.disk(2).here();
+  EXPECT_LT(held_back, zeros + 40) << cloud.state();
+  std::vector<std::uint32_t> wanted;
+  for (std::uint32_t piece = 620; piece < 636; ++piece) wanted.push_back(piece);
+  cloud.node(2)->distribution.want(testing::kImage, wanted);
+  cloud.world.run_for(Millis{400});
+  for (const auto piece : wanted) EXPECT_TRUE(cloud.disk(2).has(piece)) << piece << "\n" << cloud.state();
+  EXPECT_LT(cloud.disk(2).here(), held_back + wanted.size() + 2);
+  cloud.node(2)->distribution.pace(testing::kImage, 0);
+  EXPECT_LT(cloud.run_until_done(Seconds{60}), 1.3 * limit_s()) << cloud.state();
+}
+
 TEST_F(Chain, ASlowHostSlowsNobody) {
   for (const std::size_t slow : {1U, 4U, 7U}) {
     SCOPED_TRACE(slow);

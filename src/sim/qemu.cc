@@ -35,6 +35,9 @@ QemuLine line_of(const sys::ProcessSpec& spec) {
     const auto name = wire::text_at(fields, "node-name");
     if (name == "disk0-file") line.disk_path = wire::text_at(fields, "filename");
     if (name == "disk0") line.base_node = wire::text_at(fields, "backing");
+    if (name != "disk0-file" && name != "disk0") {
+      line.base_path = wire::text_at(wire::object_at(fields, "file"), "filename");
+    }
     if (wire::text_at(fields, "driver") == "nbd") {
       line.base_socket = wire::text_at(wire::object_at(fields, "server"), "path");
     }
@@ -70,6 +73,7 @@ Qemu::Qemu(Process& process, Guests& guests, const QemuSettings& settings, const
             [this](std::string command, json::object arguments) {
               return execute(std::move(command), std::move(arguments));
             }),
+      base_(process),
       server_(process.runtime(), core_.disk),
       outgoing_(core_, parameters_,
                 [this] {
@@ -98,7 +102,8 @@ sys::Task<void> Qemu::main() {
     core_.die(active.error().message);
     co_return;
   }
-  const auto based = co_await open_base();
+  base_.begin(core_.line.base_node, core_.line.base_path, core_.line.base_socket);
+  const auto based = co_await base_.open();
   if (!based) {
     core_.die(based.error().message);
     co_return;
@@ -115,21 +120,22 @@ sys::Task<void> Qemu::main() {
   if (!core_.line.stopped && !core_.line.incoming) core_.run();
 }
 
-// QEMU dials once when it starts, and reads the first sector before its monitor answers.
-sys::Task<Result<>> Qemu::open_base() {
-  base_.begin(core_.line.base_node, core_.line.base_socket);
-  if (base_.socket().empty()) co_return Result<>{};
-  const auto stream = co_await core_.runtime().local.dial(base_.socket());
-  if (!stream)
-    co_return fail(Errc::io, "-blockdev: Failed to connect to '{}': {}", base_.socket(), stream.error().message);
-  co_return Result<>{};
-}
-
 sys::Task<void> Qemu::guest() {
   for (;;) {
     co_await core_.clock().sleep_for(core_.settings.write_interval);
     if (core_.write_record() && has_job()) mirror_->on_write(core_.remembered());
   }
+}
+
+// 4 KiB of the next piece but six of its base: all of them in the end.
+sys::Task<void> Qemu::read_base() {
+  constexpr std::uint64_t kStride_bytes = 7UL * 64 * 1024;
+  constexpr std::uint32_t kRead_bytes = 4096;
+  const auto size = base_.size_bytes();
+  if (size < kRead_bytes) co_return;
+  const auto offset = base_reads_++ * kStride_bytes % (size - kRead_bytes + 1);
+  const auto bytes = co_await base_.read(offset, kRead_bytes);
+  if (core_.settings.base_read) core_.settings.base_read(core_.line.instance, offset, bytes ? *bytes : ByteVector());
 }
 
 // Boots, wherever it runs meanwhile, asks for an address and tells the metadata service that it is ready.
@@ -139,6 +145,10 @@ sys::Task<void> Qemu::boot() {
   while (!core_.booted) {
     co_await core_.clock().sleep_for(kStep);
     if (core_.running()) ran += kStep;
+    if (core_.running() && base_reads_ < core_.settings.base_reads) {
+      co_await read_base();
+      continue;
+    }
     if (!core_.running() || ran < core_.settings.boot_time) continue;
     const auto lease = lease_on(core_.process().host(), core_.line.mac);
     if (!lease) continue;
@@ -149,6 +159,10 @@ sys::Task<void> Qemu::boot() {
         call_gateway(core_.process(), lease->network_namespace, lease->ip, std::move(ready), core_.settings.boot_time);
     const auto told = co_await std::move(calling);
     core_.booted = core_.booted || (told && told->status == 200);
+  }
+  while (core_.settings.base_reads > 0) {
+    co_await core_.clock().sleep_for(kStep);
+    if (core_.running()) co_await read_base();
   }
 }
 

@@ -50,8 +50,8 @@ class Qemu final : public Program {
   [[nodiscard]] sys::Task<Reply> add_target(json::object arguments);
   [[nodiscard]] sys::Task<Reply> remove_target(json::object arguments);
   [[nodiscard]] sys::Task<Reply> stop_and_flush(json::object arguments);
-  [[nodiscard]] Reply reopen(const json::object& arguments);
-  [[nodiscard]] sys::Task<Result<>> open_base();
+  [[nodiscard]] sys::Task<Reply> reopen(json::object arguments);
+  [[nodiscard]] sys::Task<void> read_base();
   [[nodiscard]] Reply status() const;
   [[nodiscard]] Reply cont();
   [[nodiscard]] Reply mirror(const json::object& arguments);
@@ -64,7 +64,8 @@ class Qemu final : public Program {
   std::map<std::string, Command> commands_;
   MigrationParameters parameters_;
   QemuBase base_;
-  std::string target_name_;  // node name of core_.target
+  std::uint64_t base_reads_{0};  // that the guest has done
+  std::string target_name_;      // node name of core_.target
   std::unique_ptr<QemuMirror> mirror_;
   NbdServer server_;
   QemuOutgoing outgoing_;

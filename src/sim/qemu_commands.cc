@@ -84,17 +84,19 @@ sys::Task<Qemu::Reply> Qemu::stop_and_flush(json::object) {
   co_return done();
 }
 
-// Of a node with the options that it has: flushes it, and says when that failed.
-Qemu::Reply Qemu::reopen(const json::object& arguments) {
+// Of a node with the options that it has: ends its reads, flushes it, and says when that failed.
+sys::Task<Qemu::Reply> Qemu::reopen(json::object arguments) {
   const auto* list = arguments.if_contains("options");
   const bool one = list && list->is_array() && list->get_array().size() == 1 && list->get_array()[0].is_object();
   if (!one || text_at(list->get_array()[0].get_object(), "node-name") != "disk0") {
-    return fail(Errc::conflict, "Failed to find node with node-name=''");
+    co_return fail(Errc::conflict, "Failed to find node with node-name=''");
   }
-  const auto based = base_.reopen(text_at(list->get_array()[0].get_object(), "backing"));
-  if (!based) return pass(based);
-  if (!core_.disk.flush()) return fail(Errc::conflict, "Error flushing drive: No space left on device");
-  return done();
+  const MainLoop::Hold hold(core_.loop);
+  auto backing = text_at(list->get_array()[0].get_object(), "backing");
+  const auto based = co_await base_.reopen(std::move(backing));
+  if (!based) co_return pass(based);
+  if (!core_.disk.flush()) co_return fail(Errc::conflict, "Error flushing drive: No space left on device");
+  co_return done();
 }
 
 // ---- the mirror
@@ -103,7 +105,7 @@ void Qemu::add_mirror_commands() {
   commands_["blockdev-add"] = [this](json::object arguments) { return add_target(std::move(arguments)); };
   commands_["blockdev-del"] = [this](json::object arguments) { return remove_target(std::move(arguments)); };
   on("query-named-block-nodes", [this](const json::object&) -> Reply { return base_.named_nodes(); });
-  on("blockdev-reopen", [this](const json::object& arguments) { return reopen(arguments); });
+  commands_["blockdev-reopen"] = [this](json::object arguments) { return reopen(std::move(arguments)); };
   on("blockdev-mirror", [this](const json::object& arguments) { return mirror(arguments); });
   on("block-job-cancel", [this](const json::object& arguments) { return cancel_job(arguments); });
   on("job-dismiss", [this](const json::object& arguments) -> Reply {
@@ -126,7 +128,9 @@ void Qemu::add_mirror_commands() {
 
 sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
   const auto name = text_at(arguments, "node-name");
-  if (text_at(arguments, "driver") != "nbd") co_return told(base_.add(name));
+  if (text_at(arguments, "driver") != "nbd") {
+    co_return told(base_.add(name, text_at(object_at(arguments, "file"), "filename")));
+  }
   if (core_.target) co_return fail(Errc::conflict, "Duplicate nodes with node-name='{}'", name);
   const MainLoop::Hold hold(core_.loop);
   const auto path = text_at(object_at(arguments, "server"), "path");

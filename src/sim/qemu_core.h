@@ -5,6 +5,7 @@
 #include "sim/qemu_disk.h"
 #include "sim/qemu_monitor.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,7 +24,10 @@ struct QemuSettings {
   std::uint64_t copy_bytes_per_s{1'000'000'000};  // as fast as QEMU reads memory or disk
   std::uint64_t overlay_bytes{512UL * 1024};      // of the disk, beside the records
   std::uint32_t device_bytes{40'000};
-  bool post_copy{false};  // vm.unprivileged_userfaultfd
+  bool post_copy{false};        // vm.unprivileged_userfaultfd
+  std::uint32_t base_reads{0};  // of what its disk is on, before it phones home; it goes on reading then
+  // What a guest has read there; no bytes: an I/O error.
+  std::function<void(const std::string& instance, std::uint64_t offset, ByteView bytes)> base_read{};
 };
 
 // Of the command line, what the simulation looks at.
@@ -32,7 +36,8 @@ struct QemuLine {
   std::string monitor_path;
   std::string disk_path;
   std::string base_node;    // what the disk is on; empty: on nothing
-  std::string base_socket;  // of an NBD server
+  std::string base_path;    // of a file,
+  std::string base_socket;  // or of an NBD server
   std::string mac;          // empty: no network
   bool incoming{false};
   bool stopped{false};  // -S

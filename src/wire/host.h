@@ -31,6 +31,13 @@ struct ImageArrival {
 };
 BOOST_DESCRIBE_STRUCT(ImageArrival, (), (name, sha256, pieces, here, from, problem))
 
+// In which order a boot reads an image: pieces of 64 KiB, as they were first read. Content has one, whoever names it.
+struct BootOrder {
+  std::string sha256;                 // the content's id
+  std::vector<std::uint32_t> ranges;  // first, count, first, count, …: at most 4096 pieces
+};
+BOOST_DESCRIBE_STRUCT(BootOrder, (), (sha256, ranges))
+
 struct InstanceReport {
   std::string id;
   InstanceState state{InstanceState::pending};
@@ -72,11 +79,12 @@ struct HostReport {
   std::vector<LanReport> lans;
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
+  std::vector<BootOrder> boot_orders{};  // seen since the last report that was answered
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
-                       migrations, content_of, unsettled, lans, seen_generation, wait_ms))
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -91,10 +99,11 @@ struct DesiredImage {
   std::string name;
   std::string sha256;  // its content's id
   std::string path;    // on the host: a directory with manifest.json, as images/ builds it; empty: it comes by content
-  std::string manifest;   // docs/formats/image.md; empty where there is a path
-  std::string signature;  // the cloud's, of the manifest
+  std::string manifest;                     // docs/formats/image.md; empty where there is a path
+  std::string signature;                    // the cloud's, of the manifest
+  std::vector<std::uint32_t> boot_order{};  // as in BootOrder, where an instance is to begin before the image is here
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature, boot_order))
 
 // Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
 struct ContentSibling {

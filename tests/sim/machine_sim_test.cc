@@ -3,6 +3,7 @@
 #include "conformance/machine_suite.h"
 #include "conformance/post_copy_suite.h"
 #include "sim/qemu.h"
+#include "support/nbd_zeros.h"
 
 namespace godwit::sim {
 namespace {
@@ -106,8 +107,7 @@ sys::Task<void> moves_onto_its_file(SimRig* rig) {
   const hypervisor::QemuProgram qemu;
   auto launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
   EXPECT_FALSE(launched) << "nobody serves there";
-  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
-  GODWIT_CO_ASSERT_OK(server);
+  const testing::NbdZeros server(rig->runtime(), spec.base_socket);
   launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
   GODWIT_CO_ASSERT_OK(launched);
   EXPECT_FALSE((*launched)->has_local_base());
@@ -150,8 +150,7 @@ sys::Task<void> said_before(SimRig* rig, std::string directory,
 sys::Task<void> goes_on_where_another_has_begun(SimRig* rig, std::size_t steps) {
   const auto spec = served(*rig);
   const hypervisor::QemuProgram qemu;
-  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
-  GODWIT_CO_ASSERT_OK(server);
+  const testing::NbdZeros server(rig->runtime(), spec.base_socket);
   auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
   GODWIT_CO_ASSERT_OK(machine);
   co_await (*machine)->detach();
@@ -184,8 +183,7 @@ TEST(ServedBase, GoesOnWhereAnotherAgentHasBegun) {
 sys::Task<void> waits_for_a_migration(SimRig* rig) {
   const auto spec = served(*rig);
   const hypervisor::QemuProgram qemu;
-  const auto server = rig->runtime().local.listen(spec.base_socket, 0600, 0);
-  GODWIT_CO_ASSERT_OK(server);
+  const testing::NbdZeros server(rig->runtime(), spec.base_socket);
   const auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::incoming, -1);
   GODWIT_CO_ASSERT_OK(machine);
   const auto moved = co_await (*machine)->use_local_base();

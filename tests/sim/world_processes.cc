@@ -1,6 +1,9 @@
 #include "sim/world_processes.h"
 
 #include "base/assert.h"
+#include "sim/host.h"
+
+#include <algorithm>
 
 namespace godwit::simtest {
 namespace {
@@ -119,6 +122,32 @@ sys::Task<void> AgentProcess::serve(agent::AgentConfig config) {
   runtime.log.error("{}", started.error().message);
   process_.kill();
   ended_();
+}
+
+DiskServerProcess::DiskServerProcess(sim::Process& process, const sys::ProcessSpec& spec) {
+  const auto after = [&](const std::string& word) {
+    const auto found = std::ranges::find(spec.argv, word);
+    return spec.argv.end() - found > 1 ? *std::next(found) : std::string();
+  };
+  image::DiskServerOptions options{after("--file"), after("--socket"), after("--desk")};
+  server_ = std::make_unique<image::DiskServer>(process.runtime(), std::move(options));
+  const auto started = server_->start();
+  if (!started) {
+    process.runtime().log.error("{}", started.error().message);
+    process.kill();
+    return;
+  }
+  auto ends = [](sim::Process* at, image::DiskServer* server) -> sys::Task<void> {
+    co_await server->wait_lonely();
+    at->kill();
+  };
+  process.spawn(ends(&process, server_.get()));
+}
+
+void install_disk_server(sim::Host& host) {
+  host.register_program("godwit", [](sim::Process& process, const sys::ProcessSpec& spec) {
+    return std::make_unique<DiskServerProcess>(process, spec);
+  });
 }
 
 }  // namespace godwit::simtest

@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "api/cloud_routes.h"
 #include "api/sky_routes.h"
+#include "image/disk_server.h"
 #include "overlay/own_sessions.h"
 #include "overlay/service.h"
 #include "sim/packets.h"
@@ -80,5 +81,16 @@ class AgentProcess final : public sim::Program {
   std::function<void()> ended_;  // where it can't start
   std::unique_ptr<agent::Agent> agent_;
 };
+
+// `godwit disk-server`
+class DiskServerProcess final : public sim::Program {
+ public:
+  DiskServerProcess(sim::Process& process, const sys::ProcessSpec& spec);
+
+ private:
+  std::unique_ptr<image::DiskServer> server_;
+};
+// From now on an agent of the host can start it.
+void install_disk_server(sim::Host& host);
 
 }  // namespace godwit::simtest

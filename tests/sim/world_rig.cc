@@ -74,6 +74,7 @@ void WorldRig::add_agent_host(const std::string& name, const std::string& cloud,
   add_image(host);
   sim::install_qemu(host, guests, plan_.qemu);
   sim::install_dnsmasq(host);
+  install_disk_server(host);
   processes_.emplace_back(name, "switch");
   processes_.emplace_back(name, "agent");
 }
@@ -105,6 +106,7 @@ void WorldRig::start(const std::string& host_name, const std::string& process) {
   config.cloud = cloud;
   config.host = host_name;
   config.cloud_url = api_url_of(cloud);
+  config.image_fill_kib_s = plan_.image_fill_kib_s;
   if (const auto lans = plan_.lans.find(host_name); lans != plan_.lans.end()) config.lans = lans->second;
   host.start(process, identity,
              [&](sim::Process& at) { return std::make_unique<AgentProcess>(at, config, ca_of(cloud), again); });
@@ -206,9 +208,14 @@ Result<std::string> WorldRig::call(const std::string& method, const std::string&
 }
 
 bool WorldRig::create_cluster(const std::vector<std::string>& clouds) {
+  return begin_cluster(clouds, kImage) &&
+         world.run_until([&] { return sky() && view().state == wire::ClusterState::ready; }, Seconds{60});
+}
+
+bool WorldRig::begin_cluster(const std::vector<std::string>& clouds, const std::string& image) {
   wire::ClusterSpec spec;
   spec.name = kCluster;
-  spec.image = kImage;
+  spec.image = image;
   spec.type = "t3.pico";
   spec.clouds = {"cloud-a", "cloud-b"};
   for (const auto& cloud : clouds) {
@@ -217,7 +224,7 @@ bool WorldRig::create_cluster(const std::vector<std::string>& clouds) {
   const auto made = ask<wire::ClusterView>("POST", "/v1/clusters", wire::encode(spec));
   if (!made) return false;
   for (const auto& member : made->members) instances_.push_back(member.instance);
-  return world.run_until([&] { return sky() && view().state == wire::ClusterState::ready; }, Seconds{60});
+  return true;
 }
 
 Result<wire::MigrationList> WorldRig::migrate(const std::string& to_cloud, const std::vector<std::string>& members) {

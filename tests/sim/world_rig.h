@@ -24,6 +24,7 @@ struct RigPlan {
   // The simulated mirror has one write in flight, so a guest that writes more often than once a round trip outruns it.
   sim::QemuSettings qemu{.boot_time = Millis{500}, .write_interval = Millis{100}};
   std::map<std::string, std::vector<agent::LanPort>> lans{};  // by host
+  std::uint32_t image_fill_kib_s{0};                          // as in AgentConfig
 };
 
 class WorldRig final {
@@ -55,6 +56,8 @@ class WorldRig final {
   }
   // Members n1, … at the given clouds, all ready.
   [[nodiscard]] bool create_cluster(const std::vector<std::string>& clouds);
+  // Likewise, of that image, and asked for.
+  [[nodiscard]] bool begin_cluster(const std::vector<std::string>& clouds, const std::string& image);
   Result<wire::MigrationList> migrate(const std::string& to_cloud, const std::vector<std::string>& members = {});
 
   // ---- what is

@@ -1,4 +1,4 @@
-// An NBD client that reads, many reads at a time, as QEMU does.
+// An NBD client that reads, many reads at a time, as QEMU does. Source: the NBD protocol, as in wire/nbd_server.h.
 #pragma once
 
 #include "sys/runtime.h"
@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-namespace godwit::testing {
+namespace godwit::sim {
 
 class NbdClient final {
  public:
@@ -123,4 +123,4 @@ class NbdClient final {
   sys::Gate gate_;
 };
 
-}  // namespace godwit::testing
+}  // namespace godwit::sim
