@@ -68,6 +68,8 @@ class Distribution final {
   // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the
   // connection to the upstream is lost: to be said again as long as it matters.
   void want(const std::string& image, const std::vector<std::uint32_t>& pieces);
+  // Its pieces have changed by other ways than this: an audit, or somebody who brought them. What is missing is pulled.
+  void look_again(const std::string& image);
 
  private:
   struct Impl;
