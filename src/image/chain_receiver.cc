@@ -47,14 +47,14 @@ Receiver::Actions Receiver::poll(TimePoint now, std::uint64_t here) {
   polled_at_ = now;
   wake_at_ = now + kNewsEvery;
   std::erase_if(blamed_, [&](const auto& each) { return each.second <= now; });
-  if (place_ == 0 || place_ >= hosts_.size() || here == pieces_) {
+  if (place_ >= hosts_.size() || here == pieces_) {
     finish();
     return std::exchange(pending_, {});
   }
   if (upstream_ && !find(upstream_->name)) lose(now, Purpose::join);
   if (upstream_ && now - upstream_->heard_at > kSilent) lose(now, Purpose::replace);
   if (upstream_ && starves(now, here)) lose(now, Purpose::join);
-  if (!upstream_ && !search_) search(now, Kind::start, Purpose::join);
+  if (!upstream_ && !search_) search(now, place_ == 0 ? Kind::up : Kind::start, Purpose::join);
   if (search_) step_search(now);
   if (trial_) step_trial(now);
   if (upstream_ && !trial_ && !leaf_ && !is_paced_) watch_edges(now, here);
@@ -148,8 +148,9 @@ void Receiver::moved(TimePoint now, Attempt attempt, const Moved& word) {
     failed(now, attempt);
     return;
   }
-  const auto follow = word.why == Why::follow && find(word.successor) ? word.successor : std::string();
-  leaf_ = leaf_ || word.why == Why::demoted;
+  const bool is_origin = place_ == 0;  // which pulls from those that have everything, and nobody else
+  const auto follow = !is_origin && word.why == Why::follow && find(word.successor) ? word.successor : std::string();
+  leaf_ = leaf_ || (!is_origin && word.why == Why::demoted);
   lose(now, Purpose::join);
   if (follow.empty() || !search_ || leaf_) return;
   search_->candidates.push_front({follow, Purpose::join, false});

@@ -90,6 +90,7 @@ std::deque<Receiver::Candidate> Receiver::candidates() const {
     if (!again && !blamed_.contains(name)) all.push_back({name, purpose, whole_only});
   };
   const auto upwards = [&](Purpose purpose) {
+    if (place_ == 0) return;
     const auto last = place_ > kAskedUpwards ? place_ - kAskedUpwards : 1;
     for (auto at = place_; at > last; --at) add(hosts_[at - 1].name, purpose);
     add(hosts_[0].name, purpose);

@@ -63,6 +63,19 @@ void Share::take_list() {
   changed.notify();
 }
 
+void Share::look_again() {
+  if (!has_list) return;
+  for (std::uint64_t piece = 0; piece < mine.size(); ++piece) {
+    if (!assignment.pieces->has(piece)) {
+      mine.remove(piece);
+    } else if (!mine.contains(piece)) {
+      mine.add(piece);
+    }
+  }
+  changed.notify();
+  act();
+}
+
 Result<> Share::add_to_list(const List& part) {
   const auto whole = mine.size() * sizeof(PieceDigest);
   const auto from = part.first * sizeof(PieceDigest);

@@ -46,7 +46,8 @@ struct Share : std::enable_shared_from_this<Share> {
   Share(sys::Runtime on, std::string name, Assignment now);
 
   // ---- what is here
-  void take_list();  // it is here now
+  void take_list();   // it is here now
+  void look_again();  // pieces have come, or gone, that did not by this
   // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew), and this host's own trouble.
   [[nodiscard]] Result<> add_to_list(const List& part);
   [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);

@@ -160,6 +160,10 @@ std::vector<ImageProgress> Distribution::progress() const {
   return all;
 }
 
+void Distribution::look_again(const std::string& image) {
+  if (const auto found = impl_->shares.find(image); found != impl_->shares.end()) found->second->look_again();
+}
+
 void Distribution::want(const std::string& image, const std::vector<std::uint32_t>& pieces) {
   if (const auto found = impl_->shares.find(image); found != impl_->shares.end()) found->second->want(pieces);
 }

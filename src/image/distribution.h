@@ -72,6 +72,8 @@ class Distribution final {
   // Of what is not wanted no more than so much a second comes from now on: kLeastFill at least, 0: as much as can.
   // Hosts behind this one go past it. For as long as the image is assigned.
   void pace(const std::string& image, std::uint64_t fill_bytes_per_s);
+  // Its pieces have changed by other ways than this: an audit, or somebody who brought them. What is missing is pulled.
+  void look_again(const std::string& image);
 
  private:
   struct Impl;

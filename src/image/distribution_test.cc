@@ -226,5 +226,44 @@ TEST(ChainOverWan, TheNextTakesOverFromADeadHead) {
   EXPECT_LT(static_cast<double>(carried), 1.03 * static_cast<double>(cloud.payload()));
 }
 
+// An audit found them bad.
+TEST(ChainRepair, WhatADiskHasLostComesFromWhoeverHasItAlsoWhereTheOriginLostIt) {
+  ChainCloud cloud(1, 200, 4);
+  cloud.start_all();
+  cloud.run_until_done(Seconds{60});
+  for (const std::size_t host : {0, 2, 3}) {
+    SCOPED_TRACE(ChainCloud::id(host));
+    for (const std::uint64_t piece : {3, 44, 198}) cloud.disk(host).lose(piece);
+    cloud.node(host)->distribution.look_again(testing::kImage);
+    EXPECT_LT(cloud.run_until_done(Seconds{30}), 5.0);
+  }
+}
+
+TEST(ChainRepair, WhatEachHasLostComesFromTheOthers) {
+  ChainCloud cloud(2, 200, 3);
+  cloud.start_all();
+  cloud.run_until_done(Seconds{60});
+  cloud.disk(0).lose(5);
+  cloud.disk(1).lose(6);
+  cloud.disk(2).lose(5);
+  for (const std::size_t host : {0, 1, 2}) cloud.node(host)->distribution.look_again(testing::kImage);
+  EXPECT_LT(cloud.run_until_done(Seconds{30}), 10.0);
+}
+
+TEST(ChainRepair, WhatAllHaveLostIsWaitedForUntilSomebodyBringsIt) {
+  ChainCloud cloud(2, 200, 3);
+  cloud.start_all();
+  cloud.run_until_done(Seconds{60});
+  for (const std::size_t host : {0, 1, 2}) {
+    cloud.disk(host).lose(5);
+    cloud.node(host)->distribution.look_again(testing::kImage);
+  }
+  cloud.world.run_for(Seconds{20});
+  EXPECT_FALSE(cloud.disk(0).whole());
+  ASSERT_TRUE(cloud.disk(2).put(5, testing::content_of(5)));  // somebody brings it
+  cloud.node(2)->distribution.look_again(testing::kImage);
+  cloud.run_until_done(Seconds{30});
+}
+
 }  // namespace
 }  // namespace godwit::image

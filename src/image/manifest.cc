@@ -96,12 +96,33 @@ Result<> check_list(const Manifest& manifest, ByteView list) {
     return fail(Errc::invalid_argument, "piece list: {} bytes, where the manifest has {} pieces", list.size(),
                 pieces_of(manifest));
   }
-  for (const auto& file : manifest.files) {
-    const auto own = list.first(pieces_of(file.bytes) * kDigest_bytes);
-    list = list.subspan(own.size());
-    if (to_hex(root_of(file.bytes, own)) != file.root) {
+  return ListCheck(manifest).add(list);
+}
+
+ListCheck::ListCheck(const Manifest& manifest) : files_(manifest.files) {}
+
+Result<> ListCheck::add(ByteView digests) {
+  if (digests.size() % kDigest_bytes != 0) {
+    return fail(Errc::invalid_argument, "piece list: a part of {} bytes", digests.size());
+  }
+  while (!digests.empty()) {
+    if (complete()) return fail(Errc::invalid_argument, "piece list: more digests than the manifest has pieces");
+    const auto& file = files_[file_];
+    if (!root_) {
+      root_.emplace(file.bytes);
+      missing_ = pieces_of(file.bytes);
+    }
+    const auto part = digests.first(std::min<std::uint64_t>(digests.size(), missing_ * kDigest_bytes));
+    digests = digests.subspan(part.size());
+    root_->add(part);
+    missing_ -= part.size() / kDigest_bytes;
+    count_ += part.size() / kDigest_bytes;
+    if (missing_ > 0) continue;
+    if (to_hex(root_->finish()) != file.root) {
       return fail(Errc::not_authentic, "piece list: the {}'s has not the manifest's root", to_string(file.role));
     }
+    root_.reset();
+    ++file_;
   }
   return {};
 }

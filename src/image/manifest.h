@@ -5,6 +5,7 @@
 #include "image/piece_tree.h"
 #include "wire/json.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,23 @@ using ImageId = std::string;
 // The digests of all pieces are those whose roots the manifest has. Errors: invalid_argument (not so many),
 // not_authentic.
 [[nodiscard]] Result<> check_list(const Manifest& manifest, ByteView list);
+
+// The same, of a list that comes in parts, in order: each file's digests are checked with its last one.
+class ListCheck {
+ public:
+  explicit ListCheck(const Manifest& manifest);
+  // `digests`: the next ones. Errors: those of check_list(), after which nothing more is to be added.
+  [[nodiscard]] Result<> add(ByteView digests);
+  [[nodiscard]] std::uint64_t count() const { return count_; }  // of digests that have come
+  [[nodiscard]] bool complete() const { return file_ == files_.size(); }
+
+ private:
+  std::vector<ManifestFile> files_;
+  std::size_t file_{0};       // whose digests come next
+  std::uint64_t missing_{0};  // of them
+  std::optional<RootDigest> root_;
+  std::uint64_t count_{0};
+};
 
 // Where a piece of an image is: in the file with that index, from `offset` on; `bytes` of it are the file's, the rest
 // is zeros.

@@ -23,13 +23,16 @@ PieceDigest piece_of_blocks(ByteView blocks) {
 
 Digest root_of(std::uint64_t file_bytes, ByteView pieces) {
   GODWIT_ASSERT(pieces.size() == pieces_of(file_bytes) * kDigest_bytes);
+  RootDigest digest(file_bytes);
+  digest.add(pieces);
+  return digest.finish();
+}
+
+RootDigest::RootDigest(std::uint64_t file_bytes) {
   ByteVector head;
   append(head, as_bytes(kRootDomain));
   append_be64(head, file_bytes);
-  crypto::Sha256 digest;
-  digest.update(head);
-  digest.update(pieces);
-  return digest.finish();
+  digest_.update(head);
 }
 
 const Digest& zero_block() {

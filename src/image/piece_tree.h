@@ -24,6 +24,18 @@ using Digest = crypto::Sha256Digest;
 // `pieces`: the digests of all of the file's.
 [[nodiscard]] Digest root_of(std::uint64_t file_bytes, ByteView pieces);
 
+// The same, of digests that come in parts, in order.
+class RootDigest {
+ public:
+  explicit RootDigest(std::uint64_t file_bytes);
+  void add(ByteView pieces) { digest_.update(pieces); }
+  // Once.
+  [[nodiscard]] Digest finish() { return digest_.finish(); }
+
+ private:
+  crypto::Sha256 digest_;
+};
+
 [[nodiscard]] const Digest& zero_block();
 [[nodiscard]] const PieceDigest& zero_piece();
 

@@ -32,24 +32,25 @@ Image StoredImage::as_image() const {
 
 // ---- the list
 
-void StoredImage::take_list(ByteView list) {
+void StoredImage::take_list(std::vector<PieceDigest> list) {
+  list_ = std::move(list);
   solid_ = 0;
   for (std::uint64_t piece = 0; piece < count(); ++piece) {
-    std::ranges::copy(list.subspan(piece * kDigest_bytes, kDigest_bytes), list_[piece].begin());
     zero_[piece] = list_[piece] == zero_piece();
     if (!zero_[piece]) ++solid_;
   }
-  has_list_ = true;
 }
 
 Result<> StoredImage::set_list(ByteView list) {
   if (has_list_) return {};
   const auto context = fmt::format("image {}", ami_of(id_));
   if (auto good = check_list(manifest_, list); !good) return fail(good, context);
-  take_list(list);
-  has_list_ = false;  // until it is clear that there is room
+  std::vector<PieceDigest> digests(count());
+  std::ranges::copy(list, std::as_writable_bytes(std::span(digests)).begin());
+  take_list(std::move(digests));
   if (auto admitted = owner_.admit(need_bytes()); !admitted) {
     solid_ = 0;
+    list_ = {};
     return fail(admitted, context);
   }
   if (auto written = list_file_.file->write_at(0, list); !written) return fail(written, context);
@@ -58,8 +59,8 @@ Result<> StoredImage::set_list(ByteView list) {
   return {};
 }
 
-std::uint64_t StoredImage::need_bytes() const {
-  return solid_ * (kPiece_bytes + kPieceBlocks_bytes) + count() * kDigest_bytes + HereMap::file_bytes(count());
+std::uint64_t StoredImage::need_bytes(std::uint64_t pieces, std::uint64_t solid) {
+  return solid * (kPiece_bytes + kPieceBlocks_bytes) + pieces * kDigest_bytes + HereMap::file_bytes(pieces);
 }
 
 std::uint64_t StoredImage::used_bytes() const {

@@ -48,7 +48,7 @@ class StoredImage final : public Pieces {
   // What a hypervisor needs of it: its files as they lie here.
   [[nodiscard]] Image as_image() const;
 
-  [[nodiscard]] std::uint64_t count() const override { return list_.size(); }
+  [[nodiscard]] std::uint64_t count() const override { return count_; }
   [[nodiscard]] bool has_list() const override { return has_list_; }
   // Errors: beside those of the seam exhausted (there is no room for what the list names).
   [[nodiscard]] Result<> set_list(ByteView list) override;
@@ -72,7 +72,8 @@ class StoredImage final : public Pieces {
   [[nodiscard]] std::uint64_t solid() const { return solid_; }
   [[nodiscard]] std::uint64_t missing() const { return solid_ - here_.count(); }
   // Of disk, when all is here: pieces that hold anything, and what is told of them.
-  [[nodiscard]] std::uint64_t need_bytes() const;
+  [[nodiscard]] std::uint64_t need_bytes() const { return need_bytes(count_, solid_); }
+  [[nodiscard]] static std::uint64_t need_bytes(std::uint64_t pieces, std::uint64_t solid);
   [[nodiscard]] std::uint64_t used_bytes() const;  // of disk, as the file system has it
   [[nodiscard]] std::uint64_t unsettled_bytes() const { return fresh_.size() * kPiece_bytes; }
   [[nodiscard]] bool needs_settling() const { return here_.has_changed(); }
@@ -103,7 +104,7 @@ class StoredImage final : public Pieces {
   [[nodiscard]] Result<bool> open_file(std::string_view name, std::uint64_t bytes, File& into);
   [[nodiscard]] Result<> take_up_list();
   [[nodiscard]] Result<> take_up_here();
-  void take_list(ByteView list);
+  void take_list(std::vector<PieceDigest> list);
   [[nodiscard]] Result<> write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes,
                                      std::span<const Known> known);
   [[nodiscard]] Result<bool> share(sys::PageFile& into, std::uint64_t offset, const Known& known, std::uint64_t blocks);
@@ -124,7 +125,8 @@ class StoredImage final : public Pieces {
   File blocks_file_;
   std::unique_ptr<sys::PageFile> here_file_;
   bool has_list_{false};
-  std::vector<PieceDigest> list_;
+  std::uint64_t count_{0};         // of pieces
+  std::vector<PieceDigest> list_;  // of count_, or empty
   std::vector<bool> zero_;
   std::vector<bool> touched_;  // its place on disk may hold something though it is not here
   std::uint64_t solid_{0};

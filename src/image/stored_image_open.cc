@@ -19,10 +19,10 @@ StoredImage::StoredImage(const Parts& parts, std::string directory, ImageId id, 
       id_(std::move(id)),
       manifest_(std::move(manifest)),
       owner_(std::move(owner)),
-      list_(pieces_of(manifest_)),
-      zero_(list_.size()),
-      touched_(list_.size()),
-      here_(list_.size()),
+      count_(pieces_of(manifest_)),
+      zero_(count_),
+      touched_(count_),
+      here_(count_),
       digester_(parts.digester),
       settled_(parts.executor) {}
 
@@ -74,13 +74,17 @@ Result<bool> StoredImage::open_file(std::string_view name, std::uint64_t bytes, 
 
 // Any list that has the manifest's roots is the right one, whoever wrote it and however far.
 Result<> StoredImage::take_up_list() {
-  ByteVector list(count() * kDigest_bytes);
+  std::vector<PieceDigest> list(count());
+  const auto bytes = std::as_writable_bytes(std::span(list));
   constexpr std::size_t kPart = kListPart * kDigest_bytes;
-  for (std::size_t at = 0; at < list.size(); at += kPart) {
-    const auto part = ByteSpan(list).subspan(at, std::min(kPart, list.size() - at));
+  ListCheck check(manifest_);
+  for (std::size_t at = 0; at < bytes.size(); at += kPart) {
+    const auto part = bytes.subspan(at, std::min(kPart, bytes.size() - at));
     if (auto read = list_file_.file->read_at(at, part); !read) return read;
+    if (!check.add(part)) return {};
   }
-  if (check_list(manifest_, list)) take_list(list);
+  take_list(std::move(list));
+  has_list_ = true;
   return {};
 }
 

@@ -81,6 +81,7 @@ class MadeUpPieces final : public Pieces {
     here_.add(piece);
     return {};
   }
+  void lose(std::uint64_t piece) { here_.remove(piece); }  // to an audit
   [[nodiscard]] bool whole() const { return here_.full(); }
   [[nodiscard]] std::uint64_t here() const { return here_.count(); }
 
