@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """An image goes from a user's file to the hosts of two clouds, an instance that was asked for before it was there begins when it
-is, moves to the other cloud, and keeps its image when nobody else has it any more.
+is, moves to the other cloud, and keeps its image when nobody else has it any more. Behind a slow link another begins of what
+is there of its image, reads what is true, whoever ends meanwhile, and needs nobody when all of it has come.
 
-Usage: images.py [--godwit GODWIT] [--images DIRECTORY]    (root; about a minute)
+Usage: images.py [--godwit GODWIT] [--images DIRECTORY]    (root; two minutes)
 """
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -19,8 +21,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "demo"))
 from stage import Failed, Lab, wait_until  # noqa: E402
 
-CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"]}
+CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"], "slow": ["s1"]}
 IMAGE, CLUSTER = "small", "images"
+LARGE, LARGE_MIB, SLOW_RATE = "large", 64, "16mbit"  # half a minute, and a boot's part of it 10 s
 THERE_LIMIT_S, BOOT_LIMIT_S, MOVE_LIMIT_S = 60, 90, 120
 
 
@@ -81,9 +84,65 @@ def forgotten(lab, content, guest):
     host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
     lab.cli("image", "rm", IMAGE)
     wait_until("the hosts without an instance drop the image",
-               lambda: all(not stored(lab, each) for hosts in CLOUDS.values() for each in hosts if each != host), THERE_LIMIT_S)
+               lambda: all(not stored(lab, each) for name in ("one", "two") for each in CLOUDS[name] if each != host), THERE_LIMIT_S)
     expect(stored(lab, host) == {content}, f"{host} keeps {stored(lab, host)}")
     expect(answers(guest), "the guest is gone with its image's name")
+
+
+class LargeImage:
+    """The tiny guest, with a disk that doesn't compress."""
+
+    def __init__(self, tiny, directory):
+        self.directory = Path(directory)
+        self.disk = os.urandom(LARGE_MIB << 20)
+        (self.directory / "disk.raw").write_bytes(self.disk)
+        recipe = json.loads((tiny / "manifest.json").read_text(encoding="utf-8"))
+        for name in (recipe["kernel"], recipe["initrd"]):
+            (self.directory / name).write_bytes((tiny / name).read_bytes())
+        recipe.update(name=LARGE, disk="disk.raw", format="raw", virtual_size_bytes=len(self.disk),
+                      sha256=hashlib.sha256(self.disk).hexdigest())
+        (self.directory / "manifest.json").write_text(json.dumps(recipe), encoding="utf-8")
+
+    def expect(self, guest, first_mib, count_mib):
+        """That the guest reads there what the image has."""
+        lines = guest.connect()
+        lines.socket.settimeout(THERE_LIMIT_S)
+        said = lines.ask(f"SH dd if=/dev/vda bs=1M skip={first_mib} count={count_mib} 2>/dev/null | sha256sum")
+        lines.socket.close()
+        wanted = hashlib.sha256(self.disk[first_mib << 20:(first_mib + count_mib) << 20]).hexdigest()
+        expect(wanted in said, f"from {first_mib} MiB the guest reads {said}, where the image has {wanted}")
+
+
+def disk_server(lab):
+    """The pid of the one that serves the slow host's instance; nothing where there is none."""
+    for path in (lab.directory / "hosts" / "s1" / "instances").glob("*.disk-server.json"):
+        return json.loads(path.read_text(encoding="utf-8"))["pid"]
+    return None
+
+
+def begun_early(lab, image):
+    lab.exec("slow-control", ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", SLOW_RATE, "burst", "64k", "latency", "50ms"])
+    lab.cli("image", "add", LARGE, image.directory, "--to", "slow")
+    began = time.monotonic()
+    made = lab.cli("cluster", "create", LARGE, "--member", "s@slow", "--image", LARGE)
+    guest = GuestAddress(f"gw-{lab.name}-", made["members"][0]["ip"])
+    boot = wait_until("the guest answers", lambda: answers(guest), BOOT_LIMIT_S)["boot"]
+    pid = disk_server(lab)
+    expect(pid, "no disk server serves an instance whose image has not come")
+    image.expect(guest, LARGE_MIB - 2, 1)
+    expect("s1" not in holders(lab, LARGE), "the image was there before the guest")
+    print(f"  behind {SLOW_RATE}: the guest answers, and reads its disk's end, after {time.monotonic() - began:.1f} s", flush=True)
+    os.kill(pid, signal.SIGKILL)
+    image.expect(guest, LARGE_MIB - 4, 1)
+    expect(disk_server(lab) not in (None, pid), "no other disk server has taken the place of the one that was killed")
+    expect("s1" not in holders(lab, LARGE), "the image had come before the disk server was missed")
+    wait_until("the image comes", lambda: "s1" in holders(lab, LARGE), THERE_LIMIT_S)
+    wait_until("the disk server ends", lambda: disk_server(lab) is None, THERE_LIMIT_S)
+    print(f"  its image is there, and its disk server gone: {time.monotonic() - began:.1f} s", flush=True)
+    lab.exec("s1", ["ip", "link", "set", "eth0", "down"])
+    image.expect(guest, 0, LARGE_MIB)
+    lab.exec("s1", ["ip", "link", "set", "eth0", "up"])
+    expect(answers(guest)["boot"] == boot, "the guest has booted anew")
 
 
 def main():
@@ -101,6 +160,8 @@ def main():
             content, guest = brought(lab, options.images / "tiny")
             moved(lab, guest)
             forgotten(lab, content, guest)
+            with tempfile.TemporaryDirectory() as directory:
+                begun_early(lab, LargeImage(options.images / "tiny", directory))
     print("images: passed")
 
 
