@@ -235,6 +235,8 @@ void CloudRoutes::add_instance_routes() {
       cloud_, "GET", "/v1/instances", "The caller's instances that are or were here and are not terminated",
       [&instances](const User& user, const Call&, const Nothing&) { return instances.list(user); }));
   router_.add(for_user<wire::RunInstanceRequest, wire::InstanceView>(
+  add_image_outlet_routes(router_, depot ? &depot->outlet() : nullptr,
+                          [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
       cloud_, "POST", "/v1/instances", "Runs an instance; asked twice with one id and content it runs one",
       [&instances](const User& user, const Call&, const wire::RunInstanceRequest& request) {
         return instances.run(user, request);

@@ -6,6 +6,7 @@
 #include "image/distribution.h"
 #include "image/intake.h"
 #include "image/repository.h"
+#include "image/outlet.h"
 #include "sys/runtime.h"
 
 #include <memory>
@@ -26,6 +27,7 @@ class Depot {
 
   [[nodiscard]] image::Intake& intake() { return intake_; }
   [[nodiscard]] image::Repository& repository() { return repository_; }
+  [[nodiscard]] image::Outlet& outlet() { return outlet_; }
   // The name means that content, which is on disk, from now on. Errors: not_found; denied (others alone
   // have named it); conflict (it is not whole yet); io;
   // those of Images.
@@ -50,5 +52,6 @@ class Depot {
   std::string host_;  // of the API
   sys::Gate gate_;
 };
+  image::Outlet outlet_{repository_};
 
 }  // namespace godwit::cloud
