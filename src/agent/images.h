@@ -41,6 +41,9 @@ class Images {
   void let_go(const std::string& sha256, const std::string& instance);
   void hold_only(const std::set<std::string>& instances);
 
+  // Those by content.
+  [[nodiscard]] image::Repository& repository() { return repository_; }
+
   void report(wire::HostReport& report) const;
 
  private:

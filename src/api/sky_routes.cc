@@ -67,6 +67,8 @@ sys::Task<Result<>> remove_image(sky::Sky* sky, std::string name) {
   co_return co_await sky->images().remove(std::move(name));
 }
 
+sys::Task<Result<wire::SnapshotList>> list_snapshots(sky::Sky* sky) { co_return co_await sky->snapshots(); }
+
 sys::Task<Result<wire::NetworkObservation>> observe(sky::Sky* sky, std::string network) {
   co_return co_await sky->observe(std::move(network));
 }
@@ -209,8 +211,6 @@ void SkyRoutes::add_image_routes() {
   add<wire::PushImage, wire::SkyImage>(
       "POST", "/v1/images/{id}/push", "Brings an image to clouds, of which their hosts take it from each other",
       [this](const Call& call, const wire::PushImage& request) { return sky_.images().push(call.id(), request); });
-}
-
   add<wire::PullImage, wire::SkyImage>(
       "POST", "/v1/images/{id}/pull", "Begins to bring an image here from a cloud that has it under that name",
       [this](const Call& call, const wire::PullImage& request) { return sky_.images().pull(call.id(), request); });
@@ -220,6 +220,8 @@ void SkyRoutes::add_image_routes() {
       [this](const Call& call, wire::ExportImage request) {
         return sky_.images().write_out(call.id(), std::move(request));
       });
+}
+
 Result<sys::HttpResponse> SkyRoutes::show_cluster(const Call& call) {
   const auto view = sky_.cluster(call.id());
   if (view && is_watch(call)) return watch_cluster(clock_, sky_, call.id());
@@ -236,6 +238,13 @@ void SkyRoutes::add_instance_routes() {
                                               [this](const Call& call, wire::MoveRequest request) {
                                                 return sky_.migrate_instance(call.id(), std::move(request));
                                               });
+  add<wire::SnapshotRequest, wire::SnapshotView>(
+      "POST", "/v1/instances/{id}/snapshot",
+      "Makes an image of a running instance's disk as it is now, at the cloud where it runs; sky draws the id",
+      [this](const Call& call, wire::SnapshotRequest request) { return sky_.snapshot(call.id(), std::move(request)); });
+  add<Nothing, wire::SnapshotList>("GET", "/v1/snapshots",
+                                   "Snapshots that are under way at the clouds, and those of the last day",
+                                   [this](const Call&, Nothing) { return list_snapshots(&sky_); });
   add<wire::FenceRequest, wire::FenceAnswer>(
       "POST", "/v1/instances/{id}/resolve",
       "Says who has an instance that is in doubt: a person has made sure that the losing side is dead",

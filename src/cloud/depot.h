@@ -3,10 +3,11 @@
 #pragma once
 
 #include "cloud/images.h"
+#include "cloud/snapshots.h"
 #include "image/distribution.h"
 #include "image/intake.h"
-#include "image/repository.h"
 #include "image/outlet.h"
+#include "image/repository.h"
 #include "sys/runtime.h"
 
 #include <memory>
@@ -17,7 +18,7 @@ namespace godwit::cloud {
 class Depot {
  public:
   // `directory` is the depot's own. All references outlive it.
-  Depot(sys::Runtime& runtime, Core& core, Images& images, const std::string& directory);
+  Depot(sys::Runtime& runtime, Core& core, Images& images, Snapshots& snapshots, const std::string& directory);
 
   // Takes up what is there. Errors: io.
   [[nodiscard]] Result<> open();
@@ -26,8 +27,8 @@ class Depot {
   [[nodiscard]] sys::Task<void> stop();
 
   [[nodiscard]] image::Intake& intake() { return intake_; }
-  [[nodiscard]] image::Repository& repository() { return repository_; }
   [[nodiscard]] image::Outlet& outlet() { return outlet_; }
+  [[nodiscard]] image::Repository& repository() { return repository_; }
   // The name means that content, which is on disk, from now on. Errors: not_found; denied (others alone
   // have named it); conflict (it is not whole yet); io;
   // those of Images.
@@ -39,19 +40,22 @@ class Depot {
   [[nodiscard]] Result<> may_name(const User& user, const wire::ImageName& name) const;
   [[nodiscard]] std::string content_of(const User& user, const std::string& name) const;
   [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
+  [[nodiscard]] sys::Task<Result<>> check_whole(const std::string& id, const std::string& name);
   [[nodiscard]] sys::Task<void> watch();
+  [[nodiscard]] sys::Task<void> name_snapshots();
   [[nodiscard]] Result<> assign();
   void remove_unused(const std::string& id);
 
   sys::Runtime& runtime_;
   Core& core_;
   Images& images_;
+  Snapshots& snapshots_;
   image::Repository repository_;
   image::Intake intake_;
+  image::Outlet outlet_{repository_};
   image::Distribution distribution_;
   std::string host_;  // of the API
   sys::Gate gate_;
 };
-  image::Outlet outlet_{repository_};
 
 }  // namespace godwit::cloud

@@ -91,6 +91,12 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE INDEX leaves_by_network ON leaves (network)",
           "CREATE INDEX leaves_by_host ON leaves (host)",
       },
+      {
+          "CREATE TABLE snapshots (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, instance TEXT NOT NULL,"
+          " host TEXT NOT NULL, name TEXT NOT NULL, phase TEXT NOT NULL, sha256 TEXT NOT NULL, problem TEXT NOT NULL,"
+          " asked_ms BIGINT NOT NULL, ended_ms BIGINT NOT NULL)",
+          "CREATE INDEX snapshots_by_host ON snapshots (host)",
+      },
   };
   return all;
 }

@@ -205,10 +205,10 @@ Result<std::string> WorldRig::call(const std::string& method, const std::string&
   return (**answer)->body;
 }
 
-bool WorldRig::create_cluster(const std::vector<std::string>& clouds) {
+bool WorldRig::create_cluster(const std::vector<std::string>& clouds, const std::string& image) {
   wire::ClusterSpec spec;
   spec.name = kCluster;
-  spec.image = kImage;
+  spec.image = image.empty() ? kImage : image;
   spec.type = "t3.pico";
   spec.clouds = {"cloud-a", "cloud-b"};
   for (const auto& cloud : clouds) {
