@@ -196,9 +196,9 @@ sys::Task<Result<>> Snapshots::copy(Shared entry, const image::Image* base, std:
   }
   const auto room = check_room(instance->directory() + "/disk.qcow2");
   if (!room) co_return room;
-  const auto& spec = instance->record().spec;
-  const auto made = context_.images.create_overlay(*base, path, std::uint64_t{spec.disk_gib} << 30U,
-                                                   instance->record().uid);
+  const auto& record = instance->record();
+  entry->disk_bytes = std::max(std::uint64_t{record.spec.disk_gib} << 30U, base->recipe.virtual_size_bytes);
+  const auto made = context_.images.create_overlay(*base, path, entry->disk_bytes, record.uid);
   if (!made) co_return made;
   say(*entry, SnapshotPhase::copying);
   auto copied = co_await machine->start_snapshot(path);
@@ -215,6 +215,9 @@ sys::Task<Result<>> Snapshots::store(Shared entry, const image::Image* base, std
   auto& files = runtime_.page_files;
   const auto content = image::OverlayContent::open(files, path, base->disk_path, base->recipe.format);
   if (!content) co_return pass(content);
+  if ((*content)->bytes() != entry->disk_bytes) {  // QEMU's own, and so the guest's who has broken it
+    co_return fail(Errc::io, "the copy is of {} bytes, and the disk has {}", (*content)->bytes(), entry->disk_bytes);
+  }
   image::ImportSource source;
   image::ImportFile disk{image::Role::disk, path, "qcow2"};
   disk.open = [&files, path, base]() -> Result<std::unique_ptr<image::Content>> {

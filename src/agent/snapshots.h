@@ -1,7 +1,8 @@
-// Snapshots of this host's instances: a copy of an instance's disk while it runs, made an image of this host, and brought
-// to the cloud, which gives it its name.
+// Snapshots of this host's instances: a copy of an instance's disk while it runs, made an image of this host, and
+// brought to the cloud, which gives it its name.
 //
-//   asked ─▶ copying (QEMU) ─▶ storing (image/import) ─▶ sending (image/shipment) ─▶ stored, until the cloud has heard it
+//   asked ─▶ copying (QEMU) ─▶ storing (image/import) ─▶ sending (image/shipment) ─▶ stored, until the cloud has heard
+//   it
 //
 // Nothing of it outlives the agent: the next one begins anew, with the disk as it is then.
 #pragma once
@@ -36,7 +37,8 @@ class Snapshots {
   struct Entry {
     wire::DesiredSnapshot wanted;
     wire::SnapshotReport report;
-    image::Lease image;  // from storing on: it stays until the cloud has named it
+    std::uint64_t disk_bytes{0};  // as the guest sees it
+    image::Lease image;           // from storing on: it stays until the cloud has named it
     bool desired{true};
     bool over{false};
   };

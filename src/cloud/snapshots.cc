@@ -90,9 +90,9 @@ Result<SnapshotRow> Snapshots::admit(Sql& sql, const User& user, const std::stri
   if (const auto other = copying_snapshot(sql, core_, id)) {
     return fail(Errc::conflict, "snapshot of {}: {} is being taken of it; try again in a moment", id, other->id);
   }
-  const bool taken = select_one<ImageRow>(sql, "tenant = $1 AND name = $2", user.tenant, request.name) ||
-                     select_one<SnapshotRow>(sql, "tenant = $1 AND name = $2 AND ended_ms = 0", user.tenant,
-                                             request.name);
+  const bool taken =
+      select_one<ImageRow>(sql, "tenant = $1 AND name = $2", user.tenant, request.name) ||
+      select_one<SnapshotRow>(sql, "tenant = $1 AND name = $2 AND ended_ms = 0", user.tenant, request.name);
   if (taken) {
     return fail(Errc::conflict, "snapshot of {}: there is an image {} at {} already (godwit image rm, or another name)",
                 id, request.name, core_.name());
@@ -162,8 +162,9 @@ bool apply_snapshots(Sql& sql, Core& core, const HostRow& host) {
 bool expire_snapshots(Sql& sql, const Core& core) {
   auto rows = select<SnapshotRow>(sql, "asked_ms <= $1 AND " + std::string(kAtHost), limit_ms(core));
   for (auto& row : rows) {
-    fail_row(row, fmt::format("host {} has not brought it within {} h: {}", row.host, kSnapshotLimit.count(),
-                              row.problem.empty() ? "it says nothing" : row.problem),
+    fail_row(row,
+             fmt::format("host {} has not brought it within {} h: {}", row.host, kSnapshotLimit.count(),
+                         row.problem.empty() ? "it says nothing" : row.problem),
              core);
     put(sql, row);
   }

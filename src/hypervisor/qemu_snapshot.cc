@@ -45,8 +45,7 @@ sys::Task<Result<>> QemuMachine::start_snapshot(std::string path) {
       {"driver", "qcow2"}, {"node-name", kTarget}, {"file", std::move(file)}, {"backing", json::value(nullptr)}};
   const auto added = co_await execute("blockdev-add", std::move(target), Seconds{30});
   if (!added) co_return fail(added, what);
-  json::object job{
-      {"job-id", kJob}, {"device", kDisk}, {"target", kTarget}, {"sync", "top"}, {"auto-dismiss", false}};
+  json::object job{{"job-id", kJob}, {"device", kDisk}, {"target", kTarget}, {"sync", "top"}, {"auto-dismiss", false}};
   const auto started = co_await execute("blockdev-backup", std::move(job));
   if (!started) co_return fail(started, what);
   co_return Result<>{};

@@ -82,7 +82,7 @@ Result<std::string> Outlet::parcel(const std::string& id, ByteView wishes) {
     const auto added = piece.sent == 0xFFFF ? Result<>{} : add_tags(**lease, piece);
     if (!added) return pass(added);
   }
-  const auto parcel = make_parcel(**lease, *wanted);
+  const auto parcel = make_parcel(**lease, *wanted, kOutletLevel);
   if (!parcel) return pass(parcel);
   return std::string(as_text(parcel->bytes));
 }

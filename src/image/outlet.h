@@ -10,6 +10,10 @@
 
 namespace godwit::image {
 
+// A store has other things to do: 4 MiB take 20 ms at this level. Who takes an image asks for so much at a time.
+inline constexpr int kOutletLevel = 3;
+inline constexpr std::size_t kPiecesAWish = 64;
+
 inline constexpr std::size_t kPieceNumber_bytes = 4;
 inline constexpr std::size_t kPieceTags_bytes = kPiece_blocks * sizeof(BlockTag);
 inline constexpr std::size_t kPieceWish_bytes = kPieceNumber_bytes + 2;
@@ -23,8 +27,8 @@ class Outlet {
   [[nodiscard]] Result<wire::ImageOffer> offer(const std::string& id);
   // 32 bytes a piece.
   [[nodiscard]] Result<std::string> list(const std::string& id);
-  // `pieces`: their numbers, 4 bytes each, big-endian, at most kParcelPieces. The answer: 16 tags a piece (image/parcel.h).
-  // Errors: protocol.
+  // `pieces`: their numbers, 4 bytes each, big-endian, at most kParcelPieces. The answer: 16 tags a piece
+  // (image/parcel.h). Errors: protocol.
   [[nodiscard]] Result<std::string> tags(const std::string& id, ByteView pieces);
   // `wishes`: a number and 2 bytes each, bit n: block n is to come. The answer: a parcel of the first so many. Errors:
   // protocol.

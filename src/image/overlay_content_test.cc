@@ -49,9 +49,10 @@ TEST_P(RealOverlay, ReadsAsQemuReadsIt) {
   must(fmt::format("dd if=/dev/urandom of={} bs=512 count=5860 status=none", raw));  // no whole blocks of 4 KiB
   must(fmt::format("qemu-img convert -f raw -O {} {} {}", GetParam(), raw, base));
   must(fmt::format("qemu-img create -q -f qcow2 -F {} -b {} {} 16M", GetParam(), base, overlay));
-  must(fmt::format("qemu-io -c 'write -P 7 4k 9k' -c 'write -z 128k 64k' -c 'write -z 200k 4k' -c 'discard 512k 128k' "
-                   "-c 'write -P 9 2900k 200k' -c 'write -P 1 15M 1M' {}",
-                   overlay));
+  must(
+      fmt::format("qemu-io -c 'write -P 7 4k 9k' -c 'write -z 128k 64k' -c 'write -z 200k 4k' -c 'discard 512k 128k' "
+                  "-c 'write -P 9 2900k 200k' -c 'write -P 1 15M 1M' {}",
+                  overlay));
   const auto flat = directory_ / "flat";
   must(fmt::format("qemu-img convert -f qcow2 -O raw {} {}", overlay, flat));
   if (std::string(GetParam()) == "qcow2") must(fmt::format("qemu-img resize -q {} 3002368", base));

@@ -21,13 +21,13 @@ struct Way {
   std::string path;  // of the content
   KnownBlocks known;
   RetrievalProgress progress{};
-  std::uint64_t next{0};          // the first piece that nobody has taken on
+  std::uint64_t next{0};            // the first piece that nobody has taken on
   std::set<std::uint64_t> whole{};  // to come so, since they could not be put together otherwise
 
-  // Of those that are missing, at most kParcelPieces more.
+  // Of those that are missing, at most kPiecesAWish more.
   std::vector<std::uint64_t> take_on() {
     std::vector<std::uint64_t> out;
-    for (; next < image->count() && out.size() < kParcelPieces; ++next) {
+    for (; next < image->count() && out.size() < kPiecesAWish; ++next) {
       if (!image->has(next)) out.push_back(next);
     }
     return out;
@@ -87,9 +87,8 @@ sys::Task<Result<>> take(Way& way, std::vector<std::uint64_t> pieces) {
     if (!wishes) co_return pass(wishes);
     const auto parcel = co_await ask(way, "POST", "/pieces", std::move(*wishes));
     if (!parcel) co_return pass(parcel);
-    const auto taken = take_parcel(as_bytes(*parcel), *way.image, [&way](const BlockTag& tag, ByteSpan into) {
-      return way.known.read(tag, into);
-    });
+    const auto taken = take_parcel(as_bytes(*parcel), *way.image,
+                                   [&way](const BlockTag& tag, ByteSpan into) { return way.known.read(tag, into); });
     if (!taken) co_return pass(taken);
     bool goes_on = false;
     for (const auto piece : taken->refused) {

@@ -1,5 +1,5 @@
-// Takes an image from a store at the other end of a WAN by calls of its HTTP API (docs/protocols/image-store.md): asks for
-// its list, which blocks its pieces have, and for those that no image here has, until it is whole.
+// Takes an image from a store at the other end of a WAN by calls of its HTTP API (docs/protocols/image-store.md): asks
+// for its list, which blocks its pieces have, and for those that no image here has, until it is whole.
 #pragma once
 
 #include "image/repository.h"
@@ -18,8 +18,8 @@ struct RetrievalProgress {
 
 // `id`: of its content. `store` and `images` outlive it. Memory: 20 MiB for each of kShipmentCalls, and what
 // known_blocks.h takes. When it returns the image is whole and on disk; what a broken retrieval brought stays, and the
-// next one carries on. Errors: those of the store; protocol, not_authentic (what it gives is not that image); exhausted;
-// io.
+// next one carries on. Errors: those of the store; protocol, not_authentic (what it gives is not that image);
+// exhausted; io.
 [[nodiscard]] sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std::string id,
                                                 ShipmentTarget& store,
                                                 std::function<void(const RetrievalProgress&)> on_progress);

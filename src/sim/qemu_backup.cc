@@ -70,7 +70,8 @@ Result<> QemuBackup::write() {
 }
 
 json::object QemuBackup::job() const {
-  json::object told{{"current-progress", 0}, {"status", status_}, {"total-progress", 0}, {"type", "backup"}, {"id", id_}};
+  json::object told{
+      {"current-progress", 0}, {"status", status_}, {"total-progress", 0}, {"type", "backup"}, {"id", id_}};
   if (!error_.empty()) told["error"] = error_;
   return told;
 }

@@ -1,5 +1,5 @@
-// Snapshots of instances in whole simulated worlds: an image of a disk that is written to, whatever fails on the way; its
-// clone, and its way home and to another cloud.
+// Snapshots of instances in whole simulated worlds: an image of a disk that is written to, whatever fails on the way;
+// its clone, and its way home and to another cloud.
 #include "sim/clock.h"
 #include "sim/host.h"
 #include "sim/qemu_backup.h"
@@ -243,7 +243,8 @@ TEST(WorldSnapshots, WhateverDiesOnTheWayThereIsAWholeImageOrNone) {
     } else {
       EXPECT_FALSE(seen->problem.empty()) << "seed " << seed;
     }
-    EXPECT_TRUE(world.within([&] { return rig.settled() && !world.has_scratch(); })) << "seed " << seed << rig.describe();
+    EXPECT_TRUE(world.within([&] { return rig.settled() && !world.has_scratch(); }))
+        << "seed " << seed << rig.describe();
     EXPECT_EQ(rig.guests.problem(), "") << "seed " << seed;
   }
   EXPECT_GT(done * 2, seeds) << "most come through";
