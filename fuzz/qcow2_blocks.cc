@@ -6,6 +6,8 @@
 #include "sim/page_files.h"
 #include "support/input.h"
 
+#include <algorithm>
+
 namespace {
 
 using namespace godwit;
@@ -34,6 +36,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   file.resize(kFile_bytes);
   sim::PageFiles files;
   files.put("/image", file);
+  // As the copy of an overlay, which may name another file: what it does not have reads as zeros.
+  if (const auto overlay = image::open_overlay_blocks(files, "/image")) {
+    read_some(**overlay, 0);
+    for (std::uint64_t block = 0; block < std::min((*overlay)->count(), kRead_blocks); ++block) {
+      const auto has = (*overlay)->has(block);
+      if (has && !*has) GODWIT_ASSERT((*overlay)->is_hole(block));
+    }
+  }
   const auto blocks = image::open_blocks(files, "/image", "qcow2");
   if (!blocks) return 0;
   read_some(**blocks, 0);

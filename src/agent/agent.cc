@@ -89,6 +89,8 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
       migrations_(runtime_, migrate::Self{config_.cloud, config_.host, config_.cloud_url},
                   config_.state_directory + "/migrations", instances_, *this, *this, {&shrink_, &exact_only_},
                   [this] { changed(); }),
+      snapshots_(context_, instances_, cloud_, config_.state_directory + "/snapshots",
+                 [this](const std::string& instance) { return migrations_.standing(instance); }),
       scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating_; }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
@@ -118,6 +120,8 @@ Result<> Agent::start() {
   config_.image_port = for_images ? (*for_images)->port() : std::uint16_t{0};
   const auto images_started = images_.start(for_images ? std::move(*for_images) : nullptr);
   if (!images_started) return images_started;
+  const auto snapshots_started = snapshots_.start();
+  if (!snapshots_started) return fail(snapshots_started, "snapshots");
 
   std::set<std::string> known;
   for (const auto& record : *records) known.insert(record.spec.id);
@@ -138,6 +142,7 @@ Result<> Agent::start() {
 
 sys::Task<void> Agent::stop() {
   co_await gate_.close();
+  co_await snapshots_.stop();
   co_await migrations_.stop();
   co_await directory_.stop();
   for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
@@ -238,6 +243,7 @@ wire::HostReport Agent::report() const {
   }
   report.migrations = migrations_.reports();
   report.unsettled = migrations_.unsettled();
+  report.snapshots = snapshots_.reports();
   report.seen_generation = desired_.generation;
   return report;
 }
@@ -255,6 +261,7 @@ void Agent::apply() {
   }
   apply_arrivals();
   apply_instances();
+  snapshots_.set(desired_.snapshots);
   apply_networks();
   apply_gateways();
 }

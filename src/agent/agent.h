@@ -11,6 +11,7 @@
 #include "agent/instances.h"
 #include "agent/observations.h"
 #include "agent/scans.h"
+#include "agent/snapshots.h"
 #include "agent/switch_link.h"
 #include "hypervisor/machine.h"
 #include "migrate/service.h"
@@ -91,6 +92,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   migrate::ShrinkEncoding shrink_;
   migrate::ShrinkEncoding exact_only_;  // after the others: to be compared with
   migrate::Service migrations_;
+  Snapshots snapshots_;
   Scans scans_;
   Observations observations_{runtime_, switch_, cloud_};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network

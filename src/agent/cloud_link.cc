@@ -3,17 +3,19 @@
 namespace godwit::agent {
 namespace {
 
-constexpr Millis kCallLimit{5'000};  // of a short call; a long poll has its own wait on top
+constexpr Millis kCallLimit{5'000};     // of a short call; a long poll has its own wait on top
+constexpr Seconds kImageCallLimit{60};  // of up to 4 MiB, on the cloud's LAN
 
 }  // namespace
 
 // The body of a 2xx answer.
-sys::Task<Result<std::string>> CloudLink::call(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit) {
+sys::Task<Result<std::string>> CloudLink::call(sys::HttpEndpoint to, std::string method, std::string path,
+                                               std::string body, Nanos limit) {
   sys::HttpRequest request;
-  request.method = "POST";
+  request.method = std::move(method);
   request.path = std::move(path);
   request.body = std::move(body);
-  const auto what = fmt::format("POST {}{}", sys::to_url(to), request.path);
+  const auto what = fmt::format("{} {}{}", request.method, sys::to_url(to), request.path);
   auto response = co_await runtime_.http.call(std::move(to), std::move(request), limit);
   if (!response) co_return fail(response, what);
   if (response->status / 100 != 2) {
@@ -25,7 +27,7 @@ sys::Task<Result<std::string>> CloudLink::call(sys::HttpEndpoint to, std::string
 template <class Answer>
 sys::Task<Result<Answer>> CloudLink::post(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit) {
   const auto what = fmt::format("POST {}{}", sys::to_url(to), path);
-  const auto response = co_await call(std::move(to), std::move(path), std::move(body), limit);
+  const auto response = co_await call(std::move(to), "POST", std::move(path), std::move(body), limit);
   if (!response) co_return pass(response);
   auto answer = wire::decode<Answer>(*response);
   if (!answer) co_return fail(answer, what);
@@ -38,9 +40,13 @@ sys::Task<Result<wire::DesiredState>> CloudLink::sync(wire::HostReport report) {
 }
 
 sys::Task<Result<>> CloudLink::observe(wire::Observation observation) {
-  const auto answer = co_await call(own_, "/v1/agent/observation", wire::encode(observation), kCallLimit);
+  const auto answer = co_await call(own_, "POST", "/v1/agent/observation", wire::encode(observation), kCallLimit);
   if (!answer) co_return pass(answer);
   co_return Result<>{};
+}
+
+sys::Task<Result<std::string>> CloudLink::image_call(std::string method, std::string path, std::string body) {
+  return call(own_, std::move(method), std::move(path), std::move(body), kImageCallLimit);
 }
 
 sys::Task<Result<wire::RedeemAnswer>> CloudLink::redeem(wire::RedeemRequest request) {

@@ -26,8 +26,12 @@ class CloudLink {
   [[nodiscard]] sys::Task<Result<wire::DecisionAnswer>> resolve(std::string api_url, std::string cloud,
                                                                 std::string migration);
 
+  // A call of docs/protocols/image-store.md to the own cloud, with the body of its answer.
+  [[nodiscard]] sys::Task<Result<std::string>> image_call(std::string method, std::string path, std::string body);
+
  private:
-  sys::Task<Result<std::string>> call(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit);
+  sys::Task<Result<std::string>> call(sys::HttpEndpoint to, std::string method, std::string path, std::string body,
+                                      Nanos limit);
   template <class Answer>
   sys::Task<Result<Answer>> post(sys::HttpEndpoint to, std::string path, std::string body, Nanos limit);
 

@@ -61,6 +61,9 @@ class Images {
   // In which order an instance has read its disk, in pieces of the disk: for the cloud, which tells others.
   void note_boot_order(const std::string& sha256, const std::vector<std::uint32_t>& touched);
 
+  // Those by content.
+  [[nodiscard]] image::Repository& repository() { return repository_; }
+
   void report(wire::HostReport& report) const;
   // The cloud has it.
   void reported(const std::vector<wire::BootOrder>& orders);

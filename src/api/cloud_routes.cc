@@ -112,8 +112,16 @@ sys::Task<Result<sys::HttpResponse>> name_image(Cloud* cloud, cloud::Depot* depo
   co_return encode_answer(named);
 }
 
-// A user's images may be put together of what that user may run.
+// A user's images may be put together of what that user may run; what a host brings, since it was asked to, of whatever
+// is here: hosts have it all.
 Result<image::IntakeCaller> caller_of(Cloud& cloud, const Call& call) {
+  if (call.bearer_token().empty() && call.request.peer) {
+    const auto host = cloud.accounts().host_of(call.request.peer);
+    if (!host) return pass(host);
+    const auto awaited = cloud.snapshots().check_awaited(*host);
+    if (!awaited) return pass(awaited);
+    return image::IntakeCaller{"host " + host->name, {}};
+  }
   auto user = cloud.accounts().user_of(call.bearer_token());
   if (!user) return pass(user);
   const auto who = user->tenant;
@@ -227,6 +235,8 @@ void CloudRoutes::add_image_routes(cloud::Depot* depot) {
       }));
   add_image_content_routes(router_, depot ? &depot->intake() : nullptr,
                            [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
+  add_image_outlet_routes(router_, depot ? &depot->outlet() : nullptr,
+                          [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
 }
 
 void CloudRoutes::add_instance_routes() {
@@ -250,6 +260,15 @@ void CloudRoutes::add_instance_routes() {
   router_.add(for_user<Nothing, wire::InstanceView>(
       cloud_, "POST", "/v1/instances/{id}/stop", "Stops the instance and keeps its disk",
       [&instances](const User& user, const Call& call, const Nothing&) { return instances.stop(user, call.id()); }));
+  router_.add(for_user<wire::SnapshotRequest, wire::SnapshotView>(
+      cloud_, "POST", "/v1/instances/{id}/snapshot",
+      "Makes an image of a running instance's disk as it is now; asked twice with one id and content it makes one",
+      [this](const User& user, const Call& call, const wire::SnapshotRequest& request) {
+        return cloud_.snapshots().take(user, call.id(), request);
+      }));
+  router_.add(for_user<Nothing, wire::SnapshotList>(
+      cloud_, "GET", "/v1/snapshots", "The caller's snapshots that are under way, and those of the last day",
+      [this](const User& user, const Call&, const Nothing&) { return cloud_.snapshots().list(user); }));
   router_.add(for_user<Nothing, wire::InstanceView>(
       cloud_, "POST", "/v1/instances/{id}/start", "Starts a stopped instance",
       [&instances](const User& user, const Call& call, const Nothing&) { return instances.start(user, call.id()); }));

@@ -65,4 +65,50 @@ void add_image_content_routes(Router& router, image::Intake* intake, const Admit
   take.answer = type_ref<wire::ParcelReceipt>();
 }
 
+namespace {
+
+using Give = std::function<Result<sys::HttpResponse>(image::Outlet&, const Call&)>;
+
+Route& add_outlet(Router& router, image::Outlet* outlet, const AdmitCall& admit, std::string method,
+                  std::string pattern, std::string summary, Give give) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.summary = std::move(summary);
+  route.handler = [outlet, admit, give = std::move(give)](Call call) {
+    const auto admitted = admit(call);
+    if (!admitted) return at_once(pass(admitted));
+    if (!outlet) return at_once(fail(Errc::unsupported, "no images are kept here"));
+    // Whether it is here is nobody's business who may not use it.
+    if (admitted->may_use && !admitted->may_use(call.id())) {
+      return at_once(fail(Errc::not_found, "image {:.12}…: there is none for {}", call.id(), admitted->who));
+    }
+    return at_once(give(*outlet, call));
+  };
+  return router.add(std::move(route));
+}
+
+}  // namespace
+
+void add_image_outlet_routes(Router& router, image::Outlet* outlet, const AdmitCall& admit) {
+  add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/manifest", "The manifest of an image",
+             [](image::Outlet& at, const Call& call) { return encode_answer(at.offer(call.id())); })
+      .answer = type_ref<wire::ImageOffer>();
+  add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/list", "The digests of an image's pieces",
+             [](image::Outlet& at, const Call& call) { return bytes_answer(at.list(call.id())); })
+      .bytes_out = "32 bytes a piece";
+  auto& tags = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/tags", "Which blocks pieces have",
+                          [](image::Outlet& at, const Call& call) {
+                            return bytes_answer(at.tags(call.id(), as_bytes(call.request.body)));
+                          });
+  tags.bytes_in = "the numbers of at most 256 pieces, 4 bytes each, big-endian";
+  tags.bytes_out = "of each piece the tags of its 16 blocks, 8 bytes each";
+  auto& pieces = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/pieces", "Gives pieces of an image",
+                            [](image::Outlet& at, const Call& call) {
+                              return bytes_answer(at.parcel(call.id(), as_bytes(call.request.body)));
+                            });
+  pieces.bytes_in = "of at most 256 pieces the number, 4 bytes, and 2 bytes; bit n: its block n is to come; big-endian";
+  pieces.bytes_out = "a parcel: docs/formats/parcel.md; of the first so many of them";
+}
+
 }  // namespace godwit::api

@@ -63,6 +63,12 @@ sys::Task<Result<wire::AccountList>> list_accounts(sky::Sky* sky) { co_return co
 
 sys::Task<Result<wire::CloudHostsList>> list_hosts(sky::Sky* sky) { co_return co_await sky->hosts(); }
 
+sys::Task<Result<>> remove_image(sky::Sky* sky, std::string name) {
+  co_return co_await sky->images().remove(std::move(name));
+}
+
+sys::Task<Result<wire::SnapshotList>> list_snapshots(sky::Sky* sky) { co_return co_await sky->snapshots(); }
+
 sys::Task<Result<wire::NetworkObservation>> observe(sky::Sky* sky, std::string network) {
   co_return co_await sky->observe(std::move(network));
 }
@@ -201,10 +207,19 @@ void SkyRoutes::add_image_routes() {
                                [this](const Call& call, Nothing) { return sky_.images().view(call.id()); });
   add<Nothing, void>("DELETE", "/v1/images/{id}",
                      "Forgets an image, here and at the clouds; instances that run of it keep it",
-                     [this](const Call& call, Nothing) { return sky_.images().remove(call.id()); });
+                     [this](const Call& call, Nothing) { return remove_image(&sky_, call.id()); });
   add<wire::PushImage, wire::SkyImage>(
       "POST", "/v1/images/{id}/push", "Brings an image to clouds, of which their hosts take it from each other",
       [this](const Call& call, const wire::PushImage& request) { return sky_.images().push(call.id(), request); });
+  add<wire::PullImage, wire::SkyImage>(
+      "POST", "/v1/images/{id}/pull", "Begins to bring an image here from a cloud that has it under that name",
+      [this](const Call& call, const wire::PullImage& request) { return sky_.images().pull(call.id(), request); });
+  add<wire::ExportImage, wire::SkyImage>(
+      "POST", "/v1/images/{id}/export",
+      "Begins to write its disk to a file of sky's own machine, which is not there yet",
+      [this](const Call& call, wire::ExportImage request) {
+        return sky_.images().write_out(call.id(), std::move(request));
+      });
 }
 
 Result<sys::HttpResponse> SkyRoutes::show_cluster(const Call& call) {
@@ -223,6 +238,13 @@ void SkyRoutes::add_instance_routes() {
                                               [this](const Call& call, wire::MoveRequest request) {
                                                 return sky_.migrate_instance(call.id(), std::move(request));
                                               });
+  add<wire::SnapshotRequest, wire::SnapshotView>(
+      "POST", "/v1/instances/{id}/snapshot",
+      "Makes an image of a running instance's disk as it is now, at the cloud where it runs; sky draws the id",
+      [this](const Call& call, wire::SnapshotRequest request) { return sky_.snapshot(call.id(), std::move(request)); });
+  add<Nothing, wire::SnapshotList>("GET", "/v1/snapshots",
+                                   "Snapshots that are under way at the clouds, and those of the last day",
+                                   [this](const Call&, Nothing) { return list_snapshots(&sky_); });
   add<wire::FenceRequest, wire::FenceAnswer>(
       "POST", "/v1/instances/{id}/resolve",
       "Says who has an instance that is in doubt: a person has made sure that the losing side is dead",

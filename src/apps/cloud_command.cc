@@ -151,7 +151,8 @@ Result<> run(const CloudOptions& options) {
   if (!identity) return pass(identity);
   const auto used = place.system.use_identity({identity->certificate_pem, identity->key_pem});
   if (!used) return used;
-  cloud::Depot depot(runtime, (*cloud)->core(), (*cloud)->images(), options.directory + "/images");
+  cloud::Depot depot(runtime, (*cloud)->core(), (*cloud)->images(), (*cloud)->snapshots(),
+                     options.directory + "/images");
   const auto opened = depot.open();
   if (!opened) return opened;
   api::CloudRoutes routes(**cloud, &depot);

@@ -2,6 +2,7 @@
 #include "cli/image_views.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 
 namespace godwit::cli {
@@ -82,6 +83,50 @@ sys::Task<Result<>> add(Session& session, AddOptions options) {
   co_return Result<>{};
 }
 
+sys::Task<Result<>> pull(Session& session, std::string name, wire::PullImage request) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto begun = co_await sky->post<wire::SkyImage>(fmt::format("/v1/images/{}/pull", name), request);
+  if (!begun) co_return pass(begun);
+  const auto image = co_await follow(session, *sky, name);
+  if (!image) co_return pass(image);
+  session.print(*image, image_text(*image));
+  co_return Result<>{};
+}
+
+struct ExportOptions {
+  std::string name;
+  std::string path;
+  std::string format;
+};
+
+// Looks until the file is whole. Errors: what kept it from being written.
+sys::Task<Result<>> write_out(Session& session, ExportOptions options) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  wire::ExportImage request{session.absolute(options.path), options.format};
+  if (request.format.empty()) request.format = options.path.ends_with(".qcow2") ? "qcow2" : "raw";
+  auto image = co_await sky->post<wire::SkyImage>(fmt::format("/v1/images/{}/export", options.name), request);
+  ExportProgress progress(session.terminal());
+  while (image) {
+    const auto found = std::ranges::find(image->exports, request.path, &wire::ImageExport::path);
+    if (found == image->exports.end()) {
+      co_return fail(Errc::unavailable, "export image {}: sky was started anew meanwhile (remove {}, and try again)",
+                     options.name, request.path);
+    }
+    if (!session.json()) progress.show(*found);
+    if (found->state == wire::ExportState::failed) co_return fail(Errc::io, "{}", found->problem);
+    if (found->state == wire::ExportState::done) {
+      session.print(*found,
+                    fmt::format("{} is the disk of image {} ({}).\n", request.path, options.name, request.format));
+      co_return Result<>{};
+    }
+    co_await session.clock().sleep_for(kLookEvery);
+    image = co_await sky->get<wire::SkyImage>("/v1/images/" + options.name);
+  }
+  co_return pass(image);
+}
+
 sys::Task<Result<>> erase(Session& session, std::string name) {
   auto sky = session.sky();
   if (!sky) co_return pass(sky);
@@ -114,6 +159,21 @@ void add_image_commands(CLI::App& app, const Choose& choose) {
                   [name, target](Session& session) { return push(session, *name, *target); });
   verb->add_option("name", *name, "The image")->required();
   verb->add_option("--to", target->clouds, "The clouds (default: all that you have accounts on)")->delimiter(',');
+  const auto source = std::make_shared<wire::PullImage>();
+  verb =
+      add_verb(*noun, choose, "pull", "Bring an image here from a cloud; what you have of other images does not travel",
+               "image pull web-2\nimage pull web-2 --from cloud-b",
+               [name, source](Session& session) { return pull(session, *name, *source); });
+  verb->add_option("name", *name, "The image, as the cloud calls it")->required();
+  verb->add_option("--from", source->cloud, "The cloud (default: the first that has it)");
+  const auto wanted_out = std::make_shared<ExportOptions>();
+  verb = add_verb(*noun, choose, "export", "Write an image's disk to a file of the machine where sky runs",
+                  "image export web web.qcow2\nimage export web /backup/web.img --format raw",
+                  [wanted_out](Session& session) { return write_out(session, *wanted_out); });
+  verb->add_option("name", wanted_out->name, "The image")->required();
+  verb->add_option("file", wanted_out->path, "The file, which is not there yet")->required();
+  verb->add_option("--format", wanted_out->format, "raw or qcow2 (default: qcow2 where FILE is called so, else raw)")
+      ->check(CLI::IsMember({"raw", "qcow2"}));
   verb = add_verb(*noun, choose, "rm", "Forget an image, here and at the clouds that it was brought to", "image rm web",
                   [name](Session& session) { return erase(session, *name); });
   verb->add_option("name", *name, "The image")->required();

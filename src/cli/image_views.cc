@@ -113,7 +113,12 @@ void ImageProgress::show(const wire::SkyImage& image) {
 
 std::vector<std::string> ImageProgress::lines_of(const wire::SkyImage& image) const {
   std::vector<std::string> lines;
-  if (image.id.empty()) {
+  if (image.id.empty() && !image.pull.cloud.empty()) {
+    lines.push_back(
+        printable(fmt::format("from {} {} {}, {} received", pad_right(image.pull.cloud, 12),
+                              bar_text(part_of(image.pull.here, image.pull.pieces), kBarColumns),
+                              percent(image.pull.here, image.pull.pieces), bytes_text(image.pull.received_bytes))));
+  } else if (image.id.empty()) {
     lines.push_back(printable(fmt::format("{} is being taken in, {:.1f} s", image.name, to_s(clock_.now() - began_))));
   }
   for (const auto& push : image.pushes) {
@@ -121,6 +126,13 @@ std::vector<std::string> ImageProgress::lines_of(const wire::SkyImage& image) co
                                           bar_text(part_of(push.here, push.pieces), kBarColumns), push_word(push))));
   }
   return lines;
+}
+
+void ExportProgress::show(const wire::ImageExport& writing) {
+  if (!live_.shown()) return;
+  live_.draw(
+      {printable(fmt::format("{} {} {}", writing.path, bar_text(part_of(writing.written, writing.pieces), kBarColumns),
+                             percent(writing.written, writing.pieces)))});
 }
 
 }  // namespace godwit::cli

@@ -36,4 +36,14 @@ class ImageProgress {
   std::map<std::string, std::string> said_;  // by cloud
 };
 
+// Until a file is written: a bar on a terminal, else nothing.
+class ExportProgress {
+ public:
+  explicit ExportProgress(Terminal& terminal) : live_(terminal) {}  // which outlives it
+  void show(const wire::ImageExport& writing);
+
+ private:
+  LiveLines live_;
+};
+
 }  // namespace godwit::cli

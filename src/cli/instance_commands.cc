@@ -1,8 +1,11 @@
 #include "cli/commands.h"
 #include "cli/moving.h"
+#include "cli/text.h"
 #include "cli/views.h"
+#include "wire/snapshot.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 namespace godwit::cli {
 namespace {
@@ -76,6 +79,54 @@ sys::Task<Result<>> show(Session& session, std::string word) {
   if (!view) co_return pass(view);
   session.print(*view, instance_text(*view, session.clock().wall_now()));
   co_return Result<>{};
+}
+
+constexpr Seconds kLookEvery{1};
+
+std::string_view words_of(wire::SnapshotPhase phase) {
+  switch (phase) {
+    case wire::SnapshotPhase::asked: return "its host is asked";
+    case wire::SnapshotPhase::copying: return "its host copies the disk as it is now";
+    case wire::SnapshotPhase::storing: return "its host makes an image of the copy";
+    case wire::SnapshotPhase::sending: return "its host brings the image to its cloud";
+    case wire::SnapshotPhase::stored: return "the cloud has the image";
+    case wire::SnapshotPhase::done:
+    case wire::SnapshotPhase::failed: break;
+  }
+  return "is over";
+}
+
+// Looks until it is over. Errors: why it failed.
+sys::Task<Result<>> snapshot(Session& session, std::string word, std::string name) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  const auto found = co_await find(*sky, word);
+  if (!found) co_return pass(found);
+  const auto path = "/v1/instances/" + found->member.instance + "/snapshot";
+  const wire::SnapshotRequest request{"", name};
+  auto seen = co_await sky->post<wire::SnapshotView>(path, request);
+  std::string told;
+  while (seen) {
+    const auto phase = seen->phase;
+    if (phase == wire::SnapshotPhase::failed) {
+      co_return fail(Errc::io, "snapshot of {}: {}", found->member.name, seen->problem);
+    }
+    if (phase == wire::SnapshotPhase::done) {
+      session.print(*seen, fmt::format("{} is an image of {}'s disk at {}. `godwit image pull {}` brings it here.\n",
+                                       name, found->member.name, seen->cloud, name));
+      co_return Result<>{};
+    }
+    auto line = fmt::format("{}: {}{}{}\n", found->member.name, words_of(phase), seen->problem.empty() ? "" : ": ",
+                            printable(seen->problem));
+    if (!session.json() && line != told) session.terminal().err(line);
+    told = std::move(line);
+    co_await session.clock().sleep_for(kLookEvery);
+    const auto all = co_await sky->get<wire::SnapshotList>("/v1/snapshots");
+    if (!all) co_return pass(all);
+    const auto mine = std::ranges::find(all->snapshots, seen->id, &wire::SnapshotView::id);
+    if (mine != all->snapshots.end()) seen = *mine;  // else its cloud can't be asked just now
+  }
+  co_return pass(seen);
 }
 
 sys::Task<Result<>> terminate(Session& session, std::string word, bool yes) {
@@ -192,6 +243,13 @@ void add_acting(CLI::App& noun, const Choose& choose) {
                [which, moved](Session& session) { return migrate(session, *which, *moved); });
   verb->add_option("instance", *which, "Its id, its name, or CLUSTER/NAME")->required();
   add_move_options(*verb, *moved);
+
+  const auto image = std::make_shared<std::string>();
+  verb = add_verb(noun, choose, "snapshot", "Make an image of a running instance's disk, as it is now",
+                  "instance snapshot demo-1 web-2\ncluster create more --image web-2",
+                  [which, image](Session& session) { return snapshot(session, *which, *image); });
+  verb->add_option("instance", *which, "Its id, its name, or CLUSTER/NAME")->required();
+  verb->add_option("name", *image, "Of the image, at the cloud where the instance runs")->required();
 
   const auto doomed = std::make_shared<std::string>();
   const auto yes = std::make_shared<bool>(false);

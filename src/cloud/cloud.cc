@@ -6,6 +6,7 @@ namespace {
 constexpr std::chrono::hours kPruneEvery{1};
 constexpr std::chrono::hours kTerminatedKept{1};   // as EC2 shows them
 constexpr std::chrono::hours kTicketKept{24};      // to say of a used one when that was
+constexpr std::chrono::hours kSnapshotKept{24};    // for who asks what became of it
 constexpr std::chrono::hours kMovedKept{24 * 30};  // a host that comes back after this must be asked by hand
 constexpr std::chrono::hours kMigrationKept{24 * 30};
 
@@ -52,6 +53,8 @@ Result<> Cloud::prune() {
     sql.run("DELETE FROM tickets WHERE used_ms = 0 AND expires_ms < $1", core_.now_ms());
     sql.run("DELETE FROM tickets WHERE expires_ms < $1", before(kTicketKept));
     sql.run("DELETE FROM migrations WHERE closed_ms <> 0 AND closed_ms < $1", before(kMigrationKept));
+    static_cast<void>(expire_snapshots(sql, core_));
+    sql.run("DELETE FROM snapshots WHERE ended_ms <> 0 AND ended_ms < $1", before(kSnapshotKept));
     sql.run("DELETE FROM join_tokens WHERE expires_ms < $1", before(kTicketKept));
     return {};
   });

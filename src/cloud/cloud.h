@@ -10,6 +10,7 @@
 #include "cloud/migrations.h"
 #include "cloud/networks.h"
 #include "cloud/observations.h"
+#include "cloud/snapshots.h"
 #include "cloud/tickets.h"
 
 namespace godwit::cloud {
@@ -30,6 +31,7 @@ class Cloud {
   [[nodiscard]] Hosts& hosts() { return hosts_; }
   [[nodiscard]] Images& images() { return images_; }
   [[nodiscard]] Instances& instances() { return instances_; }
+  [[nodiscard]] Snapshots& snapshots() { return snapshots_; }
   [[nodiscard]] Tickets& tickets() { return tickets_; }
   [[nodiscard]] Migrations& migrations() { return migrations_; }
   [[nodiscard]] Networks& networks() { return networks_; }
@@ -51,6 +53,7 @@ class Cloud {
   Migrations migrations_;
   Networks networks_;
   Observations observations_{core_, networks_};
+  Snapshots snapshots_{core_};
   sys::Gate gate_;
 };
 

@@ -15,10 +15,11 @@ std::string own_name(const Core& core) { return "api." + core.name() + ".godwit"
 
 }  // namespace
 
-Depot::Depot(sys::Runtime& runtime, Core& core, Images& images, const std::string& directory)
+Depot::Depot(sys::Runtime& runtime, Core& core, Images& images, Snapshots& snapshots, const std::string& directory)
     : runtime_(runtime),
       core_(core),
       images_(images),
+      snapshots_(snapshots),
       repository_(runtime, directory),
       intake_(repository_),
       distribution_(runtime, own_name(core)),
@@ -36,6 +37,7 @@ void Depot::start(std::unique_ptr<sys::PeerListener> listener, const std::string
   core_.set_image_port(listener->port());
   distribution_.start(std::move(listener));
   gate_.spawn(watch());
+  gate_.spawn(name_snapshots());
 }
 
 sys::Task<void> Depot::stop() {
@@ -97,14 +99,39 @@ Result<std::vector<std::string>> Depot::nameless_in_use(const std::set<std::stri
 sys::Task<Result<>> Depot::name(User user, wire::ImageName name) {
   const auto theirs = may_name(user, name);
   if (!theirs) co_return theirs;
-  const auto lease = repository_.open(name.id, "who names it");
-  if (!lease) co_return fail(lease, "image " + name.name);
+  const auto whole = co_await check_whole(name.id, name.name);
+  if (!whole) co_return whole;
+  co_return name_whole(user, name);
+}
+
+sys::Task<Result<>> Depot::check_whole(const std::string& id, const std::string& name) {
+  const auto lease = repository_.open(id, "who names it");
+  if (!lease) co_return fail(lease, "image " + name);
   if (!(*lease)->complete()) {
-    co_return fail(Errc::conflict, "image {}: it is not whole at {} yet", name.name, core_.name());
+    co_return fail(Errc::conflict, "image {}: it is not whole at {} yet", name, core_.name());
   }
   const auto settled = co_await repository_.settle(*lease);
-  if (!settled) co_return fail(settled, "image " + name.name);
-  co_return name_whole(user, name);
+  if (!settled) co_return fail(settled, "image " + name);
+  co_return Result<>{};
+}
+
+// What a host has brought of an instance of the tenant's is the tenant's, whoever else has named the same content.
+sys::Task<void> Depot::name_snapshots() {
+  for (;;) {
+    const auto rows = snapshots_.unnamed();
+    if (!rows) core_.log().error("snapshots: {}", rows.error().message);
+    if (!rows || rows->empty()) {
+      co_await core_.changed().wait();
+      continue;
+    }
+    for (const auto& row : *rows) {
+      auto named = co_await check_whole(row.sha256, row.name);
+      if (named) named = name_whole({row.tenant, {}, false}, {row.name, row.sha256});
+      const auto ended = snapshots_.end(row.id, named);
+      if (!ended) core_.log().error("snapshot {}: {}", row.id, ended.error().message);
+      if (!ended) co_await core_.changed().wait();
+    }
+  }
 }
 
 // To know a content's id, or its manifest, is no right to it: one that others alone have named is theirs.

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "cloud/images.h"
+#include "cloud/snapshots.h"
 #include "image/distribution.h"
 #include "image/intake.h"
+#include "image/outlet.h"
 #include "image/repository.h"
 #include "sys/runtime.h"
 
@@ -18,7 +20,7 @@ namespace godwit::cloud {
 class Depot {
  public:
   // `directory` is the depot's own. All references outlive it.
-  Depot(sys::Runtime& runtime, Core& core, Images& images, const std::string& directory);
+  Depot(sys::Runtime& runtime, Core& core, Images& images, Snapshots& snapshots, const std::string& directory);
 
   // Takes up what is there. Errors: io.
   [[nodiscard]] Result<> open();
@@ -27,6 +29,7 @@ class Depot {
   [[nodiscard]] sys::Task<void> stop();
 
   [[nodiscard]] image::Intake& intake() { return intake_; }
+  [[nodiscard]] image::Outlet& outlet() { return outlet_; }
   [[nodiscard]] image::Repository& repository() { return repository_; }
   // The name means that content, which is on disk, from now on. Errors: not_found; denied (others alone
   // have named it); conflict (it is not whole yet); io;
@@ -39,7 +42,9 @@ class Depot {
   [[nodiscard]] Result<> may_name(const User& user, const wire::ImageName& name) const;
   [[nodiscard]] std::string content_of(const User& user, const std::string& name) const;
   [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
+  [[nodiscard]] sys::Task<Result<>> check_whole(const std::string& id, const std::string& name);
   [[nodiscard]] sys::Task<void> watch();
+  [[nodiscard]] sys::Task<void> name_snapshots();
   [[nodiscard]] Result<> assign();
   [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(const std::set<std::string>& named) const;
   void remove_unused(const std::string& id);
@@ -47,8 +52,10 @@ class Depot {
   sys::Runtime& runtime_;
   Core& core_;
   Images& images_;
+  Snapshots& snapshots_;
   image::Repository repository_;
   image::Intake intake_;
+  image::Outlet outlet_{repository_};
   image::Distribution distribution_;
   std::string host_;  // of the API
   sys::Gate gate_;

@@ -5,6 +5,7 @@
 #include "cloud/host_records.h"
 #include "cloud/images.h"
 #include "cloud/lans.h"
+#include "cloud/snapshots.h"
 #include "crypto/digest.h"
 #include "overlay/location_claim.h"
 
@@ -186,6 +187,7 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   for (auto& image : select<ImageRow>(sql, "true ORDER BY name, tenant")) desired.images.push_back(desired_of(image));
   add_boot_orders(sql, *host, desired);
   desired.image_port = core.image_port();
+  desired.snapshots = desired_snapshots(sql, host_name);
   add_content(sql, core, host_name, desired);
 
   const auto digest = crypto::sha256_hex(as_bytes(wire::encode(desired)));

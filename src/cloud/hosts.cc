@@ -34,6 +34,10 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
   if (!report.overlay_key.empty() && !crypto::host_key_from_hex(report.overlay_key)) {
     return bad("overlay_key must be 64 hex digits");
   }
+  if (report.snapshots.size() > wire::kSnapshotsPerHost) return bad("has more than 64 snapshots");
+  for (const auto& each : report.snapshots) {
+    if (!is_id("snap", each.id)) return bad("snapshots: an id must be snap- and 17 hex digits");
+  }
   if (report.lans.size() > kLansPerReport) return bad("has more than 64 LANs");
   for (const auto& each : report.lans) {
     if (each.tenant.empty() || each.tenant.size() > 64 || !is_label(each.network)) {

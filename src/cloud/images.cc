@@ -7,17 +7,17 @@
 namespace godwit::cloud {
 namespace {
 
-bool is_name(const std::string& text) {
+// Empty: everybody's.
+std::string owner_of(const User& user) { return user.is_operator ? std::string() : user.tenant; }
+
+}  // namespace
+
+bool is_image_name(const std::string& text) {
   return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
            c == '_' || c == '+';
   });
 }
-
-// Empty: everybody's.
-std::string owner_of(const User& user) { return user.is_operator ? std::string() : user.tenant; }
-
-}  // namespace
 
 wire::DesiredImage desired_of(ImageRow row) {
   return {std::move(row.name),     std::move(row.sha256),    std::move(row.path),
@@ -41,7 +41,7 @@ Result<> Images::name_content(const User& user, const wire::DesiredImage& conten
 }
 
 Result<> Images::put_row(const ImageRow& row) {
-  if (!is_name(row.name)) {
+  if (!is_image_name(row.name)) {
     return fail(Errc::invalid_argument, "image \"{}\": the name must be letters, digits and .-_+", row.name);
   }
   if (row.sha256.size() != 64 || row.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {

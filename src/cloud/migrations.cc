@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/location_records.h"
 #include "cloud/reports.h"
+#include "cloud/snapshots.h"
 #include "crypto/ticket.h"
 
 #include <boost/asio/ip/address.hpp>
@@ -97,6 +98,10 @@ Result<MigrationRow> Migrations::admit(Sql& sql, const User& user, const std::st
   }
   if (const auto open = open_migration(sql, id)) {
     return fail(Errc::conflict, "migrate {}: its migration {} is under way", id, open->id);
+  }
+  if (const auto snapshot = copying_snapshot(sql, core_, id)) {
+    return fail(Errc::conflict, "migrate {}: its disk is being copied for the image {} ({}); try again in a moment", id,
+                snapshot->name, snapshot->id);
   }
   if (instance->state != wire::InstanceState::running) {
     return fail(Errc::conflict, "migrate {}: it is {}, and only a running instance can move", id,

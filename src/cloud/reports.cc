@@ -2,6 +2,7 @@
 
 #include "cloud/content.h"
 #include "cloud/desired.h"
+#include "cloud/snapshots.h"
 
 #include <algorithm>
 #include <tuple>
@@ -221,6 +222,7 @@ bool awaits_arrival(Sql& sql, const std::string& host) {
 
 bool apply_report(Sql& sql, Core& core, const HostRow& host) {
   bool changed = apply_content_report(sql, host);
+  changed |= apply_snapshots(sql, core, host);
   for (const auto& said : host.report.migrations) changed |= apply_migration(sql, core, host, said);
   for (auto& row : select<MigrationRow>(sql, "host = $1 AND role = 'destination' AND closed_ms = 0", host.name)) {
     if (!row.owned) changed |= drop_if_unknown(sql, core, host, row);

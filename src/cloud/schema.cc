@@ -94,6 +94,12 @@ const std::vector<std::vector<std::string>>& steps() {
       {
           "CREATE TABLE boot_orders (sha256 TEXT PRIMARY KEY, ranges TEXT NOT NULL, pieces BIGINT NOT NULL)",
       },
+      {
+          "CREATE TABLE snapshots (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, instance TEXT NOT NULL,"
+          " host TEXT NOT NULL, name TEXT NOT NULL, phase TEXT NOT NULL, sha256 TEXT NOT NULL, problem TEXT NOT NULL,"
+          " asked_ms BIGINT NOT NULL, ended_ms BIGINT NOT NULL)",
+          "CREATE INDEX snapshots_by_host ON snapshots (host)",
+      },
   };
   return all;
 }

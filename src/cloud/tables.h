@@ -3,6 +3,7 @@
 
 #include "cloud/records.h"
 #include "wire/cloud_api.h"
+#include "wire/snapshot.h"
 
 namespace godwit::cloud {
 
@@ -262,6 +263,23 @@ struct ContentGrantRow {
   bool held{false};  // and said last that it holds content of the tenant
 };
 BOOST_DESCRIBE_STRUCT(ContentGrantRow, (), (tenant, host, held))
+
+// An image that a host makes of an instance's disk.
+struct SnapshotRow {
+  static constexpr std::string_view kTable = "snapshots";
+  static constexpr std::string_view kKey = "id";
+  std::string id;
+  std::string tenant;
+  std::string instance;
+  std::string host;  // where the instance was when it was asked for
+  std::string name;  // that the image gets
+  wire::SnapshotPhase phase{wire::SnapshotPhase::asked};
+  std::string sha256;  // the image's id, from phase stored on
+  std::string problem;
+  std::int64_t asked_ms{0};
+  std::int64_t ended_ms{0};  // 0: it is under way
+};
+BOOST_DESCRIBE_STRUCT(SnapshotRow, (), (id, tenant, instance, host, name, phase, sha256, problem, asked_ms, ended_ms))
 
 // What takes room on a host and of a quota: instances, reservations of tickets, arriving instances.
 struct Claim {

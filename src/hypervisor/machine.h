@@ -129,6 +129,17 @@ class Machine {
   // Errors: conflict (a mirror or a migration stands: try later).
   [[nodiscard]] virtual sys::Task<Result<>> use_local_base() = 0;
 
+  // Begins to copy what the overlay has at this moment to `path`: an empty qcow2 of the overlay's size that the
+  // machine's uid may write to, and whose backing is not looked at. The guest runs on, and is asked nothing: the copy
+  // is what a power failure would have left. Where the file system of `path` is full, QEMU stops the guest as where its
+  // own disk is. Errors: conflict (a mirror, a migration or another copy stands, or it neither runs nor is paused).
+  [[nodiscard]] virtual sys::Task<Result<>> start_snapshot(std::string path) = 0;
+  // Returns when all of it is there, which end_snapshot() then closes. Errors: io.
+  [[nodiscard]] virtual sys::Task<Result<>> wait_snapshot() = 0;
+  // No copy stands, and its file is closed, when it returns. Idempotent, also from agent to agent; an adopted machine
+  // has none. Errors: timed_out.
+  [[nodiscard]] virtual sys::Task<Result<>> end_snapshot() = 0;
+
   // As the source of a migration, in this order. Contracts as in migrate/guest.h, SourceGuest.
   [[nodiscard]] virtual sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) = 0;
   [[nodiscard]] virtual sys::Task<Result<>> wait_disk_ready() = 0;

@@ -46,6 +46,9 @@ sys::Task<Result<>> QemuMachine::may_change_base() {
   if (!migration) co_return pass(migration);
   const auto mirror = co_await mirror_job();
   if (!mirror) co_return pass(mirror);
+  const auto snapshot = co_await snapshot_job();
+  if (!snapshot) co_return pass(snapshot);
+  if (!snapshot->status.empty()) co_return fail(Errc::conflict, "its disk is being copied");
   const bool stands = *runstate == "running" || *runstate == "paused" || *runstate == "io-error";
   const bool moves =
       *migration != "none" && *migration != "completed" && *migration != "failed" && *migration != "cancelled";

@@ -130,6 +130,9 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::adopt(sys::Runtime& runtime
     co_await machine->detach();
     co_return fail(ready, "adopt QEMU of " + machine->spec().id);
   }
+  // A copy that an earlier agent has begun is nobody's any more.
+  const auto ended = co_await machine->end_snapshot();
+  if (!ended) runtime.log.warn("adopt QEMU of {}: {}", machine->spec().id, ended.error().message);
   co_return std::move(machine);
 }
 

@@ -1,5 +1,5 @@
-// The Machine that is a QEMU process: its life in qemu_machine.cc, what its disk is on in qemu_base.cc, its part in
-// migrations in qemu_migration.cc.
+// The Machine that is a QEMU process: its life in qemu_machine.cc, what its disk is on in qemu_base.cc, copies of its
+// disk in qemu_snapshot.cc, its part in migrations in qemu_migration.cc.
 #pragma once
 
 #include "hypervisor/machine.h"
@@ -41,6 +41,10 @@ class QemuMachine final : public Machine {
 
   bool has_local_base() const override { return local_base_; }
   sys::Task<Result<>> use_local_base() override;
+
+  sys::Task<Result<>> start_snapshot(std::string path) override;
+  sys::Task<Result<>> wait_snapshot() override;
+  sys::Task<Result<>> end_snapshot() override;
 
   sys::Task<Result<>> start_disk(std::string nbd_socket, std::uint64_t max_bytes_per_s) override;
   sys::Task<Result<>> wait_disk_ready() override;
@@ -97,6 +101,12 @@ class QemuMachine final : public Machine {
     [[nodiscard]] std::string reason() const { return error.empty() ? "there is no mirror" : error; }
   };
   [[nodiscard]] sys::Task<Result<MirrorJob>> mirror_job();
+  // The job that copies the disk; without one, all is empty.
+  struct SnapshotJob {
+    std::string status;
+    std::string error;
+  };
+  [[nodiscard]] sys::Task<Result<SnapshotJob>> snapshot_job();
   // Returns when nothing is left to copy, which is only certain to come while the guest stands still.
   [[nodiscard]] sys::Task<Result<>> wait_mirror_level(TimePoint deadline);
   // The error that says why QEMU has ended, or is about to.

@@ -50,6 +50,12 @@ sys::Task<Result<>> QemuMachine::start_disk(std::string nbd_socket, std::uint64_
                    "mirror the disk: the image of {} is still on its way to this host; try again when it is here",
                    spec_.id);
   }
+  const auto snapshot = co_await snapshot_job();
+  if (!snapshot) co_return fail(snapshot, "mirror the disk");
+  if (!snapshot->status.empty()) {
+    co_return fail(Errc::conflict, "mirror the disk: a snapshot of {} is being taken; try again when it is done",
+                   spec_.id);
+  }
   json::object server{{"type", "unix"}, {"path", nbd_socket}};
   json::object target{
       {"driver", "nbd"}, {"node-name", kMirrorTarget}, {"export", kDisk}, {"server", std::move(server)}};

@@ -57,7 +57,7 @@ class Import {
 
   // A kernel is what it is, whatever it begins with.
   Result<> know_format(ImportFile& file) {
-    if (!file.format.empty()) return {};
+    if (file.open || !file.format.empty()) return {};
     auto found = file.role == Role::disk ? format_of(runtime_.page_files, file.path) : Result<std::string>("raw");
     if (!found) return fail(found, "add image");
     file.format = std::move(*found);
@@ -65,8 +65,8 @@ class Import {
   }
 
   sys::Task<Result<>> open(ImportFile file) {
-    auto content = open_content(runtime_.page_files, file.path, file.format);
-    if (!content && content.error().code == Errc::unsupported) {
+    auto content = file.open ? file.open() : open_content(runtime_.page_files, file.path, file.format);
+    if (!content && !file.open && content.error().code == Errc::unsupported) {
       content = co_await convert(file);
     }
     if (!content) co_return fail(content, "add image");
@@ -97,14 +97,14 @@ class Import {
   sys::Task<Result<>> look() {
     for (std::size_t i = 0; i < contents_.size(); ++i) {
       const auto first = list_.size();
-      auto looked = co_await look_at(*contents_[i]);
-      if (!looked && looked.error().code == Errc::unsupported) {
+      auto looked = co_await look_at(*contents_[i], source_.files[i].role);
+      if (!looked && !source_.files[i].open && looked.error().code == Errc::unsupported) {
         // A compressed cluster: this build leaves them to qemu-img.
         auto content = co_await convert(source_.files[i]);
         if (!content) co_return fail(content, "add image");
         contents_[i] = std::move(*content);
         list_.resize(first);
-        looked = co_await look_at(*contents_[i]);
+        looked = co_await look_at(*contents_[i], source_.files[i].role);
       }
       if (!looked) co_return fail(looked, "add image: " + source_.files[i].path);
       manifest_.files[i].bytes = contents_[i]->bytes();
@@ -117,17 +117,16 @@ class Import {
   }
 
   // Appends to the list. Of a file that says more than there is room for no more than that is read.
-  sys::Task<Result<>> look_at(const Content& content) {
+  sys::Task<Result<>> look_at(const Content& content, Role role) {
     ByteVector piece(kPiece_bytes);
     const auto room = std::max(images_.room_bytes(), images_.largest_bytes());
     const auto pieces = pieces_of(content.bytes());
     std::uint64_t solid = 0;
     for (std::uint64_t number = 0; number < pieces; ++number) {
-      auto read = read_piece(content, number, piece);
-      if (!read) co_return read;
-      const bool zeros = is_zero(ByteView(piece));
-      if (!zeros) ++solid;
-      append(list_, zeros ? zero_piece() : digester_.digest(piece));
+      const auto digest = digest_of(content, role, number, piece);
+      if (!digest) co_return pass(digest);
+      if (*digest != zero_piece()) ++solid;
+      append(list_, *digest);
       if (solid * kPiece_bytes > room) {
         co_return fail(Errc::exhausted, "needs more than the {} MiB for which {} has room", room >> 20U,
                        images_.directory());
@@ -135,6 +134,16 @@ class Import {
       if (takes_turn()) co_await boost::asio::post(runtime_.executor, boost::asio::use_awaitable);
     }
     co_return Result<>{};
+  }
+
+  Result<PieceDigest> digest_of(const Content& content, Role role, std::uint64_t number, ByteSpan piece) {
+    if (content.is_hole(number * kPiece_bytes)) return zero_piece();
+    if (role == Role::disk && options_.digest) {
+      if (auto known = options_.digest(number)) return *known;
+    }
+    auto read = read_piece(content, number, piece);
+    if (!read) return pass(read);
+    return is_zero(ByteView(piece)) ? zero_piece() : digester_.digest(piece);
   }
 
   // Of a piece at a file's end the rest is zeros.
@@ -185,7 +194,7 @@ class Import {
         if (takes_turn()) co_await boost::asio::post(runtime_.executor, boost::asio::use_awaitable);
         if (image->has(piece)) continue;
         auto done = read_piece(*contents_[i], number, bytes);
-        if (done) done = image->put(piece, bytes);
+        if (done) done = image->put(piece, bytes, known_of(manifest_.files[i].role, number));
         if (!done && done.error().code == Errc::not_authentic) {
           co_return fail(Errc::conflict, "add image: {} changes while it is read", source_.files[i].path);
         }
@@ -193,6 +202,12 @@ class Import {
       }
     }
     co_return Result<>{};
+  }
+
+  std::span<const StoredImage::Known> known_of(Role role, std::uint64_t number) {
+    if (role != Role::disk || !options_.known) return {};
+    known_ = options_.known(number);
+    return known_;
   }
 
   sys::Runtime& runtime_;
@@ -209,6 +224,7 @@ class Import {
   std::uint64_t all_bytes_{0};
   std::uint64_t done_bytes_{0};
   std::uint64_t turns_{0};
+  PieceKnown known_{};  // of the last piece that was asked for
 };
 
 }  // namespace

@@ -1,10 +1,14 @@
 // Takes an image into a repository from files that somebody has: what `godwit image add` does.
 #pragma once
 
+#include "image/content.h"
 #include "image/conversion.h"
 #include "image/repository.h"
 
+#include <array>
 #include <functional>
+#include <memory>
+#include <optional>
 
 namespace godwit::image {
 
@@ -12,7 +16,11 @@ struct ImportFile {
   Role role{Role::disk};
   std::string path;
   std::string format;  // "raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"; empty: by how the file begins
+  // Opens it in place of the above, which only name it then.
+  std::function<Result<std::unique_ptr<Content>>()> open{};
 };
+// Of the 16 blocks of a piece of the disk, where each is in other images of the repository, if that is known.
+using PieceKnown = std::array<StoredImage::Known, kPiece_blocks>;
 struct ImportSource {
   std::vector<ImportFile> files;  // by role, in order
   std::string cmdline;
@@ -25,6 +33,10 @@ struct ImportOptions {
   ConversionLimits conversion{};
   // What a cloud signs; without it the image has no signature.
   std::function<Result<ByteVector>(const Digest& manifest)> sign{};
+  // The digest of a piece of the disk whose bytes are those of a piece of another image: the first reading is spared.
+  std::function<std::optional<PieceDigest>(std::uint64_t piece)> digest{};
+  // What shares its space with other images, where the file system can do that.
+  std::function<PieceKnown(std::uint64_t piece)> known{};
   // Of the bytes that are looked at, twice.
   std::function<void(std::uint64_t done, std::uint64_t all)> progress{};
 };

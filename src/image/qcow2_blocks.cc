@@ -39,7 +39,7 @@ constexpr std::uint64_t kOffsetBits = 0x00fffffffffffe00ULL;  // of an L1 or L2 
 constexpr std::uint64_t kCompressed = 1ULL << 62U;
 constexpr std::uint64_t kZero = 1;
 
-class Qcow2Blocks final : public content::Blocks {
+class Qcow2Blocks final : public OverlayBlocks {
  public:
   Qcow2Blocks(std::unique_ptr<sys::PageFile> file, Qcow2Header header, std::vector<std::uint64_t> l1)
       : file_(std::move(file)), header_(header), l1_(std::move(l1)), file_bytes_(file_->size()) {}
@@ -47,6 +47,7 @@ class Qcow2Blocks final : public content::Blocks {
   std::uint64_t count() const override { return header_.disk_bytes / kPage_bytes; }
   Result<> read(std::uint64_t block, ByteSpan into) const override;
   bool is_hole(std::uint64_t block) const override;
+  Result<bool> has(std::uint64_t block) const override;
 
  private:
   // A piece of an L2 table, as the file has it.
@@ -129,6 +130,14 @@ bool Qcow2Blocks::is_hole(std::uint64_t block) const {
   return entry && (*entry & kCompressed) == 0 && is_zero(*entry);
 }
 
+Result<bool> Qcow2Blocks::has(std::uint64_t block) const {
+  if (auto checked = check_range(block, kPage_bytes, count()); !checked) return pass(checked);
+  const auto entry = entry_of(block * kPage_bytes >> header_.cluster_bits);
+  if (!entry) return pass(entry);
+  const bool says_zero = header_.version == 3 && (*entry & kZero) != 0;
+  return (*entry & kCompressed) != 0 || (*entry & kOffsetBits) != 0 || says_zero;
+}
+
 Result<std::vector<std::uint64_t>> read_l1(const sys::PageFile& file, const Qcow2Header& header) {
   ByteVector bytes(header.l1_entries * 8);
   if (auto read = file.read_at(header.l1_offset, bytes); !read) return pass(read);
@@ -137,10 +146,10 @@ Result<std::vector<std::uint64_t>> read_l1(const sys::PageFile& file, const Qcow
   return entries;
 }
 
-Result<std::unique_ptr<content::Blocks>> open_qcow2(std::unique_ptr<sys::PageFile> file) {
+Result<std::unique_ptr<OverlayBlocks>> open_qcow2(std::unique_ptr<sys::PageFile> file, BackingFile backing) {
   ByteVector start(std::min<std::uint64_t>(file->size(), kQcow2HeaderBytes));
   if (auto read = file->read_at(0, start); !read) return pass(read);
-  const auto header = read_qcow2_header(start, file->size());
+  const auto header = read_qcow2_header(start, file->size(), backing);
   if (!header) return pass(header);
   auto l1 = read_l1(*file, *header);
   if (!l1) return pass(l1);
@@ -157,7 +166,15 @@ Result<std::unique_ptr<content::Blocks>> open_blocks(sys::PageFiles& files, cons
   auto file = files.open(path);
   if (!file) return pass(file);
   if (format == "raw") return std::make_unique<RawBlocks>(std::move(*file));
-  auto blocks = open_qcow2(std::move(*file));
+  auto blocks = open_qcow2(std::move(*file), BackingFile::refused);
+  if (!blocks) return fail(blocks, fmt::format("read {} as qcow2", path));
+  return std::move(*blocks);
+}
+
+Result<std::unique_ptr<OverlayBlocks>> open_overlay_blocks(sys::PageFiles& files, const std::string& path) {
+  auto file = files.open(path);
+  if (!file) return pass(file);
+  auto blocks = open_qcow2(std::move(*file), BackingFile::passed_over);
   if (!blocks) return fail(blocks, fmt::format("read {} as qcow2", path));
   return blocks;
 }

@@ -19,4 +19,14 @@ namespace godwit::image {
 [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_blocks(sys::PageFiles& files, const std::string& path,
                                                                    const std::string& format);
 
+// Likewise, of a qcow2 that is on something else, of which nothing is read: the backing file that it names is not
+// looked at, and what it lacks reads as zeros.
+class OverlayBlocks : public content::Blocks {
+ public:
+  // The overlay says what the block is, and not what it is on. Errors: those of read().
+  [[nodiscard]] virtual Result<bool> has(std::uint64_t block) const = 0;
+};
+[[nodiscard]] Result<std::unique_ptr<OverlayBlocks>> open_overlay_blocks(sys::PageFiles& files,
+                                                                         const std::string& path);
+
 }  // namespace godwit::image

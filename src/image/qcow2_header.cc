@@ -53,7 +53,7 @@ Result<> check_l1(const Qcow2Header& header, std::uint64_t entries_there, std::u
 
 }  // namespace
 
-Result<Qcow2Header> read_qcow2_header(ByteView bytes, std::uint64_t file_bytes) {
+Result<Qcow2Header> read_qcow2_header(ByteView bytes, std::uint64_t file_bytes, BackingFile backing) {
   if (bytes.size() < kVersion2Bytes || load_be32(bytes) != kMagic) return fail(Errc::invalid_argument, "no qcow2");
   Qcow2Header header;
   header.version = load_be32(bytes.subspan(4));
@@ -62,7 +62,8 @@ Result<Qcow2Header> read_qcow2_header(ByteView bytes, std::uint64_t file_bytes) 
     if (bytes.size() < kQcow2HeaderBytes) return fail(Errc::invalid_argument, "the file ends in its header");
     if (auto checked = check_features(bytes); !checked) return pass(checked);
   }
-  if (load_be64(bytes.subspan(8)) != 0) return fail(Errc::unsupported, "it has a backing file");
+  if (backing == BackingFile::refused && load_be64(bytes.subspan(8)) != 0)
+    return fail(Errc::unsupported, "it has a backing file");
   header.cluster_bits = load_be32(bytes.subspan(20));
   if (header.cluster_bits < kLeastClusterBits || header.cluster_bits > kMostClusterBits) {
     return fail(Errc::unsupported, "clusters of 2^{} bytes (2^{} to 2^{})", header.cluster_bits, kLeastClusterBits,

@@ -16,8 +16,11 @@ struct Qcow2Header {
   std::uint64_t l1_entries{0};  // those that the disk needs; the table may have more
 };
 
+enum class BackingFile : std::uint8_t { refused = 1, passed_over };
+
 // `bytes`: the first of the file, at least those of its version's header; `file_bytes`: of the whole.
 // Errors: unsupported, invalid_argument, as open_blocks() has them.
-[[nodiscard]] Result<Qcow2Header> read_qcow2_header(ByteView bytes, std::uint64_t file_bytes);
+[[nodiscard]] Result<Qcow2Header> read_qcow2_header(ByteView bytes, std::uint64_t file_bytes,
+                                                    BackingFile backing = BackingFile::refused);
 
 }  // namespace godwit::image

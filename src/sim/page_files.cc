@@ -11,6 +11,7 @@
 namespace godwit::sim {
 namespace {
 
+using Bytes = PageFiles::Bytes;
 using Content = PageFiles::Content;
 using Disk = PageFiles::Disk;
 
@@ -18,23 +19,21 @@ constexpr std::uint64_t kLargestFile_bytes = 8ULL << 30U;  // a wild offset show
 constexpr std::size_t kSector_bytes = 512;
 
 // What the disk has for `write`, of which only some sectors reached it.
-void apply_torn(ByteVector& bytes, const Content::Write& write, std::mt19937_64& random) {
+void apply_torn(Bytes& bytes, const Content::Write& write, std::mt19937_64& random) {
   bytes.resize(write.size_after);
   for (std::size_t from = 0; from < write.bytes.size();) {
     const auto sector_end = (write.offset + from) / kSector_bytes * kSector_bytes + kSector_bytes - write.offset;
     const auto end = std::min<std::size_t>(sector_end, write.bytes.size());
     if (random() % 2 == 0 && write.offset + end <= bytes.size()) {
-      std::copy(write.bytes.begin() + static_cast<std::ptrdiff_t>(from),
-                write.bytes.begin() + static_cast<std::ptrdiff_t>(end),
-                bytes.begin() + static_cast<std::ptrdiff_t>(write.offset + from));
+      bytes.write(write.offset + from, ByteView(write.bytes).subspan(from, end - from));
     }
     from = end;
   }
 }
 
-void apply_whole(ByteVector& bytes, const Content::Write& write) {
+void apply_whole(Bytes& bytes, const Content::Write& write) {
   bytes.resize(write.size_after);
-  std::ranges::copy(write.bytes, bytes.begin() + static_cast<std::ptrdiff_t>(write.offset));
+  bytes.write(write.offset, write.bytes);
 }
 
 // The first `count` of what was written since the last sync are on disk from now on.
@@ -68,7 +67,7 @@ class OpenFile final : public sys::PageFile {
     if (offset > bytes.size() || into.size() > bytes.size() - offset) {
       return fail(Errc::io, "read {} at {}: the file ends before", path_, offset);
     }
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+    bytes.read(offset, into);
     return {};
   }
 
@@ -84,7 +83,7 @@ class OpenFile final : public sys::PageFile {
       if (disk_->full) return fail(Errc::exhausted, "write {}: No space left on device (ENOSPC)", path_);
     }
     if (auto grown = grow_to(std::max<std::uint64_t>(end, content_->bytes.size())); !grown) return grown;
-    std::copy(bytes.begin(), bytes.end(), content_->bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+    content_->bytes.write(offset, bytes);
     remember(offset, bytes);
     return {};
   }
@@ -104,8 +103,9 @@ class OpenFile final : public sys::PageFile {
   }
 
   Result<> punch(std::uint64_t offset, std::uint64_t bytes) override {
-    if (offset >= size()) return {};
-    return write_at(offset, ByteVector(std::min(bytes, size() - offset)));
+    const std::uint64_t written = content_->bytes.written().size();  // behind it are zeros already
+    if (offset >= written) return {};
+    return write_at(offset, ByteVector(std::min(bytes, written - offset)));
   }
 
   Result<bool> share_from(const sys::PageFile& source, std::uint64_t source_offset, std::uint64_t offset,
@@ -132,8 +132,9 @@ class OpenFile final : public sys::PageFile {
   std::uint64_t used_bytes() const override {
     constexpr std::size_t kBlock_bytes = 4096;
     std::uint64_t used = 0;
-    for (std::size_t at = 0; at < size(); at += kBlock_bytes) {
-      const auto block = ByteView(content_->bytes).subspan(at, std::min<std::size_t>(kBlock_bytes, size() - at));
+    const ByteView written(content_->bytes.written());
+    for (std::size_t at = 0; at < written.size(); at += kBlock_bytes) {
+      const auto block = written.subspan(at, std::min<std::size_t>(kBlock_bytes, written.size() - at));
       if (!is_zero(block)) used += kBlock_bytes;
     }
     return used;
@@ -177,6 +178,25 @@ std::string parent_of(const std::string& path) {
 }
 
 }  // namespace
+
+void PageFiles::Bytes::resize(std::uint64_t size) {
+  if (size < written_.size()) written_.resize(size);
+  size_ = size;
+}
+
+void PageFiles::Bytes::write(std::uint64_t offset, ByteView bytes) {
+  const auto end = offset + bytes.size();
+  if (end > written_.size() && !(bytes.empty() || is_zero(bytes))) written_.resize(end);
+  if (offset >= written_.size()) return;
+  const auto part = bytes.first(std::min<std::uint64_t>(bytes.size(), written_.size() - offset));
+  std::ranges::copy(part, written_.begin() + static_cast<std::ptrdiff_t>(offset));
+}
+
+void PageFiles::Bytes::read(std::uint64_t offset, ByteSpan into) const {
+  const auto there = offset < written_.size() ? std::min<std::uint64_t>(into.size(), written_.size() - offset) : 0;
+  if (there > 0) std::copy_n(written_.begin() + static_cast<std::ptrdiff_t>(offset), there, into.begin());
+  std::ranges::fill(into.subspan(there), std::byte{0});
+}
 
 PageFiles::PageFiles() : disk_(std::make_shared<Disk>()) { directories_.insert("/"); }
 PageFiles::~PageFiles() = default;
@@ -247,7 +267,8 @@ Result<std::uint64_t> PageFiles::free_bytes(const std::string& directory) {
 void PageFiles::put(const std::string& path, ByteView content) {
   for (std::string each = parent_of(path); each != "/"; each = parent_of(each)) directories_.insert(each);
   auto file = std::make_shared<Content>();
-  file->bytes.assign(content.begin(), content.end());
+  file->bytes.resize(content.size());
+  file->bytes.write(0, content);
   file->synced = file->bytes;
   file->was_synced = true;
   files_[path] = std::move(file);
@@ -269,17 +290,22 @@ std::shared_ptr<PageFiles> PageFiles::copy() const {
 void PageFiles::tear(std::mt19937_64& random) {
   for (const auto& [path, content] : files_) {
     auto& bytes = content->bytes;
-    if (bytes.empty()) continue;
+    if (bytes.written().empty()) continue;
     if (random() % 8 == 0) bytes.resize(random() % bytes.size());
-    for (auto left = random() % 4; left > 0 && !bytes.empty(); --left) {
-      bytes[random() % bytes.size()] ^= std::byte{0x10};
+    auto& written = bytes.written();
+    for (auto left = random() % 4; left > 0 && !written.empty(); --left) {
+      written[random() % written.size()] ^= std::byte{0x10};
     }
   }
 }
 
 void PageFiles::flip(const std::string& path, std::uint64_t offset) {
   auto& bytes = files_.at(path)->bytes;
-  if (offset < bytes.size()) bytes[offset] ^= std::byte{0x10};
+  if (offset >= bytes.size()) return;
+  std::byte there{};
+  bytes.read(offset, ByteSpan(&there, 1));
+  there ^= std::byte{0x10};
+  bytes.write(offset, ByteView(&there, 1));
 }
 
 std::uint64_t PageFiles::reads() const { return disk_->reads; }

@@ -55,11 +55,25 @@ class PageFiles final : public sys::PageFiles {
   void lose_power(std::mt19937_64& random);
   void use(std::shared_ptr<Fuse> fuse);
 
+  // Zeros at the end of a file cost no memory until something is written behind them.
+  class Bytes {
+   public:
+    [[nodiscard]] std::uint64_t size() const { return size_; }
+    void resize(std::uint64_t size);
+    void write(std::uint64_t offset, ByteView bytes);         // within its size
+    void read(std::uint64_t offset, ByteSpan into) const;     // likewise
+    [[nodiscard]] ByteVector& written() { return written_; }  // what comes before the zeros
+    [[nodiscard]] const ByteVector& written() const { return written_; }
+
+   private:
+    ByteVector written_;
+    std::uint64_t size_{0};
+  };
   // A file, and what its last sync made sure of.
   struct Content {
-    ByteVector bytes;
+    Bytes bytes;
     bool was_synced{false};
-    ByteVector synced;
+    Bytes synced;
     struct Write {
       std::uint64_t offset;
       ByteVector bytes;

@@ -2,6 +2,7 @@
 // It follows docs/formats/qemu-migration-control.md, its traps included.
 #pragma once
 
+#include "sim/qemu_backup.h"
 #include "sim/qemu_base.h"
 #include "sim/qemu_core.h"
 #include "sim/qemu_migration.h"
@@ -55,9 +56,12 @@ class Qemu final : public Program {
   [[nodiscard]] Reply status() const;
   [[nodiscard]] Reply cont();
   [[nodiscard]] Reply mirror(const json::object& arguments);
+  [[nodiscard]] Reply back_up(const json::object& arguments);
   [[nodiscard]] Reply cancel_job(const json::object& arguments);
   [[nodiscard]] Reply set_capabilities(const json::object& arguments);
   [[nodiscard]] Reply set_parameters(const json::object& arguments);
+  [[nodiscard]] Reply dismiss_job(const json::object& arguments);
+  [[nodiscard]] bool has_backup() const { return backup_ && !backup_->over(); }
   [[nodiscard]] bool has_job() const { return mirror_ && !mirror_->over(); }
 
   QemuCore core_;
@@ -67,6 +71,9 @@ class Qemu final : public Program {
   std::uint64_t base_reads_{0};  // that the guest has done
   std::string target_name_;      // node name of core_.target
   std::unique_ptr<QemuMirror> mirror_;
+  std::string backup_node_;  // a qcow2 that was opened
+  std::string backup_path_;
+  std::unique_ptr<QemuBackup> backup_;
   NbdServer server_;
   QemuOutgoing outgoing_;
   QemuIncoming incoming_;

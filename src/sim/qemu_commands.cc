@@ -107,16 +107,13 @@ void Qemu::add_mirror_commands() {
   on("query-named-block-nodes", [this](const json::object&) -> Reply { return base_.named_nodes(); });
   commands_["blockdev-reopen"] = [this](json::object arguments) { return reopen(std::move(arguments)); };
   on("blockdev-mirror", [this](const json::object& arguments) { return mirror(arguments); });
+  on("blockdev-backup", [this](const json::object& arguments) { return back_up(arguments); });
   on("block-job-cancel", [this](const json::object& arguments) { return cancel_job(arguments); });
-  on("job-dismiss", [this](const json::object& arguments) -> Reply {
-    if (!has_job() || mirror_->id() != text_at(arguments, "id")) return fail(Errc::conflict, "Job not found");
-    if (!mirror_->concluded()) return fail(Errc::conflict, "Job '{}' can't be dismissed now", mirror_->id());
-    mirror_->dismiss();
-    return done();
-  });
+  on("job-dismiss", [this](const json::object& arguments) { return dismiss_job(arguments); });
   on("query-jobs", [this](const json::object&) -> Reply {
     json::array jobs;
     if (has_job()) jobs.emplace_back(mirror_->job());
+    if (has_backup()) jobs.emplace_back(backup_->job());
     return jobs;
   });
   on("query-block-jobs", [this](const json::object&) -> Reply {
@@ -129,7 +126,13 @@ void Qemu::add_mirror_commands() {
 sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
   const auto name = text_at(arguments, "node-name");
   if (text_at(arguments, "driver") != "nbd") {
-    co_return told(base_.add(name, text_at(object_at(arguments, "file"), "filename")));
+    const auto file = text_at(object_at(arguments, "file"), "filename");
+    const auto added = base_.add(name, file);
+    if (added && text_at(arguments, "driver") == "qcow2") {
+      backup_node_ = name;
+      backup_path_ = file;
+    }
+    co_return told(added);
   }
   if (core_.target) co_return fail(Errc::conflict, "Duplicate nodes with node-name='{}'", name);
   const MainLoop::Hold hold(core_.loop);
@@ -143,6 +146,9 @@ sys::Task<Qemu::Reply> Qemu::add_target(json::object arguments) {
 
 sys::Task<Qemu::Reply> Qemu::remove_target(json::object arguments) {
   const auto name = text_at(arguments, "node-name");
+  if (has_backup() && !backup_->concluded() && name == backup_node_) {
+    co_return fail(Errc::conflict, "Node {} is in use", name);
+  }
   if (base_.has(name)) co_return told(base_.remove(name));
   if (!core_.target || name != target_name_) {
     co_return fail(Errc::conflict, "Failed to find node with node-name='{}'", name);
@@ -170,8 +176,37 @@ Qemu::Reply Qemu::mirror(const json::object& arguments) {
   return done();
 }
 
+// A copy of the disk as it is now.
+Qemu::Reply Qemu::back_up(const json::object& arguments) {
+  const auto id = text_at(arguments, "job-id");
+  if (has_backup()) return fail(Errc::conflict, "Job ID '{}' already in use", id);
+  const auto target = text_at(arguments, "target");
+  if (!base_.has(target) || target != backup_node_) {
+    return fail(Errc::conflict, "Cannot find device='' nor node-name='{}'", target);
+  }
+  backup_ = std::make_unique<QemuBackup>(core_, id, backup_path_);
+  gate_.spawn(backup_->run());
+  return done();
+}
+
+Qemu::Reply Qemu::dismiss_job(const json::object& arguments) {
+  const auto id = text_at(arguments, "id");
+  if (has_backup() && backup_->id() == id && backup_->concluded()) {
+    backup_->dismiss();
+    return done();
+  }
+  if (!has_job() || mirror_->id() != id) return fail(Errc::conflict, "Job not found");
+  if (!mirror_->concluded()) return fail(Errc::conflict, "Job '{}' can't be dismissed now", mirror_->id());
+  mirror_->dismiss();
+  return done();
+}
+
 Qemu::Reply Qemu::cancel_job(const json::object& arguments) {
   const auto id = text_at(arguments, "device");
+  if (has_backup() && backup_->id() == id && !backup_->concluded()) {
+    backup_->cancel();
+    return done();
+  }
   if (!has_job() || mirror_->id() != id) return fail(Errc::not_found, "Block job '{}' not found", id);
   if (mirror_->concluded()) {
     return fail(Errc::conflict, "Job '{}' in state 'concluded' cannot accept command verb 'cancel'", id);

@@ -167,6 +167,26 @@ sys::Task<wire::CloudHosts> Accounts::hosts_of(std::string cloud) {
   co_return out;
 }
 
+sys::Task<wire::SnapshotList> Accounts::snapshots_of(std::string cloud) {
+  const auto reached = client(cloud);
+  auto said = co_await reached->snapshots();
+  if (said) co_return std::move(*said);
+  wire::SnapshotList none;
+  none.problems.push_back(said.error().message);
+  co_return none;
+}
+
+sys::Task<wire::SnapshotList> Accounts::snapshots() {
+  std::vector<sys::Task<wire::SnapshotList>> asked;
+  for (const auto& cloud : clouds()) asked.push_back(snapshots_of(cloud));
+  wire::SnapshotList all;
+  for (auto& each : co_await sys::gather(runtime_.executor, std::move(asked))) {
+    std::ranges::move(each.snapshots, std::back_inserter(all.snapshots));
+    std::ranges::move(each.problems, std::back_inserter(all.problems));
+  }
+  co_return all;
+}
+
 sys::Task<std::vector<wire::AccountView>> Accounts::views() {
   std::vector<sys::Task<wire::AccountView>> asked;
   for (const auto& cloud : clouds()) asked.push_back(view_of(cloud));

@@ -32,6 +32,7 @@ class Accounts {
   // Every account with what its cloud says now, asked all at once.
   [[nodiscard]] sys::Task<std::vector<wire::AccountView>> views();
   [[nodiscard]] sys::Task<std::vector<wire::CloudHosts>> hosts();
+  [[nodiscard]] sys::Task<wire::SnapshotList> snapshots();
 
  private:
   struct Entry {
@@ -42,6 +43,7 @@ class Accounts {
   [[nodiscard]] std::unexpected<Error> unknown(const std::string& cloud) const;
   [[nodiscard]] sys::Task<wire::AccountView> view_of(std::string cloud);
   [[nodiscard]] sys::Task<wire::CloudHosts> hosts_of(std::string cloud);
+  [[nodiscard]] sys::Task<wire::SnapshotList> snapshots_of(std::string cloud);
   void trust_all();
 
   sys::Runtime& runtime_;

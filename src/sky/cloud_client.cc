@@ -103,6 +103,16 @@ sys::Task<Result<>> CloudClient::terminate(const std::string& id) const {
   return tell(call_of(http_, endpoint_, cloud_, token_, "DELETE", "/v1/instances/" + id));
 }
 
+sys::Task<Result<wire::SnapshotView>> CloudClient::snapshot(const std::string& instance,
+                                                            const wire::SnapshotRequest& request) const {
+  return ask<wire::SnapshotView>(call_of(http_, endpoint_, cloud_, token_, "POST",
+                                         "/v1/instances/" + instance + "/snapshot", wire::encode(request)));
+}
+
+sys::Task<Result<wire::SnapshotList>> CloudClient::snapshots() const {
+  return ask<wire::SnapshotList>(call_of(http_, endpoint_, cloud_, token_, "GET", "/v1/snapshots"));
+}
+
 sys::Task<Result<wire::TicketGrant>> CloudClient::ticket(const wire::TicketRequest& request) const {
   return ask<wire::TicketGrant>(
       call_of(http_, endpoint_, cloud_, token_, "POST", "/v1/tickets", wire::encode(request)));

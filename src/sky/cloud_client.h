@@ -7,6 +7,7 @@
 #include "wire/cluster.h"
 #include "wire/image.h"
 #include "wire/observation.h"
+#include "wire/snapshot.h"
 
 #include <string>
 
@@ -37,6 +38,10 @@ class CloudClient {
   [[nodiscard]] sys::Task<Result<wire::InstanceList>> instances() const;
   [[nodiscard]] sys::Task<Result<wire::InstanceView>> instance(const std::string& id) const;
   [[nodiscard]] sys::Task<Result<>> terminate(const std::string& id) const;
+
+  [[nodiscard]] sys::Task<Result<wire::SnapshotView>> snapshot(const std::string& instance,
+                                                               const wire::SnapshotRequest& request) const;
+  [[nodiscard]] sys::Task<Result<wire::SnapshotList>> snapshots() const;
 
   [[nodiscard]] sys::Task<Result<wire::TicketGrant>> ticket(const wire::TicketRequest& request) const;
   [[nodiscard]] sys::Task<Result<>> migrate(const std::string& instance, const wire::MigrateRequest& request) const;

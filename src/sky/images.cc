@@ -1,6 +1,8 @@
 #include "sky/images.h"
 
+#include "image/export.h"
 #include "image/import.h"
+#include "image/retrieval.h"
 #include "image/shipment.h"
 
 #include <algorithm>
@@ -71,16 +73,23 @@ Result<wire::SkyImage> Images::add(const wire::AddImage& request) {
   if (!request.path.starts_with('/')) {
     return fail(Errc::invalid_argument, "image {}: \"{}\" is no absolute path", request.name, request.path);
   }
-  if (!entries_.contains(request.name) && entries_.size() >= kMost) {
-    return fail(Errc::exhausted, "image {}: there are {} already (godwit image rm)", request.name, kMost);
+  auto entry = begin(request.name);
+  if (!entry) return pass(entry);
+  gate_.spawn(take_in(request.name, request.path));
+  return view_of(**entry);
+}
+
+// Something of that name is to come.
+Result<Images::Entry*> Images::begin(const std::string& name) {
+  if (!entries_.contains(name) && entries_.size() >= kMost) {
+    return fail(Errc::exhausted, "image {}: there are {} already (godwit image rm)", name, kMost);
   }
-  auto& entry = entries_[request.name];
-  if (entry.adding) return fail(Errc::conflict, "image {}: one of that name is being added", request.name);
-  entry.record.name = request.name;
+  auto& entry = entries_[name];
+  if (entry.adding) return fail(Errc::conflict, "image {}: one of that name is being added", name);
+  entry.record.name = name;
   entry.adding = true;
   entry.problem.clear();
-  gate_.spawn(take_in(request.name, request.path));
-  return view_of(entry);
+  return &entry;
 }
 
 sys::Task<void> Images::take_in(std::string name, std::string path) {
@@ -114,8 +123,6 @@ sys::Task<Result<image::ImageId>> Images::import(std::string path) {
 // ---- bringing to clouds
 
 Result<wire::SkyImage> Images::push(const std::string& name, const wire::PushImage& request) {
-  auto* entry = find(name);
-  if (!entry || entry->record.id.empty()) return no_image(name);
   const auto clouds = request.clouds.empty() ? accounts_.clouds() : request.clouds;
   if (clouds.empty()) {
     return fail(Errc::not_found, "image {}: no account on any cloud (godwit account add)", name);
@@ -123,6 +130,12 @@ Result<wire::SkyImage> Images::push(const std::string& name, const wire::PushIma
   for (const auto& cloud : clouds) {
     const auto client = accounts_.client(cloud);
     if (!client) return pass(client);
+  }
+  auto* entry = find(name);
+  if (!entry || entry->record.id.empty()) {
+    const auto pulled = pull(name, {});
+    if (pulled) find(name)->then_to = clouds;
+    return pulled;
   }
   for (const auto& cloud : clouds) {
     auto& known = entry->record.clouds;
@@ -193,20 +206,183 @@ bool Images::wanted(const std::string& name, const std::string& cloud, const std
   return std::find(clouds.begin(), clouds.end(), cloud) != clouds.end();
 }
 
+// ---- bringing here
+
+Result<wire::SkyImage> Images::pull(const std::string& name, const wire::PullImage& request) {
+  if (!is_image_name(name)) return no_image(name);
+  if (const auto* known = find(name); known && !known->record.id.empty()) {
+    return fail(Errc::conflict, "pull image {}: there is one of that name here (godwit image rm, or push it)", name);
+  }
+  if (!request.cloud.empty()) {
+    const auto client = accounts_.client(request.cloud);
+    if (!client) return pass(client);
+  }
+  auto entry = begin(name);
+  if (!entry) return pass(entry);
+  (*entry)->then_to.clear();
+  gate_.spawn(pull_in(name, request.cloud));
+  changed_();
+  return view_of(**entry);
+}
+
+sys::Task<std::vector<Images::Holder>> Images::holders(std::string name, std::vector<std::string> clouds) {
+  std::vector<Holder> out;
+  for (const auto& cloud : clouds) {
+    const auto client = accounts_.client(cloud);
+    if (!client) continue;
+    const auto list = co_await client->images();
+    if (!list) {
+      log_.warn("{}", list.error().message);
+      continue;
+    }
+    const auto found = std::ranges::find(list->images, name, &wire::CloudImage::name);
+    if (found != list->images.end() && found->by_content) out.push_back({cloud, found->id});
+  }
+  co_return out;
+}
+
+sys::Task<void> Images::pull_in(std::string name, std::string cloud) {
+  auto pulled = co_await pull_once(name, std::move(cloud));
+  auto* entry = find(name);
+  if (!entry) co_return;
+  entry->adding = false;
+  if (!pulled) entry->pull = {};
+  const auto taken = pulled ? take_up(*entry, *pulled) : Result<>(pass(pulled));
+  if (!taken) {
+    entry->problem = taken.error().message;
+    log_.warn("image {}: {}", name, entry->problem);
+  }
+  changed_();
+  const auto next = std::exchange(entry->then_to, {});
+  if (!taken || next.empty()) co_return;
+  const auto pushed = push(name, {next});
+  if (!pushed) log_.warn("image {}: {}", name, pushed.error().message);
+}
+
+sys::Task<Result<Images::Holder>> Images::pull_once(std::string name, std::string cloud) {
+  const auto asked = cloud.empty() ? accounts_.clouds() : std::vector<std::string>{cloud};
+  const auto found = co_await holders(name, asked);
+  if (found.empty()) {
+    co_return fail(Errc::not_found, "pull image {}: {} has none of that name that can be fetched", name,
+                   cloud.empty() ? "no cloud that can be asked" : cloud);
+  }
+  const auto& from = found.front();
+  const auto client = accounts_.client(from.cloud);
+  if (!client) co_return pass(client);
+  CloudStore store(*client);
+  std::function<void(const image::RetrievalProgress&)> on_progress = [this, name,
+                                                                      at = from.cloud](const auto& progress) {
+    auto* entry = find(name);
+    if (!entry) return;
+    entry->pull = {at, progress.pieces, progress.here, progress.wire_bytes};
+    changed_();
+  };
+  auto retrieving = image::retrieve(runtime_, repository_, from.id, store, std::move(on_progress));
+  const auto stored = co_await std::move(retrieving);
+  if (!stored) co_return fail(stored, "pull image " + name + " from " + from.cloud);
+  co_return from;
+}
+
+// The cloud that it came from has it.
+Result<> Images::take_up(Entry& entry, const Holder& from) {
+  entry.record.id = from.id;
+  entry.record.clouds = {from.cloud};
+  auto& push = entry.pushes[from.cloud];
+  push = {from.cloud, wire::PushState::done, 0, 0, 0, ""};
+  if (const auto stored = repository_.find(from.id)) push.pieces = push.here = stored->pieces;
+  return store_.save(entry.record);
+}
+
+// ---- writing to files
+
+Result<wire::SkyImage> Images::write_out(const std::string& name, wire::ExportImage request) {
+  auto* entry = find(name);
+  if (!entry || entry->record.id.empty()) return no_image(name);
+  if (request.format.empty()) request.format = "raw";
+  if (request.format != "raw" && request.format != "qcow2") {
+    return fail(Errc::invalid_argument, "export image {}: format \"{}\" (raw or qcow2)", name, request.format);
+  }
+  if (!request.path.starts_with('/')) {
+    return fail(Errc::invalid_argument, "export image {}: \"{}\" is no absolute path", name, request.path);
+  }
+  if (runtime_.files.exists(request.path)) {
+    return fail(Errc::conflict, "export image {}: there is a file {} already (remove it, or name another)", name,
+                request.path);
+  }
+  auto stored = repository_.open(entry->record.id, "exporting it");
+  if (!stored) return fail(stored, "export image " + name);
+  if (!image::file_of((*stored)->manifest(), image::Role::disk)) {
+    return fail(Errc::invalid_argument, "export image {}: it has no disk", name);
+  }
+  auto& exports = entry->exports;
+  const auto over = [](const wire::ImageExport& each) { return each.state != wire::ExportState::writing; };
+  std::erase_if(exports, [&](const auto& each) { return over(each) && each.path == request.path; });
+  if (exports.size() == kExportsKept) {
+    const auto oldest = std::ranges::find_if(exports, over);
+    if (oldest == exports.end()) {
+      return fail(Errc::exhausted, "export image {}: it is being written to {} files", name, kExportsKept);
+    }
+    exports.erase(oldest);
+  }
+  exports.push_back({request.path, request.format, wire::ExportState::writing, (*stored)->count(), 0, ""});
+  gate_.spawn(write_disk(name, std::move(*stored), std::move(request)));
+  changed_();
+  return view_of(*entry);
+}
+
+sys::Task<void> Images::write_disk(std::string name, image::Lease stored, wire::ExportImage request) {
+  const auto id = stored->id();
+  std::function<void(const image::ExportProgress&)> on_progress = [this, name,
+                                                                   path = request.path](const auto& progress) {
+    auto* known = find_export(name, path);
+    if (!known) return;
+    known->pieces = progress.pieces;
+    known->written = progress.done;
+    changed_();
+  };
+  auto writing = image::export_file(runtime_, std::move(stored), image::Role::disk, request.path, request.format,
+                                    std::move(on_progress));
+  const auto written = co_await std::move(writing);
+  if (!written) log_.warn("{}", written.error().message);
+  if (auto* known = find_export(name, request.path)) {
+    known->state = written ? wire::ExportState::done : wire::ExportState::failed;
+    if (written) known->written = known->pieces;
+    if (!written) known->problem = written.error().message;
+  }
+  drop_unnamed(id);  // where its name went meanwhile
+  changed_();
+}
+
 // ---- letting go
 
-Result<> Images::remove(const std::string& name) {
+sys::Task<Result<>> Images::remove(std::string name) {
   auto* entry = find(name);
-  if (!entry) return no_image(name);
-  if (entry->adding) return fail(Errc::conflict, "image {}: it is being added", name);
+  if (!entry) co_return co_await remove_at_clouds(std::move(name));
+  if (entry->adding) co_return fail(Errc::conflict, "image {}: it is being added", name);
   const auto removed = store_.remove_image(name);
-  if (!removed) return removed;
+  if (!removed) co_return removed;
   const auto id = entry->record.id;
   for (const auto& cloud : entry->record.clouds) gate_.spawn(take_away(name, cloud));
   entries_.erase(name);
   drop_unnamed(id);
   changed_();
-  return {};
+  co_return Result<>{};
+}
+
+// A snapshot that was never pulled, say.
+sys::Task<Result<>> Images::remove_at_clouds(std::string name) {
+  const auto found = co_await holders(name, accounts_.clouds());
+  bool some = false;
+  for (const auto& each : found) {
+    const auto client = accounts_.client(each.cloud);
+    if (!client) continue;
+    const auto removed = co_await client->remove_image(name);
+    if (!removed && removed.error().code == Errc::not_found) continue;  // everybody's
+    if (!removed) co_return pass(removed);
+    some = true;
+  }
+  if (some) co_return Result<>{};
+  co_return no_image(name);
 }
 
 // Once: a cloud that can't be reached keeps it, and says so in its own list.
@@ -241,8 +417,15 @@ wire::ImagePush* Images::find_push(const std::string& name, const std::string& c
   return found == entry->pushes.end() ? nullptr : &found->second;
 }
 
+wire::ImageExport* Images::find_export(const std::string& name, const std::string& path) {
+  auto* entry = find(name);
+  if (!entry) return nullptr;
+  const auto found = std::ranges::find(entry->exports, path, &wire::ImageExport::path);
+  return found == entry->exports.end() ? nullptr : &*found;
+}
+
 wire::SkyImage Images::view_of(const Entry& entry) const {
-  wire::SkyImage view{entry.record.name, entry.record.id, "", 0, entry.problem, {}};
+  wire::SkyImage view{entry.record.name, entry.record.id, "", 0, entry.problem, {}, entry.exports, entry.pull};
   if (!view.id.empty()) {
     view.ami = image::ami_of(view.id);
     const auto stored = repository_.find(view.id);

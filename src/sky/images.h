@@ -16,6 +16,7 @@ namespace godwit::sky {
 class Images {
  public:
   static constexpr std::size_t kMost = 1000;
+  static constexpr std::size_t kExportsKept = 8;  // of one image: more can't be under way
 
   // All references outlive the images. `known` is what the store has. `changed` is called when a view has.
   Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::Repository& repository, Pace pace,
@@ -27,10 +28,18 @@ class Images {
   // Begins to take it in, and answers; view() tells what became of it. The name is free, or had another content.
   // Errors: invalid_argument, conflict (it is being taken in), exhausted.
   [[nodiscard]] Result<wire::SkyImage> add(const wire::AddImage& request);
-  // Brings it to those clouds, also to their hosts that join later. Errors: not_found (image, account).
+  // Brings it to those clouds, also to their hosts that join later; one that is not here is pulled first. Errors:
+  // not_found (account).
   [[nodiscard]] Result<wire::SkyImage> push(const std::string& name, const wire::PushImage& request);
-  // Here and at the clouds that it was brought to; instances that run of it keep it. Errors: not_found, conflict.
-  [[nodiscard]] Result<> remove(const std::string& name);
+  // Begins to bring it here from the cloud that has it under that name, and answers; view() tells what became of it.
+  // Errors: invalid_argument, not_found (account), conflict (one of that name is here), exhausted.
+  [[nodiscard]] Result<wire::SkyImage> pull(const std::string& name, const wire::PullImage& request);
+  // Begins to write its disk to a file of this machine, and answers; view() tells what became of it. Errors: not_found,
+  // invalid_argument, conflict (there is a file; it is being written to; the image is not here).
+  [[nodiscard]] Result<wire::SkyImage> write_out(const std::string& name, wire::ExportImage request);
+  // Here and at the clouds that it was brought to; one that is not here, at the clouds that have it under that name.
+  // Instances that run of it keep it. Errors: not_found, conflict, those of the calls.
+  [[nodiscard]] sys::Task<Result<>> remove(std::string name);
   [[nodiscard]] wire::SkyImageList list() const;
   [[nodiscard]] Result<wire::SkyImage> view(const std::string& name) const;
 
@@ -40,13 +49,29 @@ class Images {
     bool adding{false};
     std::string problem;
     std::map<std::string, wire::ImagePush> pushes;  // by cloud, as far as this process knows
+    std::vector<wire::ImageExport> exports;         // likewise: the last kExportsKept
+    wire::ImagePull pull;                           // likewise: how it comes, or has come
+    std::vector<std::string> then_to;               // clouds to which it goes then
   };
 
   [[nodiscard]] sys::Task<void> take_in(std::string name, std::string path);
   [[nodiscard]] sys::Task<Result<image::ImageId>> import(std::string path);
+  [[nodiscard]] Result<Entry*> begin(const std::string& name);
+  // Clouds that have it by content under that name, and its id there.
+  struct Holder {
+    std::string cloud;
+    std::string id;
+  };
+  [[nodiscard]] sys::Task<std::vector<Holder>> holders(std::string name, std::vector<std::string> clouds);
+  [[nodiscard]] sys::Task<void> pull_in(std::string name, std::string cloud);
+  [[nodiscard]] sys::Task<Result<Holder>> pull_once(std::string name, std::string cloud);
+  [[nodiscard]] Result<> take_up(Entry& entry, const Holder& from);
   [[nodiscard]] sys::Task<void> bring(std::string name, std::string cloud);
   [[nodiscard]] sys::Task<Result<>> bring_once(std::string name, std::string cloud);
+  [[nodiscard]] sys::Task<Result<>> remove_at_clouds(std::string name);
   [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  [[nodiscard]] sys::Task<void> write_disk(std::string name, image::Lease stored, wire::ExportImage request);
+  [[nodiscard]] wire::ImageExport* find_export(const std::string& name, const std::string& path);
   [[nodiscard]] bool wanted(const std::string& name, const std::string& cloud, const std::string& id) const;
   [[nodiscard]] Entry* find(const std::string& name);
   [[nodiscard]] wire::ImagePush* find_push(const std::string& name, const std::string& cloud);

@@ -221,6 +221,21 @@ sys::Task<Result<wire::InstanceView>> Sky::instance(std::string id) {
   co_return std::move(*view);
 }
 
+sys::Task<Result<wire::SnapshotView>> Sky::snapshot(std::string id, wire::SnapshotRequest request) {
+  const auto* cluster = cluster_of(id);
+  if (!cluster) co_return no_instance(id);
+  if (images_.view(request.name)) {
+    co_return fail(Errc::conflict, "snapshot of {}: there is an image {} already (godwit image rm, or another name)",
+                   id, request.name);
+  }
+  const auto client = accounts_.client(cluster->member(id)->cloud);
+  if (!client) co_return pass(client);
+  request.id = runtime_.random.id("snap");
+  co_return co_await client->snapshot(id, request);
+}
+
+sys::Task<wire::SnapshotList> Sky::snapshots() { co_return co_await accounts_.snapshots(); }
+
 Result<> Sky::terminate(const std::string& instance) {
   auto* cluster = cluster_of(instance);
   if (!cluster) return no_instance(instance);

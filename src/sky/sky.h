@@ -65,6 +65,11 @@ class Sky final : private ClusterFinder {
 
   // As its cloud has it, without user data. Errors: not_found, those of the call.
   [[nodiscard]] sys::Task<Result<wire::InstanceView>> instance(std::string id);
+  // Makes an image of its disk at the cloud where it runs. Errors: not_found, invalid_argument; conflict (sky keeps one
+  // of that name); those of the call.
+  [[nodiscard]] sys::Task<Result<wire::SnapshotView>> snapshot(std::string id, wire::SnapshotRequest request);
+  // What the clouds that can be asked say of such, one after the other.
+  [[nodiscard]] sys::Task<wire::SnapshotList> snapshots();
   [[nodiscard]] Result<> terminate(const std::string& instance);
   // Without keys.
   [[nodiscard]] wire::NetworkList networks() const;

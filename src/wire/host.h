@@ -4,6 +4,7 @@
 
 #include "wire/migration.h"
 #include "wire/network.h"
+#include "wire/snapshot.h"
 
 namespace godwit::wire {
 
@@ -80,11 +81,12 @@ struct HostReport {
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
   std::vector<BootOrder> boot_orders{};  // seen since the last report that was answered
+  std::vector<SnapshotReport> snapshots{};
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
-                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders))
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -135,10 +137,11 @@ struct DesiredState {
   std::uint16_t image_port{0};  // where the cloud itself gives them, at its API's address; 0: nowhere
   std::vector<ContentSibling> siblings;
   std::vector<ContentKey> content_keys;
+  std::vector<DesiredSnapshot> snapshots{};
 };
 BOOST_DESCRIBE_STRUCT(DesiredState, (),
                       (generation, cloud, api_url, host_record, trusted, instances, networks, migrations, images,
-                       image_port, siblings, content_keys))
+                       image_port, siblings, content_keys, snapshots))
 
 // POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
 struct JoinRequest {

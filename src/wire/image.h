@@ -79,6 +79,19 @@ struct PushImage {
 };
 BOOST_DESCRIBE_STRUCT(PushImage, (), (clouds))
 
+// POST /v1/images/{name}/export: writes its disk to a file of sky's own machine, which is not there yet.
+struct ExportImage {
+  std::string path;    // absolute
+  std::string format;  // "raw" or "qcow2"
+};
+BOOST_DESCRIBE_STRUCT(ExportImage, (), (path, format))
+
+// POST /v1/images/{name}/pull: brings it here from a cloud that has it.
+struct PullImage {
+  std::string cloud;  // empty: the one that has it
+};
+BOOST_DESCRIBE_STRUCT(PullImage, (), (cloud))
+
 BOOST_DEFINE_ENUM_CLASS(PushState, sending, done, failing)
 
 // What sky does, or has done, to bring an image to a cloud.
@@ -92,6 +105,28 @@ struct ImagePush {
 };
 BOOST_DESCRIBE_STRUCT(ImagePush, (), (cloud, state, pieces, here, sent_bytes, problem))
 
+BOOST_DEFINE_ENUM_CLASS(ExportState, writing, done, failed)
+
+// What this sky process does, or has done, to write an image's disk to a file.
+struct ImageExport {
+  std::string path;
+  std::string format;
+  ExportState state{ExportState::writing};
+  std::uint64_t pieces{0};
+  std::uint64_t written{0};
+  std::string problem;
+};
+BOOST_DESCRIBE_STRUCT(ImageExport, (), (path, format, state, pieces, written, problem))
+
+// How an image comes from a cloud, or has come.
+struct ImagePull {
+  std::string cloud;  // empty: it does not, as far as this process knows
+  std::uint64_t pieces{0};
+  std::uint64_t here{0};
+  std::uint64_t received_bytes{0};  // in bodies of answers
+};
+BOOST_DESCRIBE_STRUCT(ImagePull, (), (cloud, pieces, here, received_bytes))
+
 struct SkyImage {
   std::string name;
   std::string id;   // empty: it is being taken in
@@ -99,8 +134,10 @@ struct SkyImage {
   std::uint64_t bytes{0};
   std::string problem;  // why it was not taken in
   std::vector<ImagePush> pushes;
+  std::vector<ImageExport> exports{};  // the last few
+  ImagePull pull{};
 };
-BOOST_DESCRIBE_STRUCT(SkyImage, (), (name, id, ami, bytes, problem, pushes))
+BOOST_DESCRIBE_STRUCT(SkyImage, (), (name, id, ami, bytes, problem, pushes, exports, pull))
 struct SkyImageList {
   std::vector<SkyImage> images;
 };

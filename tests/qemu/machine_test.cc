@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
 #include "conformance/post_copy_suite.h"
+#include "conformance/snapshot_suite.h"
 #include "hypervisor/qemu_machine.h"
 #include "image/store.h"
 #include "os/clock.h"
@@ -195,5 +196,6 @@ TEST(Capabilities, TellWhatThisHostsQemuCanDo) {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, MachineSuite, RealRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, PostCopySuite, RealRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, SnapshotSuite, RealRig);
 
 }  // namespace godwit::testing

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
 #include "conformance/post_copy_suite.h"
+#include "conformance/snapshot_suite.h"
 #include "sim/qemu.h"
 #include "support/nbd_zeros.h"
 
@@ -204,4 +205,5 @@ TEST(ServedBase, StaysWhereItIsWhileItWaitsForAMigration) {
 namespace godwit::testing {
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, MachineSuite, sim::SimRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, PostCopySuite, sim::SimRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, SnapshotSuite, sim::SimRig);
 }  // namespace godwit::testing

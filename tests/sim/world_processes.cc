@@ -35,7 +35,7 @@ CloudProcess::CloudProcess(sim::Process& process, CloudDisk& disk) {
       {runtime.executor, runtime.clock, runtime.random, runtime.http, *disk.database, disk.keys, runtime.log});
   GODWIT_ASSERT(opened.has_value());
   cloud_ = std::move(*opened);
-  depot_ = std::make_unique<cloud::Depot>(runtime, cloud_->core(), cloud_->images(), kDepot);
+  depot_ = std::make_unique<cloud::Depot>(runtime, cloud_->core(), cloud_->images(), cloud_->snapshots(), kDepot);
   const auto taken_up = depot_->open();
   GODWIT_ASSERT(taken_up.has_value());
   auto for_images = runtime.peers.listen(process.host().ip(), kImagePort);

@@ -207,8 +207,8 @@ Result<std::string> WorldRig::call(const std::string& method, const std::string&
   return (**answer)->body;
 }
 
-bool WorldRig::create_cluster(const std::vector<std::string>& clouds) {
-  return begin_cluster(clouds, kImage) &&
+bool WorldRig::create_cluster(const std::vector<std::string>& clouds, const std::string& image) {
+  return begin_cluster(clouds, image.empty() ? kImage : image) &&
          world.run_until([&] { return sky() && view().state == wire::ClusterState::ready; }, Seconds{60});
 }
 

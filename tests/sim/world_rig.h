@@ -54,8 +54,8 @@ class WorldRig final {
     if (!answer) return pass(answer);
     return wire::decode<T>(*answer);
   }
-  // Members n1, … at the given clouds, all ready.
-  [[nodiscard]] bool create_cluster(const std::vector<std::string>& clouds);
+  // Members n1, … at the given clouds, all ready; of the image that all hosts have, or of another.
+  [[nodiscard]] bool create_cluster(const std::vector<std::string>& clouds, const std::string& image = {});
   // Likewise, of that image, and asked for.
   [[nodiscard]] bool begin_cluster(const std::vector<std::string>& clouds, const std::string& image);
   Result<wire::MigrationList> migrate(const std::string& to_cloud, const std::vector<std::string>& members = {});

@@ -98,6 +98,11 @@ class Writer(threading.Thread):
                 self._changed.notify_all()
                 self._changed.wait(WRITE_EVERY_S)
 
+    def acknowledged(self):
+        """The last version of each record that was acknowledged."""
+        with self._changed:
+            return dict(self._acknowledged)
+
     def acknowledges(self, limit_s, more=5):
         """Whether so many more writes are acknowledged within that time."""
         with self._changed:

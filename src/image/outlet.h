@@ -1,0 +1,43 @@
+// What a store of images answers those who take one from it: the giving end of image/retrieval.h, call by call.
+// docs/protocols/image-store.md
+#pragma once
+
+#include "image/parcel.h"
+#include "image/repository.h"
+#include "wire/image.h"
+
+#include <string>
+
+namespace godwit::image {
+
+// A store has other things to do: 4 MiB take 20 ms at this level. Who takes an image asks for so much at a time.
+inline constexpr int kOutletLevel = 3;
+inline constexpr std::size_t kPiecesAWish = 64;
+
+inline constexpr std::size_t kPieceNumber_bytes = 4;
+inline constexpr std::size_t kPieceTags_bytes = kPiece_blocks * sizeof(BlockTag);
+inline constexpr std::size_t kPieceWish_bytes = kPieceNumber_bytes + 2;
+
+// One strand. That the caller may use the image has been checked; what they say is hostile. Only of images that are
+// whole. Errors of all: not_found, conflict (it is not whole), io.
+class Outlet {
+ public:
+  explicit Outlet(Repository& repository) : repository_(repository) {}
+
+  [[nodiscard]] Result<wire::ImageOffer> offer(const std::string& id);
+  // 32 bytes a piece.
+  [[nodiscard]] Result<std::string> list(const std::string& id);
+  // `pieces`: their numbers, 4 bytes each, big-endian, at most kParcelPieces. The answer: 16 tags a piece
+  // (image/parcel.h). Errors: protocol.
+  [[nodiscard]] Result<std::string> tags(const std::string& id, ByteView pieces);
+  // `wishes`: a number and 2 bytes each, bit n: block n is to come. The answer: a parcel of the first so many. Errors:
+  // protocol.
+  [[nodiscard]] Result<std::string> parcel(const std::string& id, ByteView wishes);
+
+ private:
+  [[nodiscard]] Result<Lease> whole(const std::string& id);
+
+  Repository& repository_;
+};
+
+}  // namespace godwit::image

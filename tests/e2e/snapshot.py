@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""An instance's disk becomes an image while the guest writes to it; an instance begins with that image; the image comes home, is
+exported, and goes to another cloud.
+
+Usage: snapshot.py [--godwit GODWIT] [--images DIRECTORY]    (root; about a minute)
+"""
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rig.acknowledged import RECORDS, GuestAddress, Writer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "demo"))
+from stage import Failed, Lab, wait_until  # noqa: E402
+
+CLOUDS = {"one": ["h1", "h2"], "two": ["k1"]}
+IMAGE, SNAPSHOT, CLUSTER = "small", "small-2", "original"
+THERE_LIMIT_S, BOOT_LIMIT_S, SNAPSHOT_LIMIT_S = 60, 90, 120
+
+
+def config():
+    out = '[wan]\nround_trip = "20ms"\n[public]\nnodes = ["user"]\n'
+    for name, hosts in CLOUDS.items():
+        out += f'[[cloud]]\nname = "{name}"\nhosts = {json.dumps(hosts)}\n'
+    return out
+
+
+def expect(holds, what):
+    if not holds:
+        raise Failed(what)
+
+
+def holders(lab, image):
+    return {each["host"] for each in lab.cli("image", "list")["images"] if each["name"] == image}
+
+
+def guest_of(lab, cluster):
+    guest = GuestAddress(f"gw-{lab.name}-", lab.cli("cluster", "show", cluster)["members"][0]["ip"])
+
+    def answers():
+        try:
+            return guest.ask("STAT")
+        except OSError:
+            return None
+    wait_until(f"the guest of {cluster} answers", answers, BOOT_LIMIT_S)
+    return guest
+
+
+def versions(guest, records):
+    """Of each record that is on its disk."""
+    answers = guest.ask(*(f"READ {record}" for record in records))
+    return {record: int(answer.rsplit("=", 1)[1]) for record, answer in zip(records, answers) if answer.startswith("OK ")}
+
+
+def taken(lab, writer):
+    """While the guest writes. What it had acknowledged before, and what it may have written at most."""
+    expect(writer.acknowledges(10), "the guest takes no writes")
+    before = writer.acknowledged()
+    began = time.monotonic()
+    seen = lab.cli("instance", "snapshot", f"{CLUSTER}/m", SNAPSHOT, limit_s=SNAPSHOT_LIMIT_S)
+    took, after = time.monotonic() - began, writer.count
+    expect(seen["phase"] == "done", f"it is {seen}")
+    expect(writer.acknowledges(10), "the guest takes no writes after the snapshot")
+    print(f"  an image of the disk after {took:.1f} s, {after - max(before.values())} writes meanwhile", flush=True)
+    return seen["image"], before, after
+
+
+def holds_what_was_written(found, before, after, where):
+    for record, version in before.items():
+        expect(version <= found.get(record, 0) <= after,
+               f"{where}: record {record} has version {found.get(record)}; {version} was acknowledged before, {after} came last")
+    # One moment: the writer goes round and round, so that no record is older than the newest less one round.
+    expect(max(found.values()) - min(found.values()) < RECORDS, f"{where}: of more than one moment: {found}")
+
+
+def home_and_out(lab, content):
+    """Pulled and exported: the file is what the hosts have."""
+    pulled = lab.cli("image", "pull", SNAPSHOT)
+    expect(pulled["id"] == content, f"another content came: {pulled}")
+    with tempfile.TemporaryDirectory() as directory:
+        raw, qcow2 = Path(directory, "disk.raw"), Path(directory, "disk.qcow2")
+        lab.cli("image", "export", SNAPSHOT, raw)
+        lab.cli("image", "export", SNAPSHOT, qcow2)
+        for file in (raw, qcow2):
+            subprocess.run(["qemu-img", "compare", "-q", "-f", file.suffix[1:], "-F", "raw", file,
+                            lab.directory / "hosts" / "h1" / "images" / content / "disk"], check=True)
+        print(f"  pulled ({pulled['pull']['received_bytes'] >> 10} KiB), exported: {raw.stat().st_blocks >> 11} MiB raw, "
+              f"{qcow2.stat().st_size >> 20} MiB qcow2; equal to the hosts'", flush=True)
+        try:
+            lab.cli("image", "export", SNAPSHOT, raw)
+        except Failed as refused:
+            expect("already" in str(refused), f"refused otherwise: {refused}")
+        else:
+            raise Failed("a file that was there is written over")
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
+    arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
+    options = arguments.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("snapshot: it makes network namespaces: run it as root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("snapshot: terminated"))  # by way of the lab's end
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(config())
+        file.flush()
+        with Lab(f"sn{os.getpid()}", options.godwit, [], file.name) as lab:
+            lab.cli("image", "add", IMAGE, options.images / "tiny", "--to", "one")
+            lab.cli("cluster", "create", CLUSTER, "--member", "m@one", "--image", IMAGE)
+            with Writer(guest_of(lab, CLUSTER)) as writer:
+                content, before, after = taken(lab, writer)
+            expect(not writer.problems(), f"{writer.problems()}")
+            lab.cli("cluster", "create", "clone", "--member", "c@one", "--image", SNAPSHOT)
+            holds_what_was_written(versions(guest_of(lab, "clone"), before), before, after, "the clone")
+            print("  a clone has what was written", flush=True)
+            home_and_out(lab, content)
+            lab.cli("image", "push", SNAPSHOT, "--to", "two")
+            wait_until("cloud two has the image", lambda: holders(lab, SNAPSHOT) >= set(CLOUDS["two"]), THERE_LIMIT_S)
+            left = [path for host in ("h1", "h2") for path in (lab.directory / "hosts" / host / "snapshots").iterdir()]
+            expect(not left, f"left over: {left}")
+            lab.cli("image", "rm", SNAPSHOT)
+            wait_until("the hosts without an instance drop the image", lambda: not holders(lab, SNAPSHOT), THERE_LIMIT_S)
+    print("snapshot: passed")
+
+
+if __name__ == "__main__":
+    main()
