@@ -16,12 +16,13 @@ bool is_alive(const wire::InstanceView& view) {
 }  // namespace
 
 Cluster::Cluster(sys::Runtime& runtime, Store& store, Accounts& accounts, Pace pace, ClusterRecord record,
-                 std::function<void()> changed)
+                 ImageComes image_comes, std::function<void()> changed)
     : runtime_(runtime),
       store_(store),
       accounts_(accounts),
       pace_(pace),
       record_(std::move(record)),
+      image_comes_(std::move(image_comes)),
       changed_(std::move(changed)),
       log_(runtime.log.named("sky." + record_.spec.name)),
       wake_(runtime.executor),
@@ -176,6 +177,7 @@ sys::Task<Result<>> Cluster::launch_missing(std::string cloud, CloudClient clien
       missing.push_back(member.instance);
     }
   }
+  if (missing.empty() || image_comes_(record_.spec.image, cloud)) co_return Result<>{};
   for (const auto& instance : missing) {
     const auto launched = co_await launch(cloud, client, instance);
     if (!launched) co_return launched;

@@ -23,9 +23,11 @@ namespace godwit::sky {
 
 class Cluster {
  public:
-  // All references outlive the cluster. `changed` is called when its view may have changed.
+  // All references outlive the cluster. `image_comes`: as Images::comes_to(), asked before an instance is launched.
+  // `changed` is called when its view may have changed.
+  using ImageComes = std::function<bool(const std::string& image, const std::string& cloud)>;
   Cluster(sys::Runtime& runtime, Store& store, Accounts& accounts, Pace pace, ClusterRecord record,
-          std::function<void()> changed);
+          ImageComes image_comes, std::function<void()> changed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
@@ -93,6 +95,7 @@ class Cluster {
   Accounts& accounts_;
   Pace pace_;
   ClusterRecord record_;
+  ImageComes image_comes_;
   std::function<void()> changed_;
   Sights sights_;
   std::map<std::string, std::string> migrations_;  // by instance

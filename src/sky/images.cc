@@ -155,6 +155,20 @@ Result<wire::SkyImage> Images::push(const std::string& name, const wire::PushIma
   return view_of(*entry);
 }
 
+bool Images::comes_to(const std::string& name, const std::string& cloud) {
+  const auto* entry = find(name);
+  if (!entry) return false;
+  if (entry->record.id.empty()) return entry->adding;
+  const auto& brought = entry->record.clouds;
+  if (std::find(brought.begin(), brought.end(), cloud) == brought.end()) {
+    const auto pushed = push(name, {{cloud}});
+    if (!pushed) log_.warn("image {} to {}: {}", name, cloud, pushed.error().message);
+    return pushed.has_value();
+  }
+  const auto* push = find_push(name, cloud);
+  return push && push->state == wire::PushState::sending;
+}
+
 sys::Task<void> Images::bring(std::string name, std::string cloud) {
   auto retry = pace_.retry;
   const auto* entry = find(name);

@@ -39,11 +39,15 @@ class ImageWorld {
 
   // Taken in, and on its way to both clouds.
   [[nodiscard]] bool begin(const std::function<void(const std::string& id)>& before_it_is_pushed = {}) {
+    if (!take_in()) return false;
+    if (before_it_is_pushed) before_it_is_pushed(id_);
+    return rig.call("POST", "/v1/images/" + kName + "/push", "{}").has_value();
+  }
+  [[nodiscard]] bool take_in() {
     if (!rig.call("POST", "/v1/images", wire::encode(wire::AddImage{kName, kPath}))) return false;
     if (!within([&] { return !view().id.empty() || !view().problem.empty(); })) return false;
     id_ = view().id;
-    if (before_it_is_pushed) before_it_is_pushed(id_);
-    return !id_.empty() && rig.call("POST", "/v1/images/" + kName + "/push", "{}").has_value();
+    return !id_.empty();
   }
   // Every host says that it has it, and has it, within kThere.
   [[nodiscard]] bool comes_everywhere() {
@@ -105,6 +109,19 @@ TEST(WorldImages, AnImageComesToEveryHostOfTheCloudsThatItIsBroughtTo) {
   EXPECT_TRUE(world.within(done, Seconds{10})) << world.show();
   // Once to each cloud, and not the hole.
   for (const auto& push : world.view().pushes) EXPECT_LT(push.sent_bytes, kImage_bytes - kHole_bytes + 100'000);
+}
+
+TEST(WorldImages, WhatAClusterIsMadeOfIsBroughtToItsClouds) {
+  ImageWorld world(6);
+  ASSERT_TRUE(world.take_in()) << world.show();
+  ASSERT_TRUE(world.rig.begin_cluster({"cloud-a", "cloud-a"}, kName));
+  const auto ready = [&] {
+    EXPECT_NE(world.rig.view().state, wire::ClusterState::degraded) << wire::encode(world.rig.view());
+    return world.rig.view().state == wire::ClusterState::ready;
+  };
+  ASSERT_TRUE(world.within(ready)) << wire::encode(world.rig.view()) << world.show();
+  ASSERT_EQ(world.view().pushes.size(), 1U) << world.show();
+  EXPECT_EQ(world.view().pushes[0].cloud, "cloud-a");
 }
 
 TEST(WorldImages, ANameThatIsGoneTakesTheContentWithIt) {
