@@ -158,16 +158,14 @@ PageId Store::find(Domain domain, ByteView page, std::uint64_t fingerprint) cons
   return 0;
 }
 
-PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const {
+PageId Store::find_similar(Domain domain, ByteView page, PageId before) const {
   const auto sketch = sketch_of(page);
-  Window alive = impl_->alive();
-  alive.first = std::max(alive.first, at_least);
-  if (alive.first >= alive.next) return 0;
+  const Window alive = impl_->alive();
   std::array<PageId, kSuperFeatures> found{};
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
     if (sketch[i] == 0) continue;
-    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), impl_->alive()).all()) {
-      if (id >= alive.first && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
+    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), alive).all()) {
+      if (id < before && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
     }
   }
   return *std::max_element(found.begin(), found.end());  // the newest: two that agree are one

@@ -6,6 +6,7 @@
 #include "sys/page_file.h"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -68,8 +69,9 @@ class Store final {
 
   // One that is equal, byte for byte; 0 where there is none.
   [[nodiscard]] PageId find(Domain domain, ByteView page, std::uint64_t fingerprint) const;
-  // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
-  [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
+  // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `before`: none newer.
+  [[nodiscard]] PageId find_similar(Domain domain, ByteView page,
+                                    PageId before = std::numeric_limits<PageId>::max()) const;
 
   // Pages from `id` on are not evicted while the pin lives, which the store must outlive.
   class Pin;

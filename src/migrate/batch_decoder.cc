@@ -105,10 +105,7 @@ Result<ByteView> BatchDecoder::page_of(const PageOrigin& origin, Parts& parts) {
     const auto page = parts.literals.first(kPage_bytes);
     parts.literals = parts.literals.subspan(kPage_bytes);
     if (origin.origin == Origin::raw) return page;
-    // Where it can't be kept, who refers to it later is told so.
-    auto& arrivals = arrivals_;
-    const auto kept = arrivals.store.append(arrivals.rapport->domain, page, content::fingerprint_of(page));
-    if (kept) arrivals.rapport->theirs.add({connection_, numbers_ + parts.numbered}, *kept, 1);
+    keep(page, numbers_ + parts.numbered);
     ++parts.numbered;
     return page;
   }
@@ -116,6 +113,18 @@ Result<ByteView> BatchDecoder::page_of(const PageOrigin& origin, Parts& parts) {
   const auto fetched = fetch(origin, into);
   if (!fetched) return pass(fetched);
   return ByteView(into);
+}
+
+// Where it can't be kept, who refers to it later is told so.
+void BatchDecoder::keep(ByteView page, std::uint64_t number) {
+  if (unkept_from_ && number >= *unkept_from_) return;
+  auto& arrivals = arrivals_;
+  const auto kept = arrivals.store.append(arrivals.rapport->domain, page, content::fingerprint_of(page));
+  if (kept) {
+    arrivals.rapport->theirs.add({connection_, number}, *kept, 1);
+  } else {
+    unkept_from_ = number;
+  }
 }
 
 // `sent` and `theirs` are the encoder's words.

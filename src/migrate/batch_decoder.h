@@ -36,18 +36,22 @@ class BatchDecoder final {
   // others are final: protocol, exhausted.
   [[nodiscard]] Result<ByteView> decode(ByteView frame);
   [[nodiscard]] std::uint64_t next() const { return batches_; }  // its number
+  // The first number of a page that there was no room for: from it on none is kept.
+  [[nodiscard]] std::optional<std::uint64_t> unkept_from() const { return unkept_from_; }
 
  private:
   struct Parts;
   [[nodiscard]] Result<> expand(const Batch& batch, Parts& parts);
   [[nodiscard]] Result<> gather(Parts& parts);
   [[nodiscard]] Result<ByteView> page_of(const PageOrigin& origin, Parts& parts);
+  void keep(ByteView page, std::uint64_t number);
   [[nodiscard]] Result<> fetch(const PageOrigin& origin, ByteSpan into);
 
   Arrivals& arrivals_;
   std::uint32_t connection_;
   std::uint64_t batches_{0};
   std::uint64_t numbers_{0};  // of the batches that were rebuilt
+  std::optional<std::uint64_t> unkept_from_;
   ByteVector bytes_;
 };
 

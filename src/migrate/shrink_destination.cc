@@ -105,6 +105,9 @@ sys::Task<Result<>> ShrinkDestination::rebuild(ByteVector payload, bool again, s
   const auto number = decoder_->next();
   const auto bytes = decoder_->decode(payload);
   lacks_ = false;
+  if (const auto unkept = decoder_->unkept_from(); unkept && !std::exchange(unkept_said_, true)) {
+    say(ShrinkFrame::unkept, pack_number(*unkept));
+  }
   if (bytes) {
     say(ShrinkFrame::acknowledged, pack_number(number));
     co_return co_await local.write(*bytes);

@@ -42,6 +42,7 @@ class ShrinkDestination final {
   std::size_t asked_bytes_{0};
   sys::Signal changed_;
   ByteVector to_say_;
+  bool unkept_said_{false};
   bool lacks_{false};  // the next batch comes again; those behind it wait here
   std::deque<ReceivedFrame> held_;
   std::size_t held_bytes_{0};
