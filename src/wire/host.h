@@ -2,6 +2,7 @@
 // with the DesiredState of that host, at once when the generation has changed, else after wait_ms.
 #pragma once
 
+#include "wire/image.h"
 #include "wire/migration.h"
 #include "wire/network.h"
 
@@ -72,11 +73,12 @@ struct HostReport {
   std::vector<LanReport> lans;
   std::uint64_t seen_generation{0};
   std::uint32_t wait_ms{0};
+  std::vector<ImageCheck> checks{};  // of its images, the last one each
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
-                       migrations, content_of, unsettled, lans, seen_generation, wait_ms))
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, checks))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -91,10 +93,11 @@ struct DesiredImage {
   std::string name;
   std::string sha256;  // its content's id
   std::string path;    // on the host: a directory with manifest.json, as images/ builds it; empty: it comes by content
-  std::string manifest;   // docs/formats/image.md; empty where there is a path
-  std::string signature;  // the cloud's, of the manifest
+  std::string manifest;    // docs/formats/image.md; empty where there is a path
+  std::string signature;   // the cloud's, of the manifest
+  std::uint64_t check{0};  // it is to be audited, if it was not since: ImageCheck::number; 0: never
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature, check))
 
 // Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
 struct ContentSibling {
