@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/config.h"
+#include "image/checks.h"
 #include "image/distribution.h"
 #include "image/repository.h"
 #include "image/store.h"
@@ -62,6 +63,9 @@ class Images {
   std::map<std::string, std::string> problems_;     // of those that can't be, by content
   std::map<std::string, std::uint64_t> seen_here_;  // pieces, when that was last told
   std::set<std::string> held_;                      // instances for which some image is held
+  wire::DesiredState asked_;                        // of the last set(), as far as it is of images
+  TimePoint again_at_{};                            // what could not be taken on is tried again then
+  image::Checks checks_;
   sys::Signal set_;
   sys::Gate gate_;
 };
