@@ -8,7 +8,8 @@
 namespace godwit::agent {
 namespace {
 
-constexpr Millis kLookEvery{500};  // at what has come, while something does
+constexpr Millis kLookEvery{500};   // at what has come, while something does
+constexpr Seconds kAgainEvery{60};  // what could not be taken on: there may be room by then
 
 bool is_by_content(const wire::DesiredImage& image) { return !image.manifest.empty(); }
 
@@ -27,6 +28,14 @@ Result<> check_signature(const wire::DesiredImage& image, ByteView signature, co
   return fail(Errc::not_authentic, "the cloud's CA is not known");
 }
 
+std::map<std::string, std::uint64_t> checks_of(const std::vector<wire::DesiredImage>& images) {
+  std::map<std::string, std::uint64_t> out;
+  for (const auto& image : images) {
+    if (is_by_content(image) && image.check > 0) out[image.sha256] = std::max(out[image.sha256], image.check);
+  }
+  return out;
+}
+
 }  // namespace
 
 Images::Images(sys::Runtime& runtime, const AgentConfig& config, std::function<void()> changed,
@@ -40,6 +49,12 @@ Images::Images(sys::Runtime& runtime, const AgentConfig& config, std::function<v
       repository_(runtime, config.state_directory + "/images",
                   {.bytes = std::uint64_t{config.image_gib} << 30U, .evict = true}),
       distribution_(runtime, name_),
+      checks_(runtime, repository_,
+              [this](const std::string& id) {
+                distribution_.look_again(id);
+                changed_();
+                set_.notify();
+              }),
       set_(runtime.executor),
       gate_(runtime.executor) {}
 
@@ -47,12 +62,14 @@ Result<> Images::start(std::unique_ptr<sys::PeerListener> listener) {
   const auto started = repository_.start();
   if (!started) return fail(started, "images");
   if (listener) distribution_.start(std::move(listener));
+  checks_.start();
   gate_.spawn(watch());
   return {};
 }
 
 sys::Task<void> Images::stop() {
   co_await gate_.close();
+  co_await checks_.stop();
   co_await distribution_.stop();
   leases_.clear();
   co_await repository_.stop();
@@ -61,6 +78,12 @@ sys::Task<void> Images::stop() {
 // ---- what is wanted here
 
 void Images::set(const wire::DesiredState& desired) {
+  asked_.cloud = desired.cloud;
+  asked_.trusted = desired.trusted;
+  asked_.images = desired.images;
+  asked_.siblings = desired.siblings;
+  asked_.image_port = desired.image_port;
+  again_at_ = runtime_.clock.now() + kAgainEvery;
   wanted_ = desired.images;
   std::map<std::string, Taken> all;
   problems_.clear();
@@ -86,6 +109,7 @@ void Images::set(const wire::DesiredState& desired) {
   if (!assigned) runtime_.log.error("images: {}", assigned.error().message);
   for (auto& [sha256, one] : leases_) want_next(sha256, one);
   pace_fill();
+  checks_.want(checks_of(wanted_));
   set_.notify();
 }
 
@@ -183,8 +207,15 @@ sys::Task<void> Images::watch() {
     const bool later = remove_unwanted();
     if (comes || moved || later) {
       co_await runtime_.clock.sleep_for(kLookEvery);
+    } else if (!problems_.empty()) {
+      co_await set_.wait_until(runtime_.clock, again_at_);
     } else {
       co_await set_.wait();
+    }
+    if (!problems_.empty() && runtime_.clock.now() >= again_at_) {
+      const auto again = asked_;
+      set(again);
+      changed_();
     }
   }
 }
@@ -235,6 +266,7 @@ void Images::hold_only(const std::set<std::string>& instances) {
 void Images::report(wire::HostReport& report) const {
   report.image_port = config_.image_port;
   for (const auto& [sha256, order] : boot_orders_) report.boot_orders.push_back(order);
+  report.checks = checks_.list();
   const auto progress = distribution_.progress();
   for (const auto& image : wanted_) {
     if (!is_by_content(image)) {

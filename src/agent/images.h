@@ -5,6 +5,7 @@
 #include "agent/config.h"
 #include "agent/served_base.h"
 #include "image/boot_order.h"
+#include "image/checks.h"
 #include "image/distribution.h"
 #include "image/repository.h"
 #include "image/store.h"
@@ -108,6 +109,9 @@ class Images {
   std::map<std::string, Boot> boots_;                   // by instance
   std::map<std::string, wire::BootOrder> boot_orders_;  // to be told to the cloud
   std::set<std::string> held_;                          // instances for which some image is held
+  wire::DesiredState asked_;                             // of the last set(), as far as it is of images
+  TimePoint again_at_{};                                 // what could not be taken on is tried again then
+  image::Checks checks_;
   sys::Signal set_;
   sys::Gate gate_;
 };

@@ -3,6 +3,7 @@
 #include "api/image_routes.h"
 
 #include <algorithm>
+#include <set>
 
 namespace godwit::api {
 namespace {
@@ -114,7 +115,7 @@ sys::Task<Result<sys::HttpResponse>> name_image(Cloud* cloud, cloud::Depot* depo
 
 // A user's images may be put together of what that user may run; what a host brings, since it was asked to, of whatever
 // is here: hosts have it all.
-Result<image::IntakeCaller> caller_of(Cloud& cloud, const Call& call) {
+Result<image::IntakeCaller> caller_of(Cloud& cloud, const cloud::Depot* depot, const Call& call) {
   if (call.bearer_token().empty() && call.request.peer) {
     const auto host = cloud.accounts().host_of(call.request.peer);
     if (!host) return pass(host);
@@ -122,15 +123,24 @@ Result<image::IntakeCaller> caller_of(Cloud& cloud, const Call& call) {
     if (!awaited) return pass(awaited);
     return image::IntakeCaller{"host " + host->name, {}};
   }
-  auto user = cloud.accounts().user_of(call.bearer_token());
+  const auto user = cloud.accounts().user_of(call.bearer_token());
   if (!user) return pass(user);
-  const auto who = user->tenant;
-  return image::IntakeCaller{who, [&cloud, user = std::move(*user)](const std::string& id) {
-                               const auto images = cloud.images().list(user);
-                               return images && std::ranges::any_of(*images, [&](const wire::DesiredImage& image) {
-                                        return image.sha256 == id;
-                                      });
-                             }};
+  if (!depot) return fail(Errc::unsupported, "no images are kept here");
+  return depot->caller(*user);
+}
+
+// Those that mean nothing to the user.
+Result<> leave_out_images(Cloud& cloud, const User& user, wire::HostList& list) {
+  const auto own = cloud.images().list(user);
+  if (!own) return pass(own);
+  std::set<std::pair<std::string, std::string>> known;
+  for (const auto& each : *own) known.emplace(each.name, each.sha256);
+  const auto unknown = [&](const auto& image) { return !known.contains({image.name, image.sha256}); };
+  for (auto& host : list.hosts) {
+    std::erase_if(host.images, unknown);
+    std::erase_if(host.arrivals, unknown);
+  }
+  return {};
 }
 
 }  // namespace
@@ -203,12 +213,17 @@ void CloudRoutes::add_cloud_routes() {
   router_.add(for_user<Nothing, wire::CloudView>(
       cloud_, "GET", "/v1/cloud", "The cloud, its CA and prices, and the caller's quota",
       [this](const User& user, const Call&, const Nothing&) { return cloud_.accounts().view(user); }));
-  router_.add(for_user<Nothing, wire::HostList>(cloud_, "GET", "/v1/hosts", "The hosts and the room on them",
-                                                [this](const User& user, const Call&, const Nothing&) {
-                                                  auto list = cloud_.hosts().list();
-                                                  if (list && user.is_operator) cloud_.observations().add_hints(*list);
-                                                  return list;
-                                                }));
+  router_.add(for_user<Nothing, wire::HostList>(
+      cloud_, "GET", "/v1/hosts", "The hosts and the room on them",
+      [this](const User& user, const Call&, const Nothing&) -> Result<wire::HostList> {
+        auto list = cloud_.hosts().list();
+        if (list && user.is_operator) cloud_.observations().add_hints(*list);
+        if (list && !user.is_operator) {
+          const auto kept = leave_out_images(cloud_, user, *list);
+          if (!kept) return pass(kept);
+        }
+        return list;
+      }));
   auto join_tokens = for_user<wire::JoinTokenRequest, wire::JoinToken>(
       cloud_, "POST", "/v1/join-tokens", "Makes a token with which the host may join, once",
       [this](const User& user, const Call&, const wire::JoinTokenRequest& request) -> Result<wire::JoinToken> {
@@ -220,9 +235,28 @@ void CloudRoutes::add_cloud_routes() {
 }
 
 void CloudRoutes::add_image_routes(cloud::Depot* depot) {
-  router_.add(for_user<Nothing, wire::CloudImageList>(
-      cloud_, "GET", "/v1/images", "The images that instances can be made of here",
-      [this](const User& user, const Call&, const Nothing&) { return cloud_.images().view(user); }));
+  router_.add(for_user<Nothing, wire::CloudImageList>(cloud_, "GET", "/v1/images",
+                                                      "The images that instances can be made of here",
+                                                      [this, depot](const User& user, const Call&, const Nothing&) {
+                                                        return depot ? depot->view(user) : cloud_.images().view(user);
+                                                      }));
+  const auto with_places = [this, depot](Result<wire::CloudImageCheck> check) {
+    if (!check) return check;
+    for (auto& place : check->places) place.alive = cloud_.hosts().alive(place.host);
+    if (depot) check = depot->with_own(std::move(*check));
+    return check;
+  };
+  router_.add(for_user<Nothing, wire::CloudImageCheck>(
+      cloud_, "POST", "/v1/images/{id}/check",
+      "Asks store and hosts to audit an image, once a minute at most; what is bad comes again",
+      [this, with_places](const User& user, const Call& call, const Nothing&) {
+        return with_places(cloud_.images().begin_check(user, call.id()));
+      }));
+  router_.add(for_user<Nothing, wire::CloudImageCheck>(
+      cloud_, "GET", "/v1/images/{id}/check", "What the audits of an image found, at each place that has it",
+      [this, with_places](const User& user, const Call& call, const Nothing&) {
+        return with_places(cloud_.images().look_at_check(user, call.id()));
+      }));
   auto name = declared<wire::ImageName, void>(
       "PUT", "/v1/images/{id}", Caller::user,
       "Names a content that is whole here, for its user; for everybody where an operator does it");
@@ -234,9 +268,9 @@ void CloudRoutes::add_image_routes(cloud::Depot* depot) {
         return depot ? depot->remove(user, call.id()) : cloud_.images().remove(user, call.id());
       }));
   add_image_content_routes(router_, depot ? &depot->intake() : nullptr,
-                           [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
+                           [cloud = &cloud_, depot](const Call& call) { return caller_of(*cloud, depot, call); });
   add_image_outlet_routes(router_, depot ? &depot->outlet() : nullptr,
-                          [cloud = &cloud_](const Call& call) { return caller_of(*cloud, call); });
+                          [cloud = &cloud_, depot](const Call& call) { return caller_of(*cloud, depot, call); });
 }
 
 void CloudRoutes::add_instance_routes() {

@@ -1,5 +1,7 @@
 #include "api/image_routes.h"
 
+#include <charconv>
+
 namespace godwit::api {
 namespace {
 
@@ -28,27 +30,38 @@ Result<sys::HttpResponse> bytes_answer(Result<std::string> bytes) {
   return sys::HttpResponse{200, std::move(*bytes), {{"content-type", "application/octet-stream"}}, {}};
 }
 
+Result<std::uint64_t> number_in_path(const Call& call, const std::string& name) {
+  const auto& text = call.in_path.at(name);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size()) return number;
+  return fail(Errc::invalid_argument, "{}: \"{:.32}\" is no number", name, text);
+}
+
 }  // namespace
 
 void add_image_content_routes(Router& router, image::Intake* intake, const AdmitCall& admit) {
   add(router, intake, admit, "POST", "/v1/image-contents",
       "Says which image is to come; what of it is there stays. Asking twice is asking once",
-      [](image::Intake& at, const image::IntakeCaller&, const Call& call) -> Result<sys::HttpResponse> {
+      [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) -> Result<sys::HttpResponse> {
         const auto offer = decode_body<wire::ImageOffer>(call);
         if (!offer) return pass(offer);
-        return encode_answer(at.offer(*offer));
+        return encode_answer(at.offer(caller, *offer));
       })
       .request = type_ref<wire::ImageOffer>();
   add(router, intake, admit, "GET", "/v1/image-contents/{id}", "What of an image is there",
-      [](image::Intake& at, const image::IntakeCaller&, const Call& call) {
-        return encode_answer(at.look(call.id()));
+      [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) {
+        return encode_answer(at.look(caller, call.id()));
       });
   auto& list =
-      add(router, intake, admit, "PUT", "/v1/image-contents/{id}/list", "Takes the digests of an image's pieces",
-          [](image::Intake& at, const image::IntakeCaller&, const Call& call) -> Result<sys::HttpResponse> {
-            return encode_answer(at.set_list(call.id(), as_bytes(call.request.body)));
+      add(router, intake, admit, "PUT", "/v1/image-contents/{id}/list/{first}",
+          "Takes digests of an image's pieces, from the one with that number on, in order",
+          [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) -> Result<sys::HttpResponse> {
+            const auto first = number_in_path(call, "first");
+            if (!first) return pass(first);
+            return encode_answer(at.add_to_list(caller, call.id(), *first, as_bytes(call.request.body)));
           });
-  list.bytes_in = "32 bytes a piece";
+  list.bytes_in = "of at most 65,536 pieces 32 bytes each";
   list.answer = type_ref<Nothing>();
   auto& known =
       add(router, intake, admit, "POST", "/v1/image-contents/{id}/known", "Which blocks are there in other images",

@@ -205,6 +205,12 @@ void SkyRoutes::add_image_routes() {
       [this](const Call&, const wire::AddImage& request) { return sky_.images().add(request); });
   add<Nothing, wire::SkyImage>("GET", "/v1/images/{id}", "The image of that name",
                                [this](const Call& call, Nothing) { return sky_.images().view(call.id()); });
+  add<Nothing, wire::SkyImageCheck>("POST", "/v1/images/{id}/check",
+                                    "Asks the clouds that have an image to audit it; what is bad comes again",
+                                    [this](const Call& call, Nothing) { return sky_.images().check(call.id(), true); });
+  add<Nothing, wire::SkyImageCheck>(
+      "GET", "/v1/images/{id}/check", "What the audits of an image found, at each place that has it",
+      [this](const Call& call, Nothing) { return sky_.images().check(call.id(), false); });
   add<Nothing, void>("DELETE", "/v1/images/{id}",
                      "Forgets an image, here and at the clouds; instances that run of it keep it",
                      [this](const Call& call, Nothing) { return remove_image(&sky_, call.id()); });

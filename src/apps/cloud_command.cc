@@ -33,6 +33,8 @@ struct CloudOptions {
   std::optional<std::uint32_t> instances;  // of the quota; what is not said stays as it was
   std::optional<std::uint32_t> vcpus;
   std::optional<std::uint32_t> memory_mib;
+  std::optional<std::uint32_t> images;
+  std::optional<std::uint32_t> image_mib;
   bool is_operator{false};
   bool revoke{false};
   std::string image;
@@ -183,6 +185,8 @@ Result<> add_user(cloud::Cloud& cloud, const CloudOptions& options) {
   tenant.quota.instances = options.instances.value_or(tenant.quota.instances);
   tenant.quota.vcpus = options.vcpus.value_or(tenant.quota.vcpus);
   tenant.quota.memory_mib = options.memory_mib.value_or(tenant.quota.memory_mib);
+  tenant.quota.images = options.images.value_or(tenant.quota.images);
+  tenant.quota.image_mib = options.image_mib.value_or(tenant.quota.image_mib);
   const auto made = accounts.put_tenant(options.tenant, tenant.quota, tenant.is_operator || options.is_operator);
   if (!made) return made;
   if (options.revoke) {
@@ -292,6 +296,8 @@ void add_cloud_command(CLI::App& app, int& exit_code) {
   command->add_option("--instances", options.instances, "quota; 20 at first");
   command->add_option("--vcpus", options.vcpus, "quota; 40 at first");
   command->add_option("--memory-mib", options.memory_mib, "quota; 65536 at first");
+  command->add_option("--images", options.images, "quota of images of its own; 1000 at first");
+  command->add_option("--image-mib", options.image_mib, "quota of what they take of DIR/images; 1048576 at first");
   command->add_flag("--operator", options.is_operator, "may make join tokens over the API");
   command->add_flag("--revoke", options.revoke, "its tokens of before open nothing any more");
 

@@ -41,10 +41,11 @@ std::string to_text(const cloud::CloudStatus& status) {
                      share(each.used.disk_gib, each.capacity.disk_gib), each.accelerator, each.qemu_version,
                      each.problem});
   }
-  Rows tenants{{"TENANT", "INSTANCES", "VCPUS", "MEMORY MIB", "OPERATOR"}};
+  Rows tenants{{"TENANT", "INSTANCES", "VCPUS", "MEMORY MIB", "IMAGES", "IMAGE MIB", "OPERATOR"}};
   for (const auto& each : status.tenants) {
     tenants.push_back({each.name, share(each.used.instances, each.quota.instances),
                        share(each.used.vcpus, each.quota.vcpus), share(each.used.memory_mib, each.quota.memory_mib),
+                       share(each.used.images, each.quota.images), share(each.used.image_mib, each.quota.image_mib),
                        each.is_operator ? "yes" : "no"});
   }
   Rows images{{"IMAGE", "SHA256", "PATH"}};

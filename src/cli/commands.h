@@ -24,6 +24,8 @@ void add_account_commands(CLI::App& app, const Choose& choose);
 void add_cluster_commands(CLI::App& app, const Choose& choose);
 void add_security_group_commands(CLI::App& app, const Choose& choose);
 void add_image_commands(CLI::App& app, const Choose& choose);
+// Into the noun image: check.
+void add_image_check_command(CLI::App& image, const Choose& choose);
 void add_instance_commands(CLI::App& app, const Choose& choose);
 void add_migration_commands(CLI::App& app, const Choose& choose);
 // Into the noun network: top, status; join, leave, leaves.

@@ -177,6 +177,7 @@ void add_image_commands(CLI::App& app, const Choose& choose) {
   verb = add_verb(*noun, choose, "rm", "Forget an image, here and at the clouds that it was brought to", "image rm web",
                   [name](Session& session) { return erase(session, *name); });
   verb->add_option("name", *name, "The image")->required();
+  add_image_check_command(*noun, choose);
 }
 
 }  // namespace godwit::cli

@@ -69,7 +69,11 @@ std::string accounts_text(const wire::AccountList& list, bool verbose) {
   }
   std::vector<Column> columns{{"CLOUD"}, {"URL"}, {"STATE"}, {"TENANT"}, {"INSTANCES", Align::right}};
   if (verbose) {
-    columns.insert(columns.end(), {{"VCPUS", Align::right}, {"MEMORY MIB", Align::right}, {"PRICES"}});
+    columns.insert(columns.end(), {{"VCPUS", Align::right},
+                                   {"MEMORY MIB", Align::right},
+                                   {"IMAGES", Align::right},
+                                   {"IMAGE MIB", Align::right},
+                                   {"PRICES"}});
   }
   Table table(columns);
   std::string problems;
@@ -79,6 +83,8 @@ std::string accounts_text(const wire::AccountList& list, bool verbose) {
     if (each.reachable && verbose) {
       cells.push_back(of(each.used.vcpus, each.quota.vcpus));
       cells.push_back(of(each.used.memory_mib, each.quota.memory_mib));
+      cells.push_back(of(each.used.images, each.quota.images));
+      cells.push_back(of(each.used.image_mib, each.quota.image_mib));
       cells.push_back(prices_text(each));
     }
     table.add(std::move(cells));

@@ -1,6 +1,7 @@
 #include "cloud/accounts.h"
 
 #include "base/id.h"
+#include "cloud/image_quota.h"
 #include "crypto/digest.h"
 #include "crypto/token.h"
 
@@ -159,7 +160,7 @@ Result<wire::CloudView> Accounts::view(const User& user) {
 }
 
 wire::Quota quota_used(Sql& sql, const std::string& tenant, std::int64_t now_ms, const std::string& except) {
-  wire::Quota used{0, 0, 0};
+  auto used = wire::Quota::nothing();
   std::set<std::string> counted{except};
   for (const auto& claim : select<Claim>(sql, "tenant = $1 AND (expires_ms = 0 OR expires_ms > $2)", tenant, now_ms)) {
     if (!counted.insert(claim.instance).second) continue;
@@ -167,6 +168,9 @@ wire::Quota quota_used(Sql& sql, const std::string& tenant, std::int64_t now_ms,
     used.vcpus += claim.vcpus;
     used.memory_mib += claim.memory_mib;
   }
+  const auto kept = images_used(sql, tenant);
+  used.images = static_cast<std::uint32_t>(kept.images);
+  used.image_mib = static_cast<std::uint32_t>((kept.bytes + (1U << 20U) - 1) >> 20U);
   return used;
 }
 

@@ -4,6 +4,8 @@
 
 #include "cloud/images.h"
 #include "cloud/snapshots.h"
+#include "cloud/uploads.h"
+#include "image/checks.h"
 #include "image/distribution.h"
 #include "image/intake.h"
 #include "image/outlet.h"
@@ -31,33 +33,44 @@ class Depot {
   [[nodiscard]] image::Intake& intake() { return intake_; }
   [[nodiscard]] image::Outlet& outlet() { return outlet_; }
   [[nodiscard]] image::Repository& repository() { return repository_; }
-  // The name means that content, which is on disk, from now on. Errors: not_found; denied (others alone
-  // have named it); conflict (it is not whole yet); io;
-  // those of Images.
+  // As the user, who may put images together of what they may run.
+  [[nodiscard]] image::IntakeCaller caller(const User& user) const;
+  // The name means that content, which is on disk, from now on. Errors: not_found (it is not here, or the user has not
+  // shown that they have it: nobody can tell which); conflict (it is not whole yet); io; those of Images.
   [[nodiscard]] sys::Task<Result<>> name(User user, wire::ImageName name);
+  // Likewise of all of the user's: whether each is whole in this store, too.
+  [[nodiscard]] Result<wire::CloudImageList> view(const User& user) const;
+  // Adds what this store's own audit found to what the hosts' did.
+  [[nodiscard]] wire::CloudImageCheck with_own(wire::CloudImageCheck check) const;
   // Errors: those of Images.
   [[nodiscard]] Result<> remove(const User& user, const std::string& name);
 
  private:
-  [[nodiscard]] Result<> may_name(const User& user, const wire::ImageName& name) const;
   [[nodiscard]] std::string content_of(const User& user, const std::string& name) const;
   [[nodiscard]] Result<> name_whole(const User& user, const wire::ImageName& name);
   [[nodiscard]] sys::Task<Result<>> check_whole(const std::string& id, const std::string& name);
   [[nodiscard]] sys::Task<void> watch();
   [[nodiscard]] sys::Task<void> name_snapshots();
+  [[nodiscard]] Result<> name_for(const SnapshotRow& row);
   [[nodiscard]] Result<> assign();
-  [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(const std::set<std::string>& named) const;
-  void remove_unused(const std::string& id);
+  [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(const std::map<std::string, std::uint64_t>& named) const;
+  void look_again();
+  [[nodiscard]] bool is_damaged() const;
+  [[nodiscard]] Result<> sweep();
+  [[nodiscard]] bool is_to_go(const image::ImageStatus& image) const;
 
   sys::Runtime& runtime_;
   Core& core_;
   Images& images_;
   Snapshots& snapshots_;
+  Uploads uploads_;
   image::Repository repository_;
   image::Intake intake_;
   image::Outlet outlet_{repository_};
   image::Distribution distribution_;
-  std::string host_;  // of the API
+  image::Checks checks_;
+  std::string host_;                  // of the API
+  std::set<image::ImageId> leaving_;  // unused, and to be removed when nobody has them open any more
   sys::Gate gate_;
 };
 

@@ -100,6 +100,15 @@ const std::vector<std::vector<std::string>>& steps() {
           " asked_ms BIGINT NOT NULL, ended_ms BIGINT NOT NULL)",
           "CREATE INDEX snapshots_by_host ON snapshots (host)",
       },
+      {
+          "ALTER TABLE images ADD COLUMN need_bytes BIGINT NOT NULL DEFAULT 0",
+          "ALTER TABLE images ADD COLUMN check_number BIGINT NOT NULL DEFAULT 0",
+          "CREATE TABLE image_uploads (tenant TEXT NOT NULL, image TEXT NOT NULL, pieces BIGINT NOT NULL,"
+          " has_list BIGINT NOT NULL, need_bytes BIGINT NOT NULL, touched_ms BIGINT NOT NULL,"
+          " PRIMARY KEY (tenant, image))",
+          "CREATE TABLE image_upload_parts (tenant TEXT NOT NULL, image TEXT NOT NULL, part BIGINT NOT NULL,"
+          " bits TEXT NOT NULL, PRIMARY KEY (tenant, image, part))",
+      },
   };
   return all;
 }

@@ -105,8 +105,34 @@ struct ImageRow {
   std::string path;  // on the hosts; empty: it is known by its content alone
   std::string manifest;
   std::string signature;
+  std::uint64_t need_bytes{0};    // of the store; 0: its content is not there
+  std::uint64_t check_number{0};  // wire::ImageCheck::number of the last one that was asked for
 };
-BOOST_DESCRIBE_STRUCT(ImageRow, (), (tenant, name, sha256, path, manifest, signature))
+BOOST_DESCRIBE_STRUCT(ImageRow, (), (tenant, name, sha256, path, manifest, signature, need_bytes, check_number))
+
+// A tenant brings a content that has no name of theirs yet.
+struct UploadRow {
+  static constexpr std::string_view kTable = "image_uploads";
+  static constexpr std::string_view kKey = "tenant, image";
+  std::string tenant;
+  std::string image;  // the content's id
+  std::uint64_t pieces{0};
+  bool has_list{false};         // they have shown it
+  std::uint64_t need_bytes{0};  // of the store; 0: the list is not known
+  std::int64_t touched_ms{0};   // when something came last
+};
+BOOST_DESCRIBE_STRUCT(UploadRow, (), (tenant, image, pieces, has_list, need_bytes, touched_ms))
+
+// Which pieces they have shown, of those from part * 4096 on.
+struct UploadPartRow {
+  static constexpr std::string_view kTable = "image_upload_parts";
+  static constexpr std::string_view kKey = "tenant, image, part";
+  std::string tenant;
+  std::string image;
+  std::uint64_t part{0};
+  std::string bits;  // of PieceSet::bits(), in hex
+};
+BOOST_DESCRIBE_STRUCT(UploadPartRow, (), (tenant, image, part, bits))
 
 struct BootOrderRow {
   static constexpr std::string_view kTable = "boot_orders";

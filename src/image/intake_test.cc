@@ -3,53 +3,22 @@
 #include "image/intake.h"
 
 #include "image/pieces_in_memory.h"
-#include "image/shipment.h"
 #include "support/image_host.h"
+#include "support/intake_line.h"
+#include "support/uploads_in_memory.h"
 
 #include <optional>
+#include <set>
 
 namespace godwit::image {
 namespace {
 
 using testing::ImageHost;
+using Line = testing::IntakeLine;
 using testing::sample_image;
 using testing::SampleImage;
 
 const IntakeCaller kAlice{"alice", {}};
-
-// The store's API without HTTP, for one caller. Breaks after so many calls.
-class Line final : public ShipmentTarget {
- public:
-  Line(Intake& intake, IntakeCaller caller) : intake_(intake), caller_(std::move(caller)) {}
-  int breaks_after{1'000'000};
-  std::uint64_t bytes{0};
-
-  sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
-    if (breaks_after-- <= 0) co_return fail(Errc::unavailable, "the line is cut");
-    bytes += body.size();
-    co_return answer(method, path, body);
-  }
-
- private:
-  template <class T>
-  static Result<std::string> told(const Result<T>& answer) {
-    if (!answer) return pass(answer);
-    return wire::encode(*answer);
-  }
-  Result<std::string> answer(const std::string& method, const std::string& path, const std::string& body) {
-    if (path == "/v1/image-contents") return told(intake_.offer(wire::decode<wire::ImageOffer>(body).value()));
-    const auto id = path.substr(std::string("/v1/image-contents/").size(), 64);
-    if (method == "GET") return told(intake_.look(id));
-    if (path.ends_with("/known")) return intake_.known(caller_, id, as_bytes(body));
-    if (path.ends_with("/parcels")) return told(intake_.take(caller_, id, as_bytes(body)));
-    const auto listed = intake_.set_list(id, as_bytes(body));
-    if (!listed) return pass(listed);
-    return std::string("{}");
-  }
-
-  Intake& intake_;
-  IntakeCaller caller_;
-};
 
 PiecesInMemory in_memory(const SampleImage& image) {
   ByteVector all;
@@ -70,19 +39,23 @@ class IntakeTest : public ::testing::Test {
  protected:
   Result<ShipmentProgress> bring(const SampleImage& image, Line& to) {
     auto pieces = in_memory(image);
+    return bring(pieces, image.text, to);
+  }
+  Result<ShipmentProgress> bring(Pieces& pieces, const std::string& manifest, Line& to) {
     std::optional<Result<ShipmentProgress>> outcome;
-    auto job = [](sys::Executor executor, PiecesInMemory* from, std::string manifest, Line* over,
+    auto job = [](sys::Executor executor, Pieces* from, std::string text, Line* over,
                   std::optional<Result<ShipmentProgress>>* into) -> sys::Task<void> {
-      wire::ImageOffer offer{std::move(manifest), ""};
+      wire::ImageOffer offer{std::move(text), ""};
       auto shipment = ship(executor, *from, std::move(offer), *over, [](const ShipmentProgress&) {});
       *into = co_await std::move(shipment);
     };
-    host.run(job(host.runtime().executor, &pieces, image.text, &to, &outcome));
+    host.run(job(host.runtime().executor, &pieces, manifest, &to, &outcome));
     return *outcome;
   }
 
   ImageHost host;
-  Intake intake{host.images()};
+  testing::UploadsInMemory uploads;
+  Intake intake{host.images(), uploads};
   Line line{intake, kAlice};
 };
 
@@ -132,22 +105,107 @@ TEST_F(IntakeTest, ABrokenShipmentGoesOnWhereItWas) {
   testing::expect_true_to(host, image);
 }
 
+// ---- whose it is
+
+// One who may use what they have named, and nothing else.
+IntakeCaller one_of(const std::string& who, const std::set<std::string>& named = {}) {
+  return {who, [named](const std::string& id) { return named.contains(id); }};
+}
+
+TEST_F(IntakeTest, WhoHasNotOfferedAnImageIsToldOfNoneWhetherItIsThereOrNot) {
+  const auto there = sample_image(1);
+  const auto nowhere = sample_image(2);
+  ASSERT_TRUE(host.receive(there));
+  const auto bob = one_of("bob");
+  std::set<std::string> said;
+  for (const auto* image : {&there, &nowhere}) {
+    const auto& id = image->id;
+    const auto looked = intake.look(bob, id);
+    const auto listed = intake.add_to_list(bob, id, 0, image->list);
+    const auto known = intake.known(bob, id, ByteVector(128));
+    const auto taken = intake.take(bob, id, image->list);
+    const auto whole = intake.is_whole_for(bob, id);
+    ASSERT_FALSE(looked || listed || known || taken || whole);
+    for (const auto& error : {looked.error(), listed.error(), known.error(), taken.error(), whole.error()}) {
+      EXPECT_EQ(error.code, Errc::not_found);
+      auto text = error.message;
+      said.insert(text.replace(text.find(id.substr(0, 12)), 12, "ID"));
+    }
+  }
+  EXPECT_EQ(said.size(), 1U);
+}
+
+// All that the second is told is what it was told when nobody else had the image, byte for byte.
+TEST_F(IntakeTest, WhoBringsWhatAnotherHasIsToldNothingOfItAndShowsAllOfIt) {
+  const auto image = sample_image(1, 300);
+  ImageHost empty(2);
+  testing::UploadsInMemory others;
+  Intake alone(empty.images(), others);
+  ASSERT_TRUE(host.receive(image));
+  Line second(intake, one_of("bob"));
+  Line first(alone, one_of("bob"));
+  ASSERT_TRUE(bring(image, second));
+  ASSERT_TRUE(bring(image, first));
+  EXPECT_EQ(second.said, first.said);
+  EXPECT_EQ(second.bytes, first.bytes);
+  EXPECT_TRUE(intake.is_whole_for(one_of("bob"), image.id).value());
+  EXPECT_FALSE(intake.is_whole_for(one_of("carol"), image.id));
+}
+
+TEST_F(IntakeTest, WhatIsShownMustBeRight) {
+  const auto image = sample_image(1);
+  ASSERT_TRUE(host.receive(image));
+  const auto bob = one_of("bob");
+  ASSERT_TRUE(intake.offer(bob, {image.text, ""}));
+  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, image.list));
+  auto lies = in_memory(image);
+  lies.spoil(0);
+  const std::vector<ParcelPiece> all{{0}, {2}};
+  const auto parcel = make_parcel(lies, all);
+  ASSERT_TRUE(parcel);
+  const auto taken = intake.take(bob, image.id, parcel->bytes);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->refused, std::vector<std::uint64_t>{0});
+  EXPECT_FALSE(intake.is_whole_for(bob, image.id).value());
+  testing::expect_true_to(host, image);
+}
+
+// Two who bring the same at the same time don't hear of each other.
+TEST_F(IntakeTest, OfTwoWhoBringTheSameEachSeesTheirOwn) {
+  const auto image = sample_image(1, 300);
+  Line alices(intake, one_of("alice"));
+  alices.breaks_after = 5;
+  EXPECT_FALSE(bring(image, alices));
+  const auto bob = one_of("bob");
+  const auto offered = intake.offer(bob, {image.text, ""});
+  ASSERT_TRUE(offered);
+  EXPECT_FALSE(offered->has_list);
+  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, image.list));
+  const auto before = intake.look(one_of("alice"), image.id)->here;
+  Line bobs(intake, bob);
+  ASSERT_TRUE(bring(image, bobs));
+  EXPECT_EQ(intake.look(one_of("alice"), image.id)->here, before);
+  alices.breaks_after = 1000;
+  ASSERT_TRUE(bring(image, alices));
+  testing::expect_true_to(host, image);
+}
+
 TEST_F(IntakeTest, WhatMakesNoSenseIsRefusedAndNothingIsKeptOfIt) {
   const auto image = sample_image(1);
-  EXPECT_FALSE(intake.offer({"{}", ""}));
-  EXPECT_FALSE(intake.look(std::string(64, 'a')));
-  const auto offered = intake.offer({image.text, ""});
+  EXPECT_FALSE(intake.offer(kAlice, {"{}", ""}));
+  EXPECT_FALSE(intake.look(kAlice, std::string(64, 'a')));
+  const auto offered = intake.offer(kAlice, {image.text, ""});
   ASSERT_TRUE(offered);
   EXPECT_EQ(offered->id, image.id);
   EXPECT_FALSE(offered->has_list);
   auto list = image.list;
   list[5] ^= std::byte{1};
-  EXPECT_FALSE(intake.set_list(image.id, list));
+  EXPECT_FALSE(intake.add_to_list(kAlice, image.id, 0, list));
   EXPECT_FALSE(intake.take(kAlice, image.id, list)) << "before the list";
-  ASSERT_TRUE(intake.set_list(image.id, image.list));
+  ASSERT_TRUE(intake.add_to_list(kAlice, image.id, 0, image.list));
   EXPECT_FALSE(intake.take(kAlice, image.id, list));
   EXPECT_FALSE(intake.known(kAlice, image.id, ByteView(list).first(17)));
-  const auto now = intake.look(image.id);
+  const auto now = intake.look(kAlice, image.id);
   ASSERT_TRUE(now);
   EXPECT_FALSE(now->missing.empty());
 }

@@ -1,5 +1,6 @@
 #include "image/shipment.h"
 
+#include "image/incoming_list.h"
 #include "sys/gather.h"
 
 #include <algorithm>
@@ -9,7 +10,8 @@ namespace godwit::image {
 namespace {
 
 constexpr std::string_view kContents = "/v1/image-contents";
-constexpr int kRounds = 100;  // of asking what is missing: each brings up to kMissingRanges further
+constexpr int kVainRounds = 8;                // of asking what is missing, that bring nothing further
+constexpr std::size_t kRoundPieces = 65'536;  // that are asked for, of what is missing: 4 GiB
 
 template <class T>
 Result<T> read_answer(const Result<std::string>& text, std::string_view what) {
@@ -43,14 +45,19 @@ sys::Task<Result<wire::ImageContent>> look(Way& way) {
   co_return content;
 }
 
-sys::Task<Result<>> send_list(Way& way) {
-  std::string list;
-  list.reserve(way.image.count() * sizeof(PieceDigest));
-  for (std::uint64_t piece = 0; piece < way.image.count(); ++piece) list += as_text(way.image.digest(piece));
-  way.progress.wire_bytes += list.size();
-  auto asked = way.target.call("PUT", way.path + "/list", std::move(list));
-  const auto answer = co_await std::move(asked);
-  if (!answer) co_return fail(answer, "image: its list");
+// From the digest on that the store lacks.
+sys::Task<Result<>> send_list(Way& way, std::uint64_t first) {
+  while (first < way.image.count()) {
+    const auto end = std::min(first + kListPartPieces, way.image.count());
+    std::string part;
+    part.reserve((end - first) * kDigest_bytes);
+    for (auto piece = first; piece < end; ++piece) part += as_text(way.image.digest(piece));
+    way.progress.wire_bytes += part.size();
+    auto asked = way.target.call("PUT", fmt::format("{}/list/{}", way.path, first), std::move(part));
+    const auto answer = co_await std::move(asked);
+    if (!answer) co_return fail(answer, "image: its list");
+    first = end;
+  }
   co_return Result<>{};
 }
 
@@ -136,7 +143,8 @@ Result<> set_missing(Way& way, const wire::ImageContent& content) {
     if (range.first >= way.image.count() || range.count > way.image.count() - range.first) {
       return fail(Errc::protocol, "image: the store lacks pieces that there aren't");
     }
-    for (std::uint64_t i = 0; i < range.count; ++i) way.missing.push_back(range.first + i);
+    const auto count = std::min<std::uint64_t>(range.count, kRoundPieces - way.missing.size());
+    for (std::uint64_t i = 0; i < count; ++i) way.missing.push_back(range.first + i);
   }
   if (way.missing.empty()) return fail(Errc::protocol, "image: the store lacks something, and doesn't say what");
   return {};
@@ -161,14 +169,17 @@ sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, 
   if (!content) co_return pass(content);
   Way way{image, target, std::move(on_progress), fmt::format("{}/{}", kContents, content->id), {}, {}, 0, {}, {}};
   way.progress.pieces = image.count();
-  for (int round = 0; round < kRounds; ++round) {
+  std::uint64_t most = 0;
+  for (int vain = 0; vain < kVainRounds; ++vain) {
     content = co_await look(way);
     if (!content) co_return pass(content);
+    if (content->here > most) vain = 0;
+    most = std::max(most, content->here);
     way.progress.here = content->here;
     way.on_progress(way.progress);
     if (content->has_list && content->here == content->pieces) co_return way.progress;
     if (!content->has_list) {
-      const auto sent = co_await send_list(way);
+      const auto sent = co_await send_list(way, std::min(content->listed, content->pieces));
       if (!sent) co_return pass(sent);
       continue;
     }
@@ -177,7 +188,8 @@ sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, 
     const auto sent = co_await send_missing(executor, way);
     if (!sent) co_return pass(sent);
   }
-  co_return fail(Errc::unavailable, "image: still not whole at the store after {} rounds", kRounds);
+  co_return fail(Errc::unavailable, "image: still not whole at the store, which took nothing in the last {} rounds",
+                 kVainRounds);
 }
 
 }  // namespace godwit::image

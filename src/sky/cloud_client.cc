@@ -148,6 +148,11 @@ sys::Task<Result<>> CloudClient::remove_image(const std::string& name) const {
   return tell(call_of(http_, endpoint_, cloud_, token_, "DELETE", "/v1/images/" + name));
 }
 
+sys::Task<Result<wire::CloudImageCheck>> CloudClient::check_image(const std::string& name, bool begins) const {
+  return ask<wire::CloudImageCheck>(
+      call_of(http_, endpoint_, cloud_, token_, begins ? "POST" : "GET", "/v1/images/" + name + "/check"));
+}
+
 sys::Task<Result<std::string>> CloudClient::image_call(std::string method, std::string path, std::string body) const {
   auto call = call_of(http_, endpoint_, cloud_, token_, std::move(method), std::move(path), std::move(body));
   call.limit = kImageCallLimit;

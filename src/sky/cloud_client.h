@@ -52,6 +52,8 @@ class CloudClient {
   [[nodiscard]] sys::Task<Result<wire::CloudImageList>> images() const;
   [[nodiscard]] sys::Task<Result<>> name_image(const wire::ImageName& name) const;
   [[nodiscard]] sys::Task<Result<>> remove_image(const std::string& name) const;
+  // `begins`: asks for an audit; else only what became of the last one.
+  [[nodiscard]] sys::Task<Result<wire::CloudImageCheck>> check_image(const std::string& name, bool begins) const;
   // A call of docs/protocols/image-store.md, with the body of its answer.
   [[nodiscard]] sys::Task<Result<std::string>> image_call(std::string method, std::string path, std::string body) const;
 

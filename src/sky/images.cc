@@ -59,6 +59,7 @@ void Images::start() {
       gate_.spawn(bring(name, cloud));
     }
   }
+  gate_.spawn(keep());
 }
 
 sys::Task<void> Images::stop() { co_await gate_.close(); }

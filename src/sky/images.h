@@ -43,6 +43,9 @@ class Images {
   // Here and at the clouds that it was brought to; one that is not here, at the clouds that have it under that name.
   // Instances that run of it keep it. Errors: not_found, conflict, those of the calls.
   [[nodiscard]] sys::Task<Result<>> remove(std::string name);
+  // What the audits of it found at each cloud that it was brought to; `begins`: asks for them first. A cloud that can't
+  // be reached says so in its place. Errors: not_found.
+  [[nodiscard]] sys::Task<Result<wire::SkyImageCheck>> check(std::string name, bool begins);
   [[nodiscard]] wire::SkyImageList list() const;
   [[nodiscard]] Result<wire::SkyImage> view(const std::string& name) const;
 
@@ -75,6 +78,13 @@ class Images {
   [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
   [[nodiscard]] sys::Task<void> write_disk(std::string name, image::Lease stored, wire::ExportImage request);
   [[nodiscard]] wire::ImageExport* find_export(const std::string& name, const std::string& path);
+
+  // images_kept.cc
+  [[nodiscard]] sys::Task<void> keep();
+  [[nodiscard]] sys::Task<void> look_at(std::string cloud);
+  void drop_leftovers();
+  [[nodiscard]] sys::Task<Result<wire::CloudImageCheck>> check_at(std::string cloud, std::string name, bool begins);
+
   [[nodiscard]] bool wanted(const std::string& name, const std::string& cloud, const std::string& id) const;
   [[nodiscard]] Entry* find(const std::string& name);
   [[nodiscard]] wire::ImagePush* find_push(const std::string& name, const std::string& cloud);

@@ -81,8 +81,12 @@ struct Quota {
   std::uint32_t instances{20};
   std::uint32_t vcpus{40};
   std::uint32_t memory_mib{65536};
+  std::uint32_t images{1000};          // names of its own, and those that are on their way
+  std::uint32_t image_mib{1U << 20U};  // that their contents take of the cloud's store: 1 TiB
+
+  [[nodiscard]] static Quota nothing() { return {0, 0, 0, 0, 0}; }
 };
-BOOST_DESCRIBE_STRUCT(Quota, (), (instances, vcpus, memory_mib))
+BOOST_DESCRIBE_STRUCT(Quota, (), (instances, vcpus, memory_mib, images, image_mib))
 
 struct CloudView {
   std::string name;
@@ -90,7 +94,7 @@ struct CloudView {
   std::string ca_pem;
   std::string tenant;  // of the caller
   Quota quota;
-  Quota used{0, 0, 0};
+  Quota used{Quota::nothing()};
   std::map<std::string, double> prices;  // per hour by instance type, in `currency`
   std::string currency;
 };

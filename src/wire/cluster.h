@@ -92,7 +92,7 @@ struct AccountView {
   std::string problem;  // why not
   std::string tenant;
   Quota quota;
-  Quota used{0, 0, 0};
+  Quota used{Quota::nothing()};
   std::map<std::string, double> prices;
   std::string currency;
 };

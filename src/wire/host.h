@@ -2,6 +2,7 @@
 // with the DesiredState of that host, at once when the generation has changed, else after wait_ms.
 #pragma once
 
+#include "wire/image.h"
 #include "wire/migration.h"
 #include "wire/network.h"
 #include "wire/snapshot.h"
@@ -82,11 +83,12 @@ struct HostReport {
   std::uint32_t wait_ms{0};
   std::vector<BootOrder> boot_orders{};  // seen since the last report that was answered
   std::vector<SnapshotReport> snapshots{};
+  std::vector<ImageCheck> checks{};  // of its images, the last one each
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
-                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots))
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots, checks))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 
@@ -104,8 +106,9 @@ struct DesiredImage {
   std::string manifest;                     // docs/formats/image.md; empty where there is a path
   std::string signature;                    // the cloud's, of the manifest
   std::vector<std::uint32_t> boot_order{};  // as in BootOrder, where an instance is to begin before the image is here
+  std::uint64_t check{0};                   // it is to be audited, if it was not since: ImageCheck::number; 0: never
 };
-BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature, boot_order))
+BOOST_DESCRIBE_STRUCT(DesiredImage, (), (name, sha256, path, manifest, signature, boot_order, check))
 
 // Another host of the cloud, as a part of the content directory (docs/protocols/directory.md).
 struct ContentSibling {

@@ -34,8 +34,9 @@ struct ImageContent {
   bool has_list{false};             // of the pieces' digests: before it no piece is taken
   std::uint64_t here{0};            // pieces
   std::vector<PieceRange> missing;  // in order, from the beginning
+  std::uint64_t listed{0};          // digests of the list that have come; before it is here
 };
-BOOST_DESCRIBE_STRUCT(ImageContent, (), (id, bytes, pieces, has_list, here, missing))
+BOOST_DESCRIBE_STRUCT(ImageContent, (), (id, bytes, pieces, has_list, here, missing, listed))
 
 // What became of a parcel (docs/formats/parcel.md).
 struct ParcelReceipt {
@@ -57,14 +58,57 @@ struct CloudImage {
   std::string id;
   bool by_content{false};  // it can be fetched from the cloud; else it lies on its hosts
   bool own{false};         // the caller's, who may remove it; else everybody's
+  bool whole{true};        // in the cloud's store; it may have lost something of it since it was named
 };
-BOOST_DESCRIBE_STRUCT(CloudImage, (), (name, id, by_content, own))
+BOOST_DESCRIBE_STRUCT(CloudImage, (), (name, id, by_content, own, whole))
 struct CloudImageList {
   std::vector<CloudImage> images;
 };
 BOOST_DESCRIBE_STRUCT(CloudImageList, (), (images))
 
+// What became of an audit of an image at one place: each piece is read and compared.
+struct ImageCheck {
+  std::string sha256;
+  std::uint64_t number{0};  // of the check that was asked for: when that was, in ms since 1970
+  bool done{false};
+  std::uint64_t pieces{0};  // that were looked at, so far
+  std::uint64_t of{0};
+  std::uint64_t bad{0};       // were not what they should be: they are fetched again
+  std::uint64_t repaired{0};  // of these, by now
+  std::string problem;        // why it could not be ended
+
+  bool operator==(const ImageCheck&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ImageCheck, (), (sha256, number, done, pieces, of, bad, repaired, problem))
+
+// POST and GET /v1/images/{name}/check of a cloud.
+struct PlaceCheck {
+  std::string host;  // empty: the cloud's own store
+  bool alive{false};
+  ImageCheck check;
+};
+BOOST_DESCRIBE_STRUCT(PlaceCheck, (), (host, alive, check))
+struct CloudImageCheck {
+  std::string cloud;
+  std::string id;                  // of the content
+  std::uint64_t number{0};         // 0: none was asked for yet
+  std::vector<PlaceCheck> places;  // that have it
+  std::string problem{};           // in sky's answer: why the cloud says nothing
+};
+BOOST_DESCRIBE_STRUCT(CloudImageCheck, (), (cloud, id, number, places, problem))
+
 // ---- of sky
+
+// POST and GET /v1/images/{name}/check of sky: of each cloud that it was brought to.
+struct SkyImageCheck {
+  std::string name;
+  std::vector<CloudImageCheck> clouds;
+};
+BOOST_DESCRIBE_STRUCT(SkyImageCheck, (), (name, clouds))
+struct SkyImageChecks {
+  std::vector<SkyImageCheck> images;
+};
+BOOST_DESCRIBE_STRUCT(SkyImageChecks, (), (images))
 
 // POST /v1/images: takes it in from a file of sky's own machine.
 struct AddImage {

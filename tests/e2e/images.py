@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """An image goes from a user's file to the hosts of two clouds, an instance that was asked for before it was there begins when it
-is, moves to the other cloud, and keeps its image when nobody else has it any more. Behind a slow link another begins of what
-is there of its image, reads what is true, whoever ends meanwhile, and needs nobody when all of it has come.
+is, moves to the other cloud, and keeps its image when nobody else has it any more. What disks alter of it meanwhile is found and
+repaired. Behind a slow link another begins of what is there of its image, reads what is true, whoever ends meanwhile, and needs
+nobody when all of it has come.
 
 Usage: images.py [--godwit GODWIT] [--images DIRECTORY]    (root; two minutes)
 """
@@ -67,6 +68,39 @@ def brought(lab, directory):
     guest = GuestAddress(f"gw-{lab.name}-", made["members"][0]["ip"])
     wait_until("the guest answers", lambda: answers(guest), BOOT_LIMIT_S)
     return added["id"], guest
+
+
+def disk(lab, host, content):
+    return lab.directory / "hosts" / host / "images" / content / "disk"
+
+
+def flipped(path):
+    """Another byte, in the middle of a page that holds something."""
+    with path.open("r+b") as file:
+        at = 0
+        while not any(page := file.read(4096)):
+            at += len(page)
+        file.seek(at + 17)
+        file.write(bytes([page[17] ^ 1]))
+
+
+def repaired(lab, content, guest):
+    """A disk alters an image under an instance that runs of it, another that of a host without one; a check finds both and mends them."""
+    host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
+    other = next(each for each in CLOUDS["one"] if each != host)
+    right = disk(lab, host, content).read_bytes()
+    for each in (host, other):
+        flipped(disk(lab, each, content))
+        expect(disk(lab, each, content).read_bytes() != right, f"nothing was flipped at {each}")
+    began = time.monotonic()
+    found = lab.cli("image", "check", IMAGE)
+    places = {place["host"]: place["check"] for place in found["images"][0]["clouds"][0]["places"]}
+    for each in (host, other):
+        expect(places[each]["bad"] == 1 and places[each]["repaired"] == 1, f"{each}: {json.dumps(places)}")
+        expect(disk(lab, each, content).read_bytes() == right, f"{each} is not what it was")
+    expect(sum(place["bad"] for place in places.values()) == 2 and len(places) == 1 + len(CLOUDS["one"]), json.dumps(places))
+    expect(answers(guest), "the guest is gone")
+    print(f"  two bad pieces found and repaired: {time.monotonic() - began:.1f} s", flush=True)
 
 
 def moved(lab, guest):
@@ -158,6 +192,7 @@ def main():
         file.flush()
         with Lab(f"im{os.getpid()}", options.godwit, [], file.name) as lab:
             content, guest = brought(lab, options.images / "tiny")
+            repaired(lab, content, guest)
             moved(lab, guest)
             forgotten(lab, content, guest)
             with tempfile.TemporaryDirectory() as directory:

@@ -33,6 +33,7 @@ class CloudProcess final : public sim::Program {
  public:
   CloudProcess(sim::Process& process, CloudDisk& disk);
   [[nodiscard]] cloud::Cloud& cloud() { return *cloud_; }
+  [[nodiscard]] cloud::Depot& depot() { return *depot_; }
 
  private:
   std::unique_ptr<cloud::Cloud> cloud_;

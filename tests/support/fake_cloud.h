@@ -133,7 +133,7 @@ class FakeCloud {
 
   wire::CloudView about_now() const {
     auto view = about;
-    view.used = {0, 0, 0};
+    view.used = wire::Quota::nothing();
     view.used.instances = static_cast<std::uint32_t>(alive());
     return view;
   }
