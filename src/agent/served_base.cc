@@ -8,10 +8,7 @@ constexpr Millis kServerAgain{500};  // after one has been started, before the n
 }  // namespace
 
 ServedBase::ServedBase(sys::Runtime& runtime, Options options, image::PieceDesk::Want want, std::function<void()> ended)
-    : runtime_(runtime),
-      options_(std::move(options)),
-      want_(std::move(want)),
-      ended_(std::move(ended)) {}
+    : runtime_(runtime), options_(std::move(options)), want_(std::move(want)), ended_(std::move(ended)) {}
 
 ServedBase::~ServedBase() = default;
 
@@ -69,6 +66,8 @@ sys::Task<void> ServedBase::let_go() {
   if (const auto desk = std::move(desk_)) co_await desk->stop();
 }
 
-std::vector<std::uint32_t> ServedBase::touched() const { return desk_ ? desk_->touched() : std::vector<std::uint32_t>(); }
+std::vector<std::uint32_t> ServedBase::touched() const {
+  return desk_ ? desk_->touched() : std::vector<std::uint32_t>();
+}
 
 }  // namespace godwit::agent

@@ -56,7 +56,7 @@ class ServedBase final {
   std::unique_ptr<image::PieceDesk> desk_;
   sys::ProcessId watched_{};
   TimePoint started_at_{};
-  bool may_be_there_{true};  // a server
+  bool may_be_there_{true};          // a server
   std::unique_ptr<sys::Gate> gate_;  // while a server is watched
 };
 

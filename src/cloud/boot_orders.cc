@@ -33,13 +33,12 @@ bool note_boot_orders(Sql& sql, const std::vector<wire::BootOrder>& said) {
   return changed;
 }
 
-void drop_boot_orders(Sql& sql) {
-  sql.run("DELETE FROM boot_orders WHERE sha256 NOT IN (SELECT sha256 FROM images)");
-}
+void drop_boot_orders(Sql& sql) { sql.run("DELETE FROM boot_orders WHERE sha256 NOT IN (SELECT sha256 FROM images)"); }
 
 void add_boot_orders(Sql& sql, const HostRow& host, wire::DesiredState& desired) {
   for (auto& image : desired.images) {
-    const bool is_there = std::ranges::any_of(host.report.images, [&](const auto& each) { return each.sha256 == image.sha256; });
+    const bool is_there =
+        std::ranges::any_of(host.report.images, [&](const auto& each) { return each.sha256 == image.sha256; });
     const bool is_to_begin = std::ranges::any_of(desired.instances, [&](const wire::DesiredInstance& each) {
       return each.spec.image_sha256 == image.sha256 && each.incoming_migration.empty() &&
              each.state == wire::DesiredInstanceState::running;

@@ -13,6 +13,7 @@
 #include "sys/runtime.h"
 
 #include <memory>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>

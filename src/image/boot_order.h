@@ -1,5 +1,5 @@
-// The order in which a boot reads an image: said by a host where an instance has booted, kept by its cloud, and followed
-// by hosts where another is to boot before the image is there. Pure. docs/protocols/disk-server.md.
+// The order in which a boot reads an image: said by a host where an instance has booted, kept by its cloud, and
+// followed by hosts where another is to boot before the image is there. Pure. docs/protocols/disk-server.md.
 #pragma once
 
 #include "base/result.h"
@@ -12,8 +12,9 @@
 
 namespace godwit::image {
 
-inline constexpr std::size_t kBootOrderSaid = 4096;   // pieces: the first 256 MiB
-inline constexpr std::size_t kPrefetch_pieces = 16;  // that are asked for at a time: a read waits for no more than these
+inline constexpr std::size_t kBootOrderSaid = 4096;  // pieces: the first 256 MiB
+inline constexpr std::size_t kPrefetch_pieces =
+    16;  // that are asked for at a time: a read waits for no more than these
 
 // As first, count, first, count, …: of `pieces` in their order, the first kBootOrderSaid.
 [[nodiscard]] std::vector<std::uint32_t> pack_boot_order(std::span<const std::uint32_t> pieces);

@@ -43,21 +43,25 @@ bool DiskPieces::has(desk::Range range) const {
 
 void DiskPieces::touch(desk::Range range) {
   GODWIT_ASSERT(fits(range, count_));
-  const bool follows = range.first > 0 && is_touched_[range.first - 1];
+  bool is_new = false;
   for (auto piece = range.first; piece < range.first + range.count; ++piece) {
     if (!is_touched_[piece] && order_.size() < kBootOrderLimit) order_.push_back(piece);
+    is_new = is_new || !is_touched_[piece];
     is_touched_[piece] = true;
     if (++reading_[piece] > 1 || here_[piece]) continue;
     ahead_.erase(piece);
     unsaid_ahead_.erase(piece);
     unsaid_.insert(piece);
   }
-  if (follows) look_ahead(range);
+  if (is_new) look_ahead(range);
 }
 
+// By half of what was read in a row before it, so that a guest that stops there has not cost much more than it wanted.
 void DiskPieces::look_ahead(desk::Range range) {
   const auto from = range.first + range.count;
-  const auto to = std::min(count_, from + kAhead_pieces);
+  std::uint32_t run = 0;
+  while (run < 2 * kAhead_pieces && run < range.first && is_touched_[range.first - 1 - run]) ++run;
+  const auto to = std::min(count_, from + run / 2);
   for (auto piece = from; piece < to && ahead_.size() < kMostAhead; ++piece) {
     if (here_[piece] || reading_.contains(piece)) continue;
     if (ahead_.insert(piece).second) unsaid_ahead_.insert(piece);

@@ -11,8 +11,8 @@
 
 namespace godwit::image {
 
-inline constexpr std::uint32_t kAhead_pieces = 4;      // asked for where reads follow each other
-inline constexpr std::size_t kMostAhead = 256;         // of them that are not here yet
+inline constexpr std::uint32_t kAhead_pieces = 4;  // asked for where twice as many were read in a row; less for less
+inline constexpr std::size_t kMostAhead = 256;     // of them that are not here yet
 inline constexpr std::size_t kBootOrderLimit = 16384;  // pieces: the first GiB that was read
 
 class DiskPieces {

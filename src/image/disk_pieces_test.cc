@@ -60,19 +60,22 @@ TEST_F(DiskPiecesTest, ToAnotherAgentAllIsSaidAgainThatIsStillMissing) {
   EXPECT_FALSE(pieces.next_touched());
 }
 
-TEST_F(DiskPiecesTest, WhereReadsFollowEachOtherALittleIsAskedForAhead) {
-  pieces.touch({10, 1});
+TEST_F(DiskPiecesTest, WhereReadsFollowEachOtherHalfAsMuchIsAskedForAhead) {
+  pieces.touch({9, 2});  // one read
+  pieces.touch({20, 1});
   (void)pieces.next_want();
   EXPECT_FALSE(pieces.next_want());
   pieces.touch({11, 1});
   expect_wanted(Urgency::now, {{11, 1}});
-  expect_wanted(Urgency::soon, {{12, kAhead_pieces}});
-  pieces.touch({12, 1});  // a read has come to it: now it is urgent
-  expect_wanted(Urgency::now, {{12, 1}});
-  pieces.touch({98, 1});
-  pieces.touch({99, 1});
-  expect_wanted(Urgency::now, {{98, 2}});
-  expect_wanted(Urgency::soon, {{16, 1}});
+  expect_wanted(Urgency::soon, {{12, 1}});
+  pieces.touch({11, 1});  // nothing new
+  EXPECT_FALSE(pieces.next_want());
+  for (std::uint32_t piece = 12; piece <= 17; ++piece) pieces.touch({piece, 1});
+  expect_wanted(Urgency::now, {{12, 6}});  // reads have come to those: now they are urgent
+  expect_wanted(Urgency::soon, {{18, 2}, {21, 1}});
+  for (std::uint32_t piece = 95; piece <= 99; ++piece) pieces.touch({piece, 1});  // to the last
+  expect_wanted(Urgency::now, {{95, 5}});
+  EXPECT_FALSE(pieces.next_want());
 }
 
 TEST_F(DiskPiecesTest, TheMapSaysWhatIsHereAndWhatIsNotAnyMore) {

@@ -77,13 +77,12 @@ class BootWorld {
   // It reads the image's own file, and nothing is left of what served it before.
   [[nodiscard]] bool is_on_its_file() {
     const auto names = rig.world.host("a1").files().list(std::string(kAgentState) + "/instances");
-    return whole() && !server() && names && std::ranges::none_of(*names, [](const std::string& name) {
-             return name.contains("disk-server");
-           });
+    return whole() && !server() && names &&
+           std::ranges::none_of(*names, [](const std::string& name) { return name.contains("disk-server"); });
   }
   [[nodiscard]] std::string show() {
-    std::string text = fmt::format("{} reads, whole {}, server {}: {}\n", reads, whole(), server() != nullptr,
-                                   rig.describe());
+    std::string text =
+        fmt::format("{} reads, whole {}, server {}: {}\n", reads, whole(), server() != nullptr, rig.describe());
     for (const auto& line : rig.world.trace()) text += line + "\n";
     return text;
   }
@@ -193,7 +192,9 @@ TEST(WorldImageBoot, WhateverDiesMeanwhileNothingFalseIsReadAndTheImageComes) {
     world.rig.world.keep_trace(true);
     ASSERT_TRUE(world.begin()) << "seed " << seed << "\n" << world.show();
     auto& rig = world.rig;
-    const auto after = [&](Millis span, std::function<void()> what) { rig.world.at(rig.world.now() + span, std::move(what)); };
+    const auto after = [&](Millis span, std::function<void()> what) {
+      rig.world.at(rig.world.now() + span, std::move(what));
+    };
     for (int accident = 0; accident < 6; ++accident) {
       rig.world.run_for(Millis{static_cast<std::int64_t>(rig.world.draw_below(4'000))});
       const Millis away{static_cast<std::int64_t>(rig.world.draw_below(3'000))};
@@ -226,7 +227,8 @@ TEST(WorldImageBoot, WhateverDiesMeanwhileNothingFalseIsReadAndTheImageComes) {
       }
     }
     ASSERT_TRUE(world.within([&] { return world.ready() && world.runs() && world.is_on_its_file(); }, kThere))
-        << "seed " << seed << "\n" << world.show();
+        << "seed " << seed << "\n"
+        << world.show();
     EXPECT_EQ(rig.guests.problem(), "");
   }
 }
