@@ -18,8 +18,8 @@ class SnapshotSuite : public MachineSuite<Rig> {
 TYPED_TEST_SUITE_P(SnapshotSuite);
 
 TYPED_TEST_P(SnapshotSuite, TheDiskIsCopiedAndTheGuestRunsOn) {
-  struct Story {
-    static sys::Task<void> told(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
+  struct Told {
+    static sys::Task<void> it(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
       auto* t = static_cast<SnapshotSuite<TypeParam>*>(suite);
       const auto started = co_await source->start_snapshot(t->target());
       GODWIT_CO_ASSERT_OK(started);
@@ -36,12 +36,12 @@ TYPED_TEST_P(SnapshotSuite, TheDiskIsCopiedAndTheGuestRunsOn) {
       EXPECT_EQ(source->state(), hypervisor::MachineState::running);
     }
   };
-  this->with_source(&Story::told);
+  this->with_source(&Told::it);
 }
 
 TYPED_TEST_P(SnapshotSuite, AnotherAgentFindsNoCopyAndBeginsAnew) {
-  struct Story {
-    static sys::Task<void> told(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
+  struct Told {
+    static sys::Task<void> it(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
       auto* t = static_cast<SnapshotSuite<TypeParam>*>(suite);
       const auto started = co_await source->start_snapshot(t->target());
       GODWIT_CO_ASSERT_OK(started);
@@ -60,12 +60,12 @@ TYPED_TEST_P(SnapshotSuite, AnotherAgentFindsNoCopyAndBeginsAnew) {
       co_await (*adopted)->detach();
     }
   };
-  this->with_source(&Story::told);
+  this->with_source(&Told::it);
 }
 
 TYPED_TEST_P(SnapshotSuite, AFileThatIsNotThereIsSaidAndLeavesNothing) {
-  struct Story {
-    static sys::Task<void> told(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
+  struct Told {
+    static sys::Task<void> it(MachineSuite<TypeParam>* suite, hypervisor::Machine* source) {
       auto* t = static_cast<SnapshotSuite<TypeParam>*>(suite);
       auto failed = co_await source->start_snapshot("/nowhere/copy.qcow2");
       if (failed) failed = co_await source->wait_snapshot();
@@ -79,7 +79,7 @@ TYPED_TEST_P(SnapshotSuite, AFileThatIsNotThereIsSaidAndLeavesNothing) {
       EXPECT_EQ(source->state(), hypervisor::MachineState::running);
     }
   };
-  this->with_source(&Story::told);
+  this->with_source(&Told::it);
 }
 
 REGISTER_TYPED_TEST_SUITE_P(SnapshotSuite, TheDiskIsCopiedAndTheGuestRunsOn, AnotherAgentFindsNoCopyAndBeginsAnew,

@@ -91,8 +91,8 @@ def home_and_out(lab, content):
         for file in (raw, qcow2):
             subprocess.run(["qemu-img", "compare", "-q", "-f", file.suffix[1:], "-F", "raw", file,
                             lab.directory / "hosts" / "h1" / "images" / content / "disk"], check=True)
-        print(f"  pulled ({pulled['pull']['received_bytes'] >> 10} KiB), exported: {raw.stat().st_blocks >> 11} MiB raw, "
-              f"{qcow2.stat().st_size >> 20} MiB qcow2; equal to the hosts'", flush=True)
+        print(f"  pulled ({pulled['pull']['received_bytes'] >> 10} KiB), exported: {raw.stat().st_blocks >> 1} KiB raw, "
+              f"{qcow2.stat().st_size >> 10} KiB qcow2; equal to the hosts'", flush=True)
         try:
             lab.cli("image", "export", SNAPSHOT, raw)
         except Failed as refused:

@@ -175,6 +175,34 @@ TEST(WorldSnapshots, AnImageComesHomeAndGoesToAnotherCloud) {
   EXPECT_TRUE(world.within([&] { return !world.is_at("a1", kSnapshot) && !world.is_at("b1", kSnapshot); }));
 }
 
+TEST(WorldSnapshots, OneThatIsPushedComesHomeFirstAndIsWrittenToAFileAsItIs) {
+  SnapshotWorld world(5);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  const auto asked = world.ask();
+  ASSERT_TRUE(asked && world.within([&] { return world.is_over(asked->id); }));
+  const auto id = world.seen(asked->id)->image;
+  const wire::PushImage to{{"cloud-b"}};
+  ASSERT_TRUE(world.rig.call("POST", "/v1/images/" + kSnapshot + "/push", wire::encode(to)));
+  ASSERT_TRUE(world.within([&] { return world.is_at("b1", kSnapshot); })) << wire::encode(world.image(kSnapshot));
+  const auto path = "/v1/images/" + kSnapshot + "/export";
+  const auto write_to = [&](const std::string& file) {
+    return world.rig.call("POST", path, wire::encode(wire::ExportImage{file, "raw"}));
+  };
+  EXPECT_FALSE(write_to("web-2.raw")) << "no absolute path";
+  EXPECT_FALSE(write_to(kPath)) << "there is a file";
+  ASSERT_TRUE(write_to("/home/web-2.raw"));
+  const auto over = [&] { return world.image(kSnapshot).exports.at(0).state != wire::ExportState::writing; };
+  ASSERT_TRUE(world.within(over));
+  EXPECT_EQ(world.image(kSnapshot).exports.at(0).state, wire::ExportState::done);
+  const auto file = world.rig.world.host("home").page_files().open("/home/web-2.raw");
+  const auto disk = world.rig.world.host("home").page_files().open(fmt::format("/sky/images/{}/disk", id));
+  ASSERT_TRUE(file && disk && (*file)->size() == (*disk)->size());
+  ByteVector some(20UL << 20U);
+  ByteVector same(some.size());
+  EXPECT_TRUE((*file)->read_at(0, some) && (*disk)->read_at(0, same));
+  EXPECT_TRUE(some == same);
+}
+
 TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsRemovedAtItsCloud) {
   SnapshotWorld world(3);
   ASSERT_TRUE(world.begin()) << world.rig.describe();
