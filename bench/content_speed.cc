@@ -127,7 +127,7 @@ void measure_store(const std::string& scratch, const Pages& pages, const std::ve
     const auto page = pages.page(i);
     GODWIT_ASSERT(store.find(other, page, content::fingerprint_of(page)) == 0);
   });
-  measure("similar_find", order, [&](std::size_t i) { (void)store.find_similar(domain, pages.page(i)); });
+  measure("similar_find", order, [&](std::size_t i) { (void)store.find_similar(domain, pages.page(i), 1); });
   const auto use = store.use();
   std::cout << "unique_pages " << use.pages << "\n"
             << "store_bytes_a_page " << static_cast<double>(use.index_bytes) / static_cast<double>(use.pages) << "\n";

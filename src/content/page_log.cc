@@ -82,6 +82,13 @@ bool PageLog::evict_oldest() {
   return true;
 }
 
+// The segment of the oldest pin and those behind it stay; the others are given up one by one.
+std::uint64_t PageLog::room_pages() const {
+  if (pins_.empty()) return most_segments_ * segment_pages_;
+  const auto first_kept = (std::min(*pins_.begin(), next_) - 1) / segment_pages_;
+  return (first_kept + most_segments_) * segment_pages_ - (next_ - 1);
+}
+
 // The group that ends with the page next_, which is in the tail already.
 Result<> PageLog::write_group() {
   const PageId group = next_ + 1 - kGroup_pages;

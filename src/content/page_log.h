@@ -42,6 +42,7 @@ class PageLog final {
 
   [[nodiscard]] PageId first() const { return first_; }  // the oldest that is held; next() when none is
   [[nodiscard]] PageId next() const { return next_; }
+  [[nodiscard]] std::uint64_t room_pages() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
   [[nodiscard]] std::uint64_t index_bytes() const;   // of memory, that grows with the pages
   [[nodiscard]] std::uint64_t buffer_bytes() const;  // of memory, that doesn't

@@ -158,14 +158,16 @@ PageId Store::find(Domain domain, ByteView page, std::uint64_t fingerprint) cons
   return 0;
 }
 
-PageId Store::find_similar(Domain domain, ByteView page, PageId before) const {
+PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const {
   const auto sketch = sketch_of(page);
-  const Window alive = impl_->alive();
+  Window alive = impl_->alive();
+  alive.first = std::max(alive.first, at_least);
+  if (alive.first >= alive.next) return 0;
   std::array<PageId, kSuperFeatures> found{};
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
     if (sketch[i] == 0) continue;
-    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), alive).all()) {
-      if (id < before && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
+    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), impl_->alive()).all()) {
+      if (id >= alive.first && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
     }
   }
   return *std::max_element(found.begin(), found.end());  // the newest: two that agree are one
@@ -177,6 +179,7 @@ PageId Store::first() const { return impl_->log.first(); }
 PageId Store::next() const { return impl_->log.next(); }
 Domain Store::domain_of(PageId id) const { return impl_->log.domain_of(id); }
 
+std::uint64_t Store::room_pages() const { return impl_->log.room_pages(); }
 std::uint64_t Store::limit_pages() const { return impl_->limit_pages; }
 StoreUse Store::use() const {
   StoreUse use;

@@ -6,7 +6,6 @@
 #include "sys/page_file.h"
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,9 +68,8 @@ class Store final {
 
   // One that is equal, byte for byte; 0 where there is none.
   [[nodiscard]] PageId find(Domain domain, ByteView page, std::uint64_t fingerprint) const;
-  // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `before`: none newer.
-  [[nodiscard]] PageId find_similar(Domain domain, ByteView page,
-                                    PageId before = std::numeric_limits<PageId>::max()) const;
+  // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
+  [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
 
   // Pages from `id` on are not evicted while the pin lives, which the store must outlive.
   class Pin;
@@ -80,7 +78,9 @@ class Store final {
   [[nodiscard]] PageId next() const;                // the id that the next page gets
   [[nodiscard]] Domain domain_of(PageId id) const;  // kNoDomain where there is no such page
   [[nodiscard]] StoreUse use() const;
-  [[nodiscard]] std::uint64_t limit_pages() const;  // how many it holds before the oldest go
+  [[nodiscard]] std::uint64_t limit_pages() const;
+  // So many can be kept before there is room only for what is pinned, unless the disk is full sooner.
+  [[nodiscard]] std::uint64_t room_pages() const;  // how many it holds before the oldest go
 
  private:
   struct Impl;

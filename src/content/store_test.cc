@@ -62,7 +62,7 @@ TEST_F(Stored, NothingOfATenantIsFoundOrReadFromAnother) {
   ASSERT_NE(mallory, tenant_);
   EXPECT_EQ(store_.domain("alice"), tenant_);
   EXPECT_EQ(find(mallory, page), 0U);
-  EXPECT_EQ(store_.find_similar(mallory, page), 0U);
+  EXPECT_EQ(store_.find_similar(mallory, page, 1), 0U);
   ByteVector read(kPage_bytes);
   const auto done = store_.read(mallory, id, read);
   ASSERT_FALSE(done);
@@ -167,21 +167,22 @@ TEST_F(Stored, APageWithAFewWordsChangedIsFoundAsSimilar) {
   keep_pages(0, 200);
   int found = 0;
   for (std::uint64_t number = 0; number < 200; ++number) {
-    const auto like = store_.find_similar(tenant_, changed(page_of(number), 8, number));
+    const auto like = store_.find_similar(tenant_, changed(page_of(number), 8, number), 1);
     found += like == number + 1 ? 1 : 0;
     EXPECT_TRUE(like == 0 || like == number + 1);
   }
   EXPECT_GE(found, 180);
-  EXPECT_EQ(store_.find_similar(tenant_, page_of(9'999)), 0U);
-  EXPECT_EQ(store_.find_similar(tenant_, ByteVector(kPage_bytes)), 0U) << "zeros are like nothing";
+  EXPECT_EQ(store_.find_similar(tenant_, page_of(9'999), 1), 0U);
+  EXPECT_EQ(store_.find_similar(tenant_, ByteVector(kPage_bytes), 1), 0U) << "zeros are like nothing";
 }
 
 TEST_F(Stored, TheNewestVersionOfAPageIsTheOneThatIsSimilar) {
   const auto page = page_of(1);
   const auto old = keep(tenant_, page);
   const auto newer = keep(tenant_, changed(page, 1, 7));
-  EXPECT_EQ(store_.find_similar(tenant_, changed(page, 1, 8)), newer);
-  EXPECT_EQ(store_.find_similar(tenant_, changed(page, 1, 8), newer), old) << "no newer one than asked for";
+  EXPECT_EQ(store_.find_similar(tenant_, changed(page, 1, 8), 1), newer);
+  EXPECT_EQ(store_.find_similar(tenant_, changed(page, 1, 8), newer + 1), 0U) << "no older one than asked for";
+  EXPECT_NE(old, newer);
 }
 
 TEST_F(Stored, WhatAnotherProcessLeftInTheDirectoryGoes) {

@@ -7,6 +7,9 @@ namespace {
 
 constexpr int kWindowLog = 21;
 constexpr std::array<std::byte, kPage_bytes> kZeroPage{};
+// The source hears that room ends while there is still some for what it has on its way on this connection, and on others.
+constexpr std::uint64_t kScarce_pages = 32'768;  // 128 MiB, and no more than an eighth of the store
+constexpr std::uint64_t kConnections = 8;
 
 std::unexpected<Error> not_here(const PageOrigin& origin) {
   return fail(Errc::not_found, "page {} of connection {} is not held here", origin.number, origin.connection);
@@ -48,6 +51,7 @@ Result<ByteView> BatchDecoder::decode(ByteView frame) {
   }
   numbers_ += parts.numbered;
   ++batches_;
+  see_room_end();
   arrivals_.rapport->settle(arrivals_.store, arrivals_.memory);
   return ByteView(bytes_);
 }
@@ -125,6 +129,13 @@ void BatchDecoder::keep(ByteView page, std::uint64_t number) {
   } else {
     unkept_from_ = number;
   }
+}
+
+// What has come is pinned until the migration has ended: one that brings more than the store holds can't keep it all.
+void BatchDecoder::see_room_end() {
+  const auto& store = arrivals_.store;
+  const auto scarce = std::min(kScarce_pages, store.limit_pages() / 8);
+  if (!unkept_from_ && store.room_pages() < scarce) unkept_from_ = numbers_ + scarce / kConnections;
 }
 
 // `sent` and `theirs` are the encoder's words.

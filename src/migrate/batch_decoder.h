@@ -36,7 +36,7 @@ class BatchDecoder final {
   // others are final: protocol, exhausted.
   [[nodiscard]] Result<ByteView> decode(ByteView frame);
   [[nodiscard]] std::uint64_t next() const { return batches_; }  // its number
-  // The first number of a page that there was no room for: from it on none is kept.
+  // The number of this connection's pages from which on none is kept, as soon as that can be seen to come.
   [[nodiscard]] std::optional<std::uint64_t> unkept_from() const { return unkept_from_; }
 
  private:
@@ -45,6 +45,7 @@ class BatchDecoder final {
   [[nodiscard]] Result<> gather(Parts& parts);
   [[nodiscard]] Result<ByteView> page_of(const PageOrigin& origin, Parts& parts);
   void keep(ByteView page, std::uint64_t number);
+  void see_room_end();
   [[nodiscard]] Result<> fetch(const PageOrigin& origin, ByteSpan into);
 
   Arrivals& arrivals_;

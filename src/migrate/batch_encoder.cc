@@ -150,7 +150,7 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
   }
   const bool similar = effort.similar && choose_prefix(page, place, draft);
   (similar ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
-  if (unkept_from_) return take_literal(Origin::raw);
+  if (numbers_end_ && numbers_ >= *numbers_end_) return take_literal(Origin::raw);
   const auto stored = departure.store.append(domain, page, fingerprint);
   if (!stored) return take_literal(Origin::raw);
   departure.rapport->mine.add({connection_, numbers_}, *stored, 1);
@@ -193,8 +193,7 @@ bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draf
   auto& departure = departure_;
   const auto domain = departure.rapport->domain;
   auto like = departure.places.get(place);
-  if (unkept_from_ && like >= *unkept_from_) like = 0;
-  if (like == 0) like = departure.store.find_similar(domain, page, unkept_from_.value_or(departure.store.next()));
+  if (like == 0) like = departure.store.find_similar(domain, page, 0);
   if (like == 0) return false;
   if (draft.in_prefix.contains(like)) return true;
   const auto origin = held(like);
@@ -273,10 +272,11 @@ void BatchEncoder::acknowledged(std::uint64_t batch) {
   }
 }
 
-void BatchEncoder::unkept(std::uint64_t number) {
-  auto& mine = departure_.rapport->mine;
-  unkept_from_ = std::max<content::PageId>(1, mine.at({connection_, number}));
-  mine.forget_from({connection_, number});
+bool BatchEncoder::unkept(std::uint64_t number) {
+  if (numbers_end_) return false;
+  numbers_end_ = number;
+  departure_.rapport->mine.forget_from({connection_, number});
+  return true;
 }
 
 Result<ByteVector> BatchEncoder::again(std::uint64_t batch) {

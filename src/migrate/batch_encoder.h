@@ -66,10 +66,9 @@ class BatchEncoder final {
   void acknowledged(std::uint64_t batch);
   // The batch once more, referring to nothing. Errors: protocol where it was acknowledged, or never sent.
   [[nodiscard]] Result<ByteVector> again(std::uint64_t batch);
-  // The other end has no room for the pages of this connection from this number on: they are not referred to, and those
-  // to come get no number. may_lack(): whether it can be so.
-  void unkept(std::uint64_t number);
-  [[nodiscard]] bool may_lack(std::uint64_t number) const { return number < numbers_ && !unkept_from_; }
+  // The other end keeps no pages of this connection from this number on: none gets it, and none that has it is referred
+  // to. False: it was said before.
+  [[nodiscard]] bool unkept(std::uint64_t number);
   // Of memory, for batches that were not acknowledged: kept for again(). Not less than stands on the wire of them.
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   // The destination has this page, and a batch may refer to it.
@@ -105,7 +104,7 @@ class BatchEncoder final {
   std::uint64_t numbers_{0};
   std::uint64_t next_block_{0};
   bool others_{false};
-  std::optional<content::PageId> unkept_from_;  // of our store: none newer is there
+  std::optional<std::uint64_t> numbers_end_;
   std::deque<Kept> kept_;
   std::size_t kept_bytes_{0};
 };

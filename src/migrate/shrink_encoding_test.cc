@@ -335,8 +335,8 @@ TEST_F(Shrink, ADestinationThatSaysNonsenseEndsTheConnection) {
   expect_protocol(answered_with(make_frame(ShrinkFrame::hello, noise(1, 3)), false));
   expect_protocol(answered_with(joined({welcome, make_frame(ShrinkFrame::acknowledged, noise(1, 3))}), false));
   expect_protocol(answered_with(joined({welcome, make_frame(ShrinkFrame::batch, pack_number(1))}), false));
-  // A page that never was.
-  expect_protocol(answered_with(joined({welcome, make_frame(ShrinkFrame::unkept, pack_number(99))}), false));
+  const auto unkept = make_frame(ShrinkFrame::unkept, pack_number(99));
+  expect_protocol(answered_with(joined({welcome, unkept, unkept}), false));
   // A batch that never was.
   expect_protocol(answered_with(joined({welcome, make_frame(ShrinkFrame::lacking, pack_number(99))}), false));
   expect_protocol(answered_with(joined({welcome, end, end}), false));

@@ -26,7 +26,7 @@ enum class ShrinkFrame : std::uint8_t {
   ask,           // forth: 16 bytes of each page that may be held there
   raw,           // forth: the next bytes of QEMU, as they are
   held,          // back: of one `ask`, a bit a page, the first page's lowest
-  unkept,        // back: u64 number of this connection's pages from which on they aren't kept there: it lacks room
+  unkept,        // back: u64 number of this connection's pages from which on they are not kept there
 };
 
 struct ReceivedFrame {

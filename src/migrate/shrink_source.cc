@@ -350,9 +350,7 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
     room_.keeps(encoder_.kept_bytes());
   } else if (frame.type == ShrinkFrame::lacking && lacking_.size() < kWindowMost_bytes / kPage_bytes) {
     lacking_.push_back(*number);
-  } else if (frame.type == ShrinkFrame::unkept && encoder_.may_lack(*number)) {
-    encoder_.unkept(*number);
-  } else {
+  } else if (frame.type != ShrinkFrame::unkept || !encoder_.unkept(*number)) {
     return fail(Errc::protocol, "the destination says what makes no sense");
   }
   changed_.notify();
