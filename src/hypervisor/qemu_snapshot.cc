@@ -1,5 +1,6 @@
 // A copy of what a machine's overlay has, as it was at one moment, while the guest runs on: QEMU's backup job, which
-// copies a cluster before the guest's next write to it. qapi/block-core.json, blockdev-backup.
+// copies a cluster before the guest's next write to it. qapi/block-core.json, blockdev-backup. What the overlay says to
+// be zeros, above whatever its base has, the copy says too (QEMU 7.2; seen with writes of zeros and discards).
 #include "hypervisor/qemu_machine.h"
 #include "wire/json_fields.h"
 
