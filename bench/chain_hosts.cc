@@ -26,7 +26,8 @@ Told run(std::size_t sites, std::size_t hosts, std::uint64_t pieces, std::uint64
   }
   ChainCloud cloud(1, pieces, names);
   const auto rate = mbit * 125'000;
-  for (std::size_t host = 0; host < cloud.size(); ++host) cloud.world.network().set_nic(ChainCloud::id(host), rate, rate);
+  for (std::size_t host = 0; host < cloud.size(); ++host)
+    cloud.world.network().set_nic(ChainCloud::id(host), rate, rate);
   for (std::size_t a = 0; a < sites; ++a) {
     for (std::size_t b = 0; b < a; ++b) {
       cloud.world.network().set_link(fmt::format("site-{:02}", a), fmt::format("site-{:02}", b),

@@ -1,5 +1,5 @@
-// What an agent's memory is that passes an image on: image::Distribution on image::Repository, between an origin that makes
-// its pieces up and a host behind it that drops them. bench_image_memory runs it.
+// What an agent's memory is that passes an image on: image::Distribution on image::Repository, between an origin that
+// makes its pieces up and a host behind it that drops them. bench_image_memory runs it.
 //   image_pass make DIRECTORY PIECES    writes DIRECTORY/manifest.json and DIRECTORY/list
 //   image_pass run CONFIG               until SIGTERM; says "ready", and "whole" when all of it is here
 #include "image/distribution.h"
@@ -100,8 +100,9 @@ int make(sys::Runtime runtime, const std::string& directory, std::uint64_t piece
   image::Manifest manifest;
   const auto bytes = pieces * image::kPiece_bytes;
   manifest.files.push_back({image::Role::disk, bytes, to_hex(image::root_of(bytes, list))});
-  const bool written = runtime.files.write_atomic(directory + "/manifest.json", image::print_manifest(manifest), 0644) &&
-                       runtime.files.write_atomic(directory + "/list", as_text(list), 0644);
+  const bool written =
+      runtime.files.write_atomic(directory + "/manifest.json", image::print_manifest(manifest), 0644) &&
+      runtime.files.write_atomic(directory + "/list", as_text(list), 0644);
   return written ? 0 : 1;
 }
 
@@ -131,7 +132,8 @@ sys::Task<int> run(os::System& on, PassConfig config) {
   std::unique_ptr<image::Repository> repository;
   std::function<bool()> whole;
   if (config.role == PassRole::agent) {
-    repository = std::make_unique<image::Repository>(runtime, config.directory, image::RepositoryLimits{.keep_free_bytes = 0});
+    repository =
+        std::make_unique<image::Repository>(runtime, config.directory, image::RepositoryLimits{.keep_free_bytes = 0});
     if (!repository->start()) co_return 1;
     const auto lease = repository->begin(text, {}, "the bench").value();
     assignment.pieces = lease;

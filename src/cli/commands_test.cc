@@ -97,9 +97,11 @@ TEST_F(CommandsTest, AccountsAreAddedListedAndRemoved) {
   add_both();
   EXPECT_EQ(run("account list --verbose"), kDone);
   EXPECT_EQ(terminal_.output,
-            "CLOUD    URL                   STATE  TENANT  INSTANCES  VCPUS  MEMORY MIB  PRICES\n"
-            "cloud-a  https://cloud-a:7443  ok     alice        0/20   0/40     0/65536  t3.nano 0.01 EUR/h\n"
-            "cloud-b  https://cloud-b:7443  ok     alice        0/20   0/40     0/65536  t3.nano 0.01 EUR/h\n");
+            "CLOUD    URL                   STATE  TENANT  INSTANCES  VCPUS  MEMORY MIB  IMAGES  IMAGE MIB  PRICES\n"
+            "cloud-a  https://cloud-a:7443  ok     alice        0/20   0/40     0/65536  0/1000  0/1048576  t3.nano "
+            "0.01 EUR/h\n"
+            "cloud-b  https://cloud-b:7443  ok     alice        0/20   0/40     0/65536  0/1000  0/1048576  t3.nano "
+            "0.01 EUR/h\n");
   EXPECT_EQ(run("account remove cloud-b"), kDone);
   EXPECT_EQ(run("account remove cloud-b"), kNotFound);
   terminal_.input = clouds_.at("cloud-b").token() + "\n";

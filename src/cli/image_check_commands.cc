@@ -66,9 +66,9 @@ sys::Task<Result<>> check(Session& session, CheckOptions options) {
 
 void add_image_check_command(CLI::App& image, const Choose& choose) {
   const auto options = std::make_shared<CheckOptions>();
-  CLI::App* verb = add_verb(image, choose, "check", "Read and compare an image wherever it is at clouds; repair what is bad",
-                            "image check web\nimage check --all",
-                            [options](Session& session) { return check(session, *options); });
+  CLI::App* verb =
+      add_verb(image, choose, "check", "Read and compare an image wherever it is at clouds; repair what is bad",
+               "image check web\nimage check --all", [options](Session& session) { return check(session, *options); });
   verb->add_option("name", options->name, "The image");
   verb->add_flag("--all", options->all, "All that you have brought to clouds");
   verb->add_option("--wait", options->wait_s, "Seconds until what is not done yet is told as it is")

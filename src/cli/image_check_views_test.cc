@@ -6,7 +6,9 @@
 namespace godwit::cli {
 namespace {
 
-wire::SkyImageCheck of(std::vector<wire::PlaceCheck> places) { return {"web", {{"cloud-a", "id", 7, std::move(places), ""}}}; }
+wire::SkyImageCheck of(std::vector<wire::PlaceCheck> places) {
+  return {"web", {{"cloud-a", "id", 7, std::move(places), ""}}};
+}
 
 TEST(ImageCheckViews, EveryPlaceIsALineThatSaysWhatItFoundAndWhatBecameOfIt) {
   const auto check = of({{"", true, {"id", 7, true, 100, 100, 0, 0, ""}},

@@ -22,8 +22,8 @@ class Uploads final : public image::UploadLedger {
   [[nodiscard]] Result<image::Upload> find(const std::string& tenant, const image::ImageId& id) override;
   [[nodiscard]] Result<> list_shown(const std::string& tenant, const image::ImageId& id,
                                     std::uint64_t need_bytes) override;
-  [[nodiscard]] Result<> pieces_shown(const std::string& tenant, const image::ImageId& id,
-                                      const image::PieceSet& shown, std::span<const std::uint64_t> fresh) override;
+  [[nodiscard]] Result<> pieces_shown(const std::string& tenant, const image::ImageId& id, const image::PieceSet& shown,
+                                      std::span<const std::uint64_t> fresh) override;
 
   // Those of which nothing came for kUploadKept are ended: their images.
   [[nodiscard]] Result<std::vector<image::ImageId>> end_abandoned();

@@ -53,7 +53,8 @@ sys::Task<int> bring_in_parts(os::System& system, std::string directory) {
     EXPECT_TRUE(brought) << (brought ? std::string() : brought.error().message);
     EXPECT_LE(line.longest, kParcelLimit_bytes);
     // The first two parts did not come again.
-    EXPECT_LT(line.bytes, (image.count() - 2 * kListPartPieces) * kDigest_bytes + image.solid() * (kPiece_bytes + 1000));
+    EXPECT_LT(line.bytes,
+              (image.count() - 2 * kListPartPieces) * kDigest_bytes + image.solid() * (kPiece_bytes + 1000));
     expect_as_made(images, image);
   }
   co_await images.stop();

@@ -19,11 +19,7 @@ BOOST_DESCRIBE_STRUCT(Kept, (), (checks))
 }  // namespace
 
 Checks::Checks(sys::Runtime& runtime, Repository& images, std::function<void(const ImageId& id)> ended)
-    : runtime_(runtime),
-      images_(images),
-      ended_(std::move(ended)),
-      asked_(runtime.executor),
-      gate_(runtime.executor) {}
+    : runtime_(runtime), images_(images), ended_(std::move(ended)), asked_(runtime.executor), gate_(runtime.executor) {}
 
 void Checks::start() {
   const auto text = runtime_.files.read(fmt::format("{}/{}", images_.directory(), kChecksName), kChecks_bytes);

@@ -13,8 +13,8 @@ namespace godwit::image {
 
 class Checks final {
  public:
-  // `images` outlives it. `ended`: what was found bad of the image is not here any more; or its check has come to an end
-  // in another way.
+  // `images` outlives it. `ended`: what was found bad of the image is not here any more; or its check has come to an
+  // end in another way.
   Checks(sys::Runtime& runtime, Repository& images, std::function<void(const ImageId& id)> ended);
 
   // Takes up what earlier ones found.

@@ -62,9 +62,8 @@ class WorldStore : public ::testing::Test {
     user().runtime().http.trust({{kCloud, kCaA.pem}});
   }
   void start() {
-    world_.host(kCloud).start("cloud", {"api." + kCloud + ".godwit", kCaA.pem}, [&](sim::Process& at) {
-      return std::make_unique<CloudProcess>(at, disk_);
-    });
+    world_.host(kCloud).start("cloud", {"api." + kCloud + ".godwit", kCaA.pem},
+                              [&](sim::Process& at) { return std::make_unique<CloudProcess>(at, disk_); });
   }
   void restart() {
     world_.host(kCloud).find("cloud")->kill();
@@ -77,7 +76,9 @@ class WorldStore : public ::testing::Test {
     EXPECT_TRUE(cloud().cloud().accounts().put_tenant(name, quota, is_operator));
     return {user(), cloud().cloud().accounts().issue_token(name).value()};
   }
-  [[nodiscard]] bool is_here(const SampleImage& image) { return cloud().depot().repository().find(image.id).has_value(); }
+  [[nodiscard]] bool is_here(const SampleImage& image) {
+    return cloud().depot().repository().find(image.id).has_value();
+  }
 
   template <class T>
   T wait_for(sys::Task<T> task) {
@@ -96,8 +97,8 @@ class WorldStore : public ::testing::Test {
   Result<image::ShipmentProgress> bring(Tenant& as, const SampleImage& image) {
     auto pieces = in_memory(image);
     wire::ImageOffer offered{image.text, ""};
-    return wait_for(image::ship(user().runtime().executor, pieces, std::move(offered), as,
-                                [](const image::ShipmentProgress&) {}));
+    return wait_for(
+        image::ship(user().runtime().executor, pieces, std::move(offered), as, [](const image::ShipmentProgress&) {}));
   }
   Result<std::string> name(Tenant& as, const std::string& given, const SampleImage& image) {
     return ask(as, "PUT", "/v1/images/" + given, wire::encode(wire::ImageName{given, image.id}));
@@ -107,8 +108,10 @@ class WorldStore : public ::testing::Test {
     const auto path = "/v1/image-contents/" + image.id;
     std::vector<std::string> out;
     const auto note = [&](const Result<std::string>& answer) {
-      auto text = answer ? *answer : fmt::format("{}: {}", static_cast<int>(answer.error().code), answer.error().message);
-      for (auto at = text.find(image.id.substr(0, 12)); at != std::string::npos; at = text.find(image.id.substr(0, 12))) {
+      auto text =
+          answer ? *answer : fmt::format("{}: {}", static_cast<int>(answer.error().code), answer.error().message);
+      for (auto at = text.find(image.id.substr(0, 12)); at != std::string::npos;
+           at = text.find(image.id.substr(0, 12))) {
         text.replace(at, text[at + 12] == image.id[12] ? image.id.size() : 12, "ID");
       }
       if (const auto at = text.find(who); at != std::string::npos) text.replace(at, who.size(), "WHO");
@@ -232,8 +235,9 @@ TEST_F(WorldStore, ATenantKeepsNoMoreImagesThanItsQuotaAndIsToldWhatToDo) {
   const auto refused = offer(alice, sample_image(3));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::exhausted);
-  EXPECT_TRUE(refused.error().message.contains("the quota of 2 images at cloud-a is full (2 are kept or on their way): "
-                                               "remove some (godwit image rm)"))
+  EXPECT_TRUE(
+      refused.error().message.contains("the quota of 2 images at cloud-a is full (2 are kept or on their way): "
+                                       "remove some (godwit image rm)"))
       << refused.error().message;
   ASSERT_TRUE(bring(alice, second) && name(alice, "two", second));
   EXPECT_FALSE(name(alice, "three", second)) << "a name is one too";
@@ -251,7 +255,8 @@ TEST_F(WorldStore, ATenantsImagesTakeNoMoreOfTheStoreThanItsQuota) {
   const auto refused = bring(alice, sample_image(2, 60));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::exhausted);
-  EXPECT_TRUE(refused.error().message.contains("of the quota of 3.0 MiB for images at cloud-a 0.")) << refused.error().message;
+  EXPECT_TRUE(refused.error().message.contains("of the quota of 3.0 MiB for images at cloud-a 0."))
+      << refused.error().message;
   const auto view = wire::decode<wire::CloudView>(*ask(alice, "GET", "/v1/cloud"));
   ASSERT_TRUE(view);
   EXPECT_EQ(view->used.images, 2U) << "the one that was refused is forgotten after a day";

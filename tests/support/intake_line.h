@@ -16,7 +16,7 @@ class IntakeLine final : public image::ShipmentTarget {
   IntakeLine(image::Intake& intake, image::IntakeCaller caller) : intake_(intake), caller_(std::move(caller)) {}
   int breaks_after{1'000'000};
   std::uint64_t bytes{0};
-  std::uint64_t longest{0};       // body
+  std::uint64_t longest{0};  // body
   bool remembers{true};
   std::vector<std::string> said;  // answers, where it does
 
