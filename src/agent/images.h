@@ -109,8 +109,8 @@ class Images {
   std::map<std::string, Boot> boots_;                   // by instance
   std::map<std::string, wire::BootOrder> boot_orders_;  // to be told to the cloud
   std::set<std::string> held_;                          // instances for which some image is held
-  wire::DesiredState asked_;                             // of the last set(), as far as it is of images
-  TimePoint again_at_{};                                 // what could not be taken on is tried again then
+  wire::DesiredState asked_;                            // of the last set(), as far as it is of images
+  TimePoint again_at_{};                                // what could not be taken on is tried again then
   image::Checks checks_;
   sys::Signal set_;
   sys::Gate gate_;

@@ -12,8 +12,8 @@
 #include "image/repository.h"
 #include "sys/runtime.h"
 
-#include <memory>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -54,7 +54,8 @@ class Depot {
   [[nodiscard]] sys::Task<void> name_snapshots();
   [[nodiscard]] Result<> name_for(const SnapshotRow& row);
   [[nodiscard]] Result<> assign();
-  [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(const std::map<std::string, std::uint64_t>& named) const;
+  [[nodiscard]] Result<std::vector<std::string>> nameless_in_use(
+      const std::map<std::string, std::uint64_t>& named) const;
   void look_again();
   [[nodiscard]] bool is_damaged() const;
   [[nodiscard]] Result<> sweep();

@@ -55,7 +55,8 @@ Result<> Uploads::list_shown(const std::string& tenant, const image::ImageId& id
   return core_.database().write(Durability::full, [&](Sql& sql) -> Result<> {
     auto row = select_one<UploadRow>(sql, kOne, tenant, id);
     if (!row) return no_upload(tenant, id);
-    const auto allowed = check_image_quota(core_, user_of_tenant(sql, tenant), images_used(sql, tenant, id), need_bytes);
+    const auto allowed =
+        check_image_quota(core_, user_of_tenant(sql, tenant), images_used(sql, tenant, id), need_bytes);
     if (!allowed) return allowed;
     row->has_list = true;
     row->need_bytes = need_bytes;

@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kWindowLog = 21;
 constexpr std::array<std::byte, kPage_bytes> kZeroPage{};
-// The source hears that room ends while there is still some for what it has on its way on this connection, and on others.
+// The source hears that room ends while there is still some for what it has on its way on this connection, and on
+// others.
 constexpr std::uint64_t kScarce_pages = 32'768;  // 128 MiB, and no more than an eighth of the store
 constexpr std::uint64_t kConnections = 8;
 

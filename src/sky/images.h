@@ -31,8 +31,8 @@ class Images {
   // Brings it to those clouds, also to their hosts that join later; one that is not here is pulled first. Errors:
   // not_found (account).
   [[nodiscard]] Result<wire::SkyImage> push(const std::string& name, const wire::PushImage& request);
-  // For an instance that is to be made of it there: what is kept here is brought first. True: it is on its way there, or
-  // here.
+  // For an instance that is to be made of it there: what is kept here is brought first. True: it is on its way there,
+  // or here.
   [[nodiscard]] bool comes_to(const std::string& name, const std::string& cloud);
   // Begins to bring it here from the cloud that has it under that name, and answers; view() tells what became of it.
   // Errors: invalid_argument, not_found (account), conflict (one of that name is here), exhausted.

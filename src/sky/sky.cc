@@ -367,10 +367,9 @@ Cluster* Sky::cluster_of(const std::string& instance) {
 
 void Sky::add(ClusterRecord record) {
   const auto name = record.spec.name;
-  clusters_[name] =
-      std::make_unique<Cluster>(runtime_, store_, accounts_, pace_, std::move(record),
-                                [this](const auto& image, const auto& cloud) { return images_.comes_to(image, cloud); },
-                                [this] { changed(); });
+  clusters_[name] = std::make_unique<Cluster>(
+      runtime_, store_, accounts_, pace_, std::move(record),
+      [this](const auto& image, const auto& cloud) { return images_.comes_to(image, cloud); }, [this] { changed(); });
 }
 
 void Sky::changed() {

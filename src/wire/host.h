@@ -88,7 +88,8 @@ struct HostReport {
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
-                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots, checks))
+                       migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots,
+                       checks))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 

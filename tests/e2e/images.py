@@ -70,8 +70,9 @@ def brought(lab, directory):
     return added["id"], guest
 
 
-def disk(lab, host, content):
-    return lab.directory / "hosts" / host / "images" / content / "disk"
+def initrd(lab, host, content):
+    """The largest part of an image whose disk is all zeros."""
+    return lab.directory / "hosts" / host / "images" / content / "initrd"
 
 
 def flipped(path):
@@ -79,6 +80,7 @@ def flipped(path):
     with path.open("r+b") as file:
         at = 0
         while not any(page := file.read(4096)):
+            expect(page, f"{path} is all zeros")
             at += len(page)
         file.seek(at + 17)
         file.write(bytes([page[17] ^ 1]))
@@ -88,16 +90,16 @@ def repaired(lab, content, guest):
     """A disk alters an image under an instance that runs of it, another that of a host without one; a check finds both and mends them."""
     host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
     other = next(each for each in CLOUDS["one"] if each != host)
-    right = disk(lab, host, content).read_bytes()
+    right = initrd(lab, host, content).read_bytes()
     for each in (host, other):
-        flipped(disk(lab, each, content))
-        expect(disk(lab, each, content).read_bytes() != right, f"nothing was flipped at {each}")
+        flipped(initrd(lab, each, content))
+        expect(initrd(lab, each, content).read_bytes() != right, f"nothing was flipped at {each}")
     began = time.monotonic()
     found = lab.cli("image", "check", IMAGE)
     places = {place["host"]: place["check"] for place in found["images"][0]["clouds"][0]["places"]}
     for each in (host, other):
         expect(places[each]["bad"] == 1 and places[each]["repaired"] == 1, f"{each}: {json.dumps(places)}")
-        expect(disk(lab, each, content).read_bytes() == right, f"{each} is not what it was")
+        expect(initrd(lab, each, content).read_bytes() == right, f"{each} is not what it was")
     expect(sum(place["bad"] for place in places.values()) == 2 and len(places) == 1 + len(CLOUDS["one"]), json.dumps(places))
     expect(answers(guest), "the guest is gone")
     print(f"  two bad pieces found and repaired: {time.monotonic() - began:.1f} s", flush=True)
