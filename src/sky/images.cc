@@ -18,11 +18,6 @@ bool is_image_name(const std::string& text) {
          });
 }
 
-std::unexpected<Error> no_image(const std::string& name) {
-  return fail(Errc::not_found, "image \"{}\": there is none of that name here (godwit image list shows them)",
-              name.substr(0, 64));
-}
-
 class CloudStore final : public image::ShipmentTarget {
  public:
   explicit CloudStore(CloudClient client) : client_(std::move(client)) {}
@@ -50,6 +45,14 @@ Images::Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::R
     const auto name = record.name;
     entries_[name].record = std::move(record);
   }
+}
+
+std::unexpected<Error> Images::no_image(const std::string& name) {
+  return fail(
+      Errc::not_found,
+      "image \"{:.64}\": there is none of that name here (godwit image list shows them; godwit image pull brings "
+      "one that a cloud has)",
+      name);
 }
 
 void Images::start() {

@@ -60,6 +60,7 @@ class Images {
     std::vector<std::string> then_to;               // clouds to which it goes then
   };
 
+  [[nodiscard]] static std::unexpected<Error> no_image(const std::string& name);
   [[nodiscard]] sys::Task<void> take_in(std::string name, std::string path);
   [[nodiscard]] sys::Task<Result<image::ImageId>> import(std::string path);
   [[nodiscard]] Result<Entry*> begin(const std::string& name);

@@ -60,10 +60,7 @@ sys::Task<Result<wire::CloudImageCheck>> Images::check_at(std::string cloud, std
 
 sys::Task<Result<wire::SkyImageCheck>> Images::check(std::string name, bool begins) {
   const auto* entry = find(name);
-  if (!entry || entry->record.id.empty()) {
-    co_return fail(Errc::not_found, "image \"{:.64}\": there is none of that name here (godwit image list shows them)",
-                   name);
-  }
+  if (!entry || entry->record.id.empty()) co_return no_image(name);
   wire::SkyImageCheck out{name, {}};
   const auto clouds = entry->record.clouds;
   for (const auto& cloud : clouds) {
