@@ -48,10 +48,14 @@ std::vector<wire::ImageCheck> Checks::list() const {
   return out;
 }
 
+bool Checks::is_due(const ImageId& id, std::uint64_t number) const {
+  const auto last = found_.find(id);
+  return last == found_.end() || !last->second.done || last->second.number < number;
+}
+
 std::optional<ImageId> Checks::next() const {
   for (const auto& [id, number] : wanted_) {
-    const auto last = found_.find(id);
-    if (last != found_.end() && last->second.done && last->second.number >= number) continue;
+    if (!is_due(id, number)) continue;
     const auto status = images_.find(id);
     if (status && status->has_list) return id;
   }
@@ -64,10 +68,7 @@ sys::Task<void> Checks::work() {
       co_await check(*id, wanted_.at(*id));
       continue;
     }
-    const bool waits = std::ranges::any_of(wanted_, [&](const auto& each) {
-      const auto last = found_.find(each.first);
-      return last == found_.end() || !last->second.done || last->second.number < each.second;
-    });
+    const bool waits = std::ranges::any_of(wanted_, [&](const auto& each) { return is_due(each.first, each.second); });
     if (waits) {
       co_await asked_.wait_until(runtime_.clock, runtime_.clock.now() + kListAgain);
     } else {

@@ -27,6 +27,7 @@ class Checks final {
   [[nodiscard]] std::vector<wire::ImageCheck> list() const;
 
  private:
+  [[nodiscard]] bool is_due(const ImageId& id, std::uint64_t number) const;
   [[nodiscard]] std::optional<ImageId> next() const;
   [[nodiscard]] sys::Task<void> work();
   [[nodiscard]] sys::Task<void> check(ImageId id, std::uint64_t number);
