@@ -114,6 +114,14 @@ class LibvirtHost:
     def domains(self):
         return self.virsh("list", "--all", "--name").stdout.split()
 
+    def guests_now(self):
+        """What QEMU says of each guest: for whom a test that failed has to tell where it hangs."""
+        for guest in self.domains():
+            yield f"{self.name}: {guest}", self.virsh("domstate", "--reason", guest, check=False).stdout.strip()
+            for command in ("info chardev", "info registers", "info irq", "info blockstats"):
+                said = self.virsh("qemu-monitor-command", "--hmp", guest, command, check=False, limit_s=20)
+                yield f"{self.name}: {guest}: {command}", (said.stdout or said.stderr).strip()
+
     def logs(self):
         for log in sorted([*self.directory.glob("*.log"), *self.directory.glob("var/log/libvirt/**/*.log")]):
             yield log, log.read_text(errors="replace")
