@@ -8,12 +8,14 @@ The watcher connects once. The server sends it a record of 64 bytes each interva
 and the server checks that too: so both directions are seen. The watcher reports lines of JSON:
 
     {"event": "connected", "host": "beta", "interval_ms": 10}
-    {"event": "gap", "uptime_s": 123.4, "unix_s": 1700000000.5, "gap_ms": 212.3, "record": 5500}     each over --gap-ms
+    {"event": "gap", "uptime_s": 123.4, "unix_s": 1700000000.5, "gap_ms": 212.3, "server_ms": 11.0, "record": 5500}   each over --gap-ms
     {"event": "progress", …the fields of "end"…}                                             each second
     {"event": "end", "received": 9000, "bytes": 576000, "bytes_lost": 0, "bytes_repeated": 0, "bytes_corrupt": 0,
      "echoes_wrong": 0, "max_gap_ms": 212.3, "connections": 1, "survived": true, "why": "told to stop"}
 
-A gap is the time between two records at the watcher, less nothing: one interval is normal. A watcher that itself migrates does
+A gap is the time between two records at the watcher, less nothing: one interval is normal. server_ms is what lay between the two at
+the server, by its own clock, which stands still while its machine does: a server that migrates does not see its pause, but it does see
+how slow it is afterwards. A watcher that itself migrates does
 not see the time in which it stood still, so let it run on a member that stays. It ends after --seconds, at SIGTERM or
 SIGINT ("survived": true), or when the connection breaks (false); it never connects again.
 Exit status: 0 it survived and nothing was lost, repeated or corrupt; 1 otherwise.
@@ -29,7 +31,7 @@ import sys
 import threading
 import time
 
-RECORD = struct.Struct(">8sQ48s")  # magic, number, filler that depends on the number
+RECORD = struct.Struct(">8sQQ40s")  # magic, number, us since the record before (not checked), filler that depends on the number
 MAGIC = b"GDWTSEQ1"
 HELLO = struct.Struct(">8sI")      # magic, interval in ms
 FAREWELL = struct.Struct(">Q")     # the server's last word: how many echoes were wrong
@@ -37,8 +39,17 @@ MAX_INTERVAL_MS = 10_000
 GOODBYE_LIMIT_S = 60               # longer than any blackout that a connection is worth waiting for
 
 
-def record(number):
-    return RECORD.pack(MAGIC, number, ((number * 0x9E3779B97F4A7C15) % 2**64).to_bytes(8, "big") * 6)
+def filler(number):
+    return ((number * 0x9E3779B97F4A7C15) % 2**64).to_bytes(8, "big") * 5
+
+
+def record(number, since_us=0):
+    return RECORD.pack(MAGIC, number, since_us, filler(number))
+
+
+def is_intact(data, number):
+    magic, found, _, fill = RECORD.unpack(data)
+    return (magic, found, fill) == (MAGIC, number, filler(number))
 
 
 def receive_exactly(connection, size):
@@ -66,10 +77,11 @@ def send_records(connection):
         interval_s = min(max(HELLO.unpack(hello)[1], 1), MAX_INTERVAL_MS) / 1000
         echoes = threading.Thread(target=(checker := EchoChecker(connection)).run, daemon=True)
         echoes.start()
-        number = 0
+        number, last = 0, time.monotonic()
         while not checker.ended.wait(interval_s):  # not "until": a server that stood still does not send a burst
-            connection.sendall(record(number))
-            number += 1
+            now = time.monotonic()
+            connection.sendall(record(number, round((now - last) * 1e6)))
+            number, last = number + 1, now
         connection.sendall(b"\0" * RECORD.size + FAREWELL.pack(checker.wrong))
 
 
@@ -85,7 +97,7 @@ class EchoChecker:
         with contextlib.suppress(OSError):
             number = 0
             while len(data := receive_exactly(self.connection, RECORD.size)) == RECORD.size:
-                self.wrong += data != record(number)
+                self.wrong += not is_intact(data, number)
                 number += 1
         self.ended.set()
 
@@ -139,19 +151,20 @@ class Watch:
         now = time.monotonic()
         gap_ms = (now - self.last) * 1000
         self.last = now
-        magic, number, _ = RECORD.unpack(data)
+        _, number, server_us, _ = RECORD.unpack(data)
         self.seen["received"] += 1
         self.seen["bytes"] += len(data)
         if self.seen["received"] > 1:
             self.seen["max_gap_ms"] = max(self.seen["max_gap_ms"], round(gap_ms, 3))
-        if magic != MAGIC or data != record(number):
+        if not is_intact(data, number):
             self.seen["bytes_corrupt"] += len(data)
         else:
             self.seen["bytes_lost"] += max(number - self.next, 0) * RECORD.size
             self.seen["bytes_repeated"] += RECORD.size if number < self.next else 0
             self.next = max(self.next, number + 1)
         if gap_ms >= self.options.gap_ms:
-            report(event="gap", uptime_s=round(now, 3), unix_s=round(time.time(), 3), gap_ms=round(gap_ms, 3), record=number)
+            report(event="gap", uptime_s=round(now, 3), unix_s=round(time.time(), 3), gap_ms=round(gap_ms, 3),
+                   server_ms=server_us / 1000, record=number)
         if now - self.reported >= 1:
             self.reported = now
             report(event="progress", **self.seen)

@@ -95,6 +95,7 @@ class SeqStream(unittest.TestCase):
         threading.Timer(0.4, self.server.send_signal, [signal.SIGCONT]).start()
         while (event := json.loads(watcher.stdout.readline()))["event"] != "gap" or event["gap_ms"] < 300:
             pass
+        self.assertGreaterEqual(event["server_ms"], 300)  # its clock went on
         watcher.send_signal(signal.SIGTERM)
         status, end, _ = self.end_of(watcher)
         self.assertGreaterEqual(end["max_gap_ms"], 300)
