@@ -1,13 +1,18 @@
-// What of an image travels to a store that has a sibling of it: image::ship() and image::Intake with real repositories,
-// and no wire between them. bench_image_sibling runs it.
+// What of an image travels to a store that has a sibling of it, and what of that store's disk it takes: image::ship()
+// and image::Intake with real repositories, and no wire between them. bench_image_sibling and tests/e2e/reflinks.py run
+// it.
 //   image_sibling DIRECTORY OLD NEW     images as `godwit image add` takes them; says what was counted, as JSON
 #include "image/import.h"
 #include "image/intake.h"
 #include "image/shipment.h"
+#include "os/descriptor.h"
 #include "os/system.h"
 #include "support/intake_line.h"
 #include "support/uploads_in_memory.h"
 
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #include <iostream>
@@ -16,15 +21,27 @@
 namespace godwit {
 namespace {
 
+constexpr Millis kLook{20};
 constexpr int kOfTheMeasure = 3;  // zstd's level that all is compared with
 
 struct Counted {
-  std::uint64_t solid_bytes{0};   // of NEW: pieces that hold anything
-  std::uint64_t zstd_bytes{0};    // of all of NEW, as `zstd -3` makes it
-  std::uint64_t alone_bytes{0};   // that travel to an empty store
-  std::uint64_t beside_bytes{0};  // to one that has OLD
+  std::uint64_t solid_bytes{0};       // of NEW: pieces that hold anything
+  std::uint64_t zstd_bytes{0};        // of all of NEW, as `zstd -3` makes it
+  std::uint64_t alone_bytes{0};       // that travel to an empty store
+  std::uint64_t beside_bytes{0};      // to one that has OLD
+  std::uint64_t disk_alone_bytes{0};  // by which either of them grows
+  std::uint64_t disk_beside_bytes{0};
 };
-BOOST_DESCRIBE_STRUCT(Counted, (), (solid_bytes, zstd_bytes, alone_bytes, beside_bytes))
+BOOST_DESCRIBE_STRUCT(Counted, (),
+                      (solid_bytes, zstd_bytes, alone_bytes, beside_bytes, disk_alone_bytes, disk_beside_bytes))
+
+// Of the file system that has `directory`, when all that was written to it is there.
+std::uint64_t used_at(const std::string& directory) {
+  const os::Descriptor open(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct statvfs now{};
+  if (!open || ::syncfs(open.get()) != 0 || ::fstatvfs(open.get(), &now) != 0) return 0;
+  return (now.f_blocks - now.f_bfree) * now.f_frsize;
+}
 
 std::uint64_t zstd_of(image::Pieces& image) {
   const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
@@ -87,12 +104,17 @@ sys::Task<Result<Counted>> count(os::System& on, std::string directory, std::str
     if (!image) co_return pass(image);
     counted.solid_bytes = (*image)->solid() * image::kPiece_bytes;
     counted.zstd_bytes = zstd_of(**image);
+    const auto before = used_at(directory);
     const auto alone = co_await travels(runtime, **image, empty);
     if (!alone) co_return pass(alone);
     counted.alone_bytes = *alone;
+    const auto between = used_at(directory);
+    counted.disk_alone_bytes = between - before;
     const auto beside = co_await travels(runtime, **image, there);
     if (!beside) co_return pass(beside);
     counted.beside_bytes = *beside;
+    while (there.is_sharing()) co_await runtime.clock.sleep_for(kLook);
+    counted.disk_beside_bytes = used_at(directory) - between;
   }
   for (auto* each : {&here, &empty, &there}) co_await each->stop();
   co_return counted;

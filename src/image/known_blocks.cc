@@ -22,7 +22,7 @@ KnownBlocks::KnownBlocks(Repository& images, const ImageId& but, std::size_t lim
   std::uint64_t blocks = 0;
   for (const auto& each : images.list()) {
     if (each.id == but || !each.complete() || (may_use && !may_use(each.id))) continue;
-    auto image = images.open(each.id, "what images have in common");
+    auto image = images.open(each.id, "what images have in common", Purpose::look);
     if (!image) continue;
     const auto more = (*image)->count() * kPiece_blocks;
     if (more > kMostBlocks - blocks) break;

@@ -18,11 +18,16 @@ constexpr std::size_t kLeastDigits = 6;  // of an id that is not said in full
 // What a lease shares: when its last copy goes, the image may.
 class Repository::Lent {
  public:
-  Lent(std::shared_ptr<Entry> entry, std::shared_ptr<StoredImage> lent, const std::string& user, sys::Clock& clock)
-      : image(std::move(lent)), entry_(std::move(entry)), user_(entry_->users.insert(user)), clock_(clock) {}
+  Lent(std::shared_ptr<Entry> entry, std::shared_ptr<StoredImage> lent, const std::string& user, Purpose purpose,
+       sys::Clock& clock)
+      : image(std::move(lent)),
+        entry_(std::move(entry)),
+        user_(entry_->users.insert(user)),
+        purpose_(purpose),
+        clock_(clock) {}
   ~Lent() {
     Entry::take(*image, entry_->status);
-    entry_->status.last_used = clock_.wall_now();
+    if (purpose_ == Purpose::use) entry_->status.last_used = clock_.wall_now();
     entry_->users.erase(user_);
   }
   Lent(const Lent&) = delete;
@@ -33,6 +38,7 @@ class Repository::Lent {
  private:
   std::shared_ptr<Entry> entry_;
   std::multiset<std::string>::iterator user_;
+  Purpose purpose_;
   sys::Clock& clock_;
 };
 
@@ -41,6 +47,7 @@ Repository::Repository(sys::Runtime& runtime, std::string directory, RepositoryL
       directory_(std::move(directory)),
       limits_(limits),
       work_(runtime.executor),
+      whole_(runtime.executor),
       gate_(runtime.executor) {}
 
 Repository::~Repository() = default;
@@ -70,6 +77,7 @@ Result<> Repository::start() {
       runtime_.log.warn("{}: {}: left out: {}", context, name, taken.error().message);
   }
   gate_.spawn(keep_settled());
+  gate_.spawn(keep_shared());
   return {};
 }
 
@@ -84,6 +92,7 @@ Result<> Repository::take_up(const ImageId& id) {
   entry->status.id = id;
   entry->status.manifest = std::move(*manifest);
   entry->manifest = *text;
+  entry->shared = runtime_.files.exists(file_of(id, kSharedName));
   if (auto taken = take_up_users(*entry); !taken) return taken;
   const auto image = open_image(*entry);
   if (!image) return pass(image);
@@ -94,6 +103,7 @@ Result<> Repository::take_up(const ImageId& id) {
 
 sys::Task<void> Repository::stop() {
   co_await gate_.close();
+  end_sharing();
   while (!unsettled_.empty()) {
     const auto image = unsettled_.begin()->second;
     unsettled_.erase(unsettled_.begin());
@@ -122,18 +132,18 @@ Result<std::shared_ptr<StoredImage>> Repository::open_image(Entry& entry) {
   return image;
 }
 
-Result<Lease> Repository::lend(const std::shared_ptr<Entry>& entry, const std::string& user) {
+Result<Lease> Repository::lend(const std::shared_ptr<Entry>& entry, const std::string& user, Purpose purpose) {
   auto image = open_image(*entry);
   if (!image) return pass(image);
-  tell_use(*entry);
-  const auto lent = std::make_shared<Lent>(entry, std::move(*image), user, runtime_.clock);
+  if (purpose == Purpose::use) tell_use(*entry);
+  const auto lent = std::make_shared<Lent>(entry, std::move(*image), user, purpose, runtime_.clock);
   return Lease(lent, lent->image.get());
 }
 
-Result<Lease> Repository::open(const ImageId& id, const std::string& user) {
+Result<Lease> Repository::open(const ImageId& id, const std::string& user, Purpose purpose) {
   const auto found = entry(id);
   if (!found) return pass(found);
-  return lend(*found, user);
+  return lend(*found, user, purpose);
 }
 
 Result<Lease> Repository::begin(const std::string& manifest, const ByteVector& signature, const std::string& user) {
@@ -143,7 +153,7 @@ Result<Lease> Repository::begin(const std::string& manifest, const ByteVector& s
   const auto id = id_of(manifest);
   if (const auto found = entries_.find(id); found != entries_.end()) {
     if (auto signed_now = write_signature(id, signature); !signed_now) return fail(signed_now, "image " + ami_of(id));
-    return lend(found->second, user);
+    return lend(found->second, user, Purpose::use);
   }
   if (entries_.size() == kImagesLimit) {
     return fail(Errc::exhausted, "images in {}: more than {} (remove some)", directory_, kImagesLimit);
@@ -165,7 +175,7 @@ Result<Lease> Repository::begin(const std::string& manifest, const ByteVector& s
   }
   Entry::take(**image, entry->status);
   entries_[id] = entry;
-  return lend(entry, user);
+  return lend(entry, user, Purpose::use);
 }
 
 // One that is there stays, until a newer one comes.
@@ -231,6 +241,7 @@ Result<ImageId> Repository::resolve(std::string_view name) const {
 // ---- removing
 
 Result<> Repository::remove(const ImageId& id) {
+  end_sharing();
   const auto found = entry(id);
   if (!found) return pass(found);
   if ((*found)->in_use()) {
@@ -288,6 +299,7 @@ sys::Task<void> Repository::keep_settled() {
       const auto now = unsettled_.find(id);
       if (now != unsettled_.end() && now->second == image && !image->needs_settling()) unsettled_.erase(now);
     }
+    whole_.notify();
     if (failed) co_await runtime_.clock.sleep_for(kSettleEvery);
   }
 }

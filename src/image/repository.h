@@ -28,6 +28,9 @@ inline constexpr Seconds kLastUseGrain{60};         // last use is told on disk 
 // While any copy of it lives the image stays, whoever removes it or needs room.
 using Lease = std::shared_ptr<StoredImage>;
 
+// Whether a lease counts as use of the image, when it is asked which was not used for longest.
+enum class Purpose : std::uint8_t { use, look };
+
 struct ImageStatus {
   ImageId id;
   Manifest manifest;
@@ -60,7 +63,7 @@ class Repository final {
   // Errors: invalid_argument (no manifest), exhausted (no room, or too many images), io.
   [[nodiscard]] Result<Lease> begin(const std::string& manifest, const ByteVector& signature, const std::string& user);
   // Errors: not_found, io.
-  [[nodiscard]] Result<Lease> open(const ImageId& id, const std::string& user);
+  [[nodiscard]] Result<Lease> open(const ImageId& id, const std::string& user, Purpose purpose = Purpose::use);
   // The text that is signed, and the signature; empty: none. Errors: not_found, io.
   [[nodiscard]] Result<std::string> manifest_of(const ImageId& id);
   [[nodiscard]] Result<ByteVector> signature_of(const ImageId& id);
@@ -82,6 +85,9 @@ class Repository final {
   // What is here of the image is on disk, and said to be. Errors: exhausted, io.
   [[nodiscard]] sys::Task<Result<>> settle(Lease image);
 
+  // Blocks of whole images are being looked for that others have too (docs/formats/image.md, "shared").
+  [[nodiscard]] bool is_sharing() const { return sharing_ != nullptr || next_to_share() != nullptr; }
+
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::uint64_t need_bytes() const;  // of all images
   // That an image may need which is not here yet, with what may be removed for it.
@@ -97,7 +103,7 @@ class Repository final {
   [[nodiscard]] std::string file_of(const ImageId& id, std::string_view name) const;
   [[nodiscard]] Result<> take_up(const ImageId& id);
   [[nodiscard]] Result<std::shared_ptr<Entry>> entry(const ImageId& id) const;
-  [[nodiscard]] Result<Lease> lend(const std::shared_ptr<Entry>& entry, const std::string& user);
+  [[nodiscard]] Result<Lease> lend(const std::shared_ptr<Entry>& entry, const std::string& user, Purpose purpose);
   [[nodiscard]] Result<std::shared_ptr<StoredImage>> open_image(Entry& entry);
   [[nodiscard]] Result<> write_signature(const ImageId& id, const ByteVector& signature);
   [[nodiscard]] Result<> write_begin(const ImageId& id, const std::string& manifest, const ByteVector& signature);
@@ -105,6 +111,15 @@ class Repository final {
   void note_change(const ImageId& id);
   [[nodiscard]] bool much_is_unsettled() const;
   [[nodiscard]] sys::Task<void> keep_settled();
+
+  // repository_sharing.cc
+  struct Sharing;
+  [[nodiscard]] Result<bool> can_share();
+  [[nodiscard]] std::shared_ptr<Entry> next_to_share() const;  // nullptr: nothing is left to do
+  [[nodiscard]] Result<> begin_sharing(const std::shared_ptr<Entry>& entry);
+  [[nodiscard]] bool share_more();
+  void end_sharing();  // what it leased is free; it begins again later
+  [[nodiscard]] sys::Task<void> keep_shared();
 
   // repository_users.cc
   [[nodiscard]] Result<> take_up_users(Entry& entry);
@@ -128,7 +143,10 @@ class Repository final {
   PieceDigester digester_;
   Entries entries_;
   std::map<ImageId, std::shared_ptr<StoredImage>> unsettled_;
+  std::shared_ptr<Sharing> sharing_;  // under way; ours alone
+  std::optional<bool> can_share_;     // once it is known
   sys::Signal work_;
+  sys::Signal whole_;  // an image may have become
   sys::Gate gate_;
 };
 

@@ -5,6 +5,8 @@
 
 namespace godwit::image {
 
+inline constexpr std::string_view kSharedName = "shared";
+
 // Shared with the leases, which tell it what has become of the image when the last of them ends.
 struct Repository::Entry {
   ImageStatus status;  // `users` is empty here
@@ -13,6 +15,7 @@ struct Repository::Entry {
   std::multiset<std::string> users;
   std::set<std::string> holders;
   WallTime last_told;
+  bool shared{false};  // what it has in common with others takes space once, or can't
 
   [[nodiscard]] bool in_use() const { return !users.empty() || !holders.empty(); }
   [[nodiscard]] ImageStatus look() const {

@@ -67,6 +67,7 @@ Result<> Repository::make_room(const ImageId& id, std::uint64_t need) {
   const auto own = find(id);
   const auto wanted = less(need, own ? less(own->pieces, own->missing) * kPiece_bytes : 0);  // of the disk
   std::uint64_t freed = 0;
+  end_sharing();  // it uses images that may go
   const auto enough = [&] { return need <= room->by_limit + freed && wanted <= room->on_disk + freed; };
   std::vector<std::shared_ptr<Entry>> going;
   for (const auto& each : evictable(id)) {

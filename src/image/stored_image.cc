@@ -144,7 +144,7 @@ Result<> StoredImage::write_piece(std::uint64_t piece, const PiecePlace& place, 
     while (end < blocks && way_of(end) == way && (way != Way::share || follows(known[end], known[end - 1]))) ++end;
     const auto offset = place.offset + from * kPage_bytes;
     if (way == Way::share) {
-      const auto shared = share(*file.file, offset, known[from], end - from);
+      const auto shared = share_run(*file.file, offset, known[from], end - from);
       if (!shared || !*shared) way = Way::write;
     }
     if (way == Way::write) {
@@ -156,7 +156,8 @@ Result<> StoredImage::write_piece(std::uint64_t piece, const PiecePlace& place, 
 }
 
 // `blocks` of one piece of the other image.
-Result<bool> StoredImage::share(sys::PageFile& into, std::uint64_t offset, const Known& known, std::uint64_t blocks) {
+Result<bool> StoredImage::share_run(sys::PageFile& into, std::uint64_t offset, const Known& known,
+                                    std::uint64_t blocks) {
   const auto& other = *known.image;
   const auto place = place_of(other.manifest_, known.block / kPiece_blocks);
   const auto within = known.block % kPiece_blocks * kPage_bytes;
@@ -165,6 +166,23 @@ Result<bool> StoredImage::share(sys::PageFile& into, std::uint64_t offset, const
   auto shared = into.share_from(*other.files_[place.file].file, place.offset + within, offset, size);
   if (!shared || !*shared) shares_ = false;
   return shared;
+}
+
+Result<bool> StoredImage::share(std::uint64_t piece, std::span<const Known> known) {
+  GODWIT_ASSERT(known.size() == kPiece_blocks && has(piece));
+  const auto place = place_of(manifest_, piece);
+  auto& file = files_[place.file];
+  const auto blocks = place.bytes / kPage_bytes;  // whole ones
+  for (std::size_t from = 0; from < blocks && shares_;) {
+    auto end = from + 1;
+    while (end < blocks && known[from].image && follows(known[end], known[end - 1])) ++end;
+    if (known[from].image) {
+      const auto shared = share_run(*file.file, place.offset + from * kPage_bytes, known[from], end - from);
+      if (!shared) return shared;
+    }
+    from = end;
+  }
+  return shares_;
 }
 
 Result<> StoredImage::read_block(std::uint64_t block, ByteSpan into) const {

@@ -67,6 +67,10 @@ class StoredImage final : public Pieces {
   // where the file system can do that.
   [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes, std::span<const Known> known);
 
+  // Blocks of a piece that is here, which are `known` to be the same elsewhere: likewise. False: the file system can't.
+  // Errors: io.
+  [[nodiscard]] Result<bool> share(std::uint64_t piece, std::span<const Known> known);
+
   [[nodiscard]] bool complete() const { return has_list_ && missing() == 0; }
   // Pieces that hold anything, and those of them that are not here. Only with the list.
   [[nodiscard]] std::uint64_t solid() const { return solid_; }
@@ -107,7 +111,8 @@ class StoredImage final : public Pieces {
   void take_list(std::vector<PieceDigest> list);
   [[nodiscard]] Result<> write_piece(std::uint64_t piece, const PiecePlace& place, ByteView bytes,
                                      std::span<const Known> known);
-  [[nodiscard]] Result<bool> share(sys::PageFile& into, std::uint64_t offset, const Known& known, std::uint64_t blocks);
+  [[nodiscard]] Result<bool> share_run(sys::PageFile& into, std::uint64_t offset, const Known& known,
+                                       std::uint64_t blocks);
   [[nodiscard]] Result<> read_piece(std::uint64_t piece, ByteSpan into) const;
   void say_bad(std::uint64_t piece);
   void say_here(std::uint64_t piece);
