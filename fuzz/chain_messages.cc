@@ -2,6 +2,7 @@
 #include "image/chain_messages.h"
 
 #include "base/assert.h"
+#include "image/chain_parts.h"
 #include "image/piece_set.h"
 #include "support/input.h"
 
@@ -33,6 +34,7 @@ void read_one(ByteView body) {
   same_again(body, parse_moved(body));
   same_again(body, parse_pace(body));
   static_cast<void>(parse_piece(body));
+  same_again(body, parse_blocks(body));
   const auto have = parse_have(body);
   same_again(body, have);
   if (!have) return;

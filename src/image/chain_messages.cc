@@ -203,7 +203,7 @@ void store_piece_head(ByteSpan frame, std::uint64_t number) {
 Result<Head> parse_head(ByteView head) {
   const auto word = load_be32(head.subspan(4));
   const Head parsed{static_cast<Type>(word >> 24U), load_be32(head)};
-  if (parsed.type < Type::hello || parsed.type > Type::pace || (word & 0xFFFFFFU) != 0) return bad("frame");
+  if (parsed.type < Type::hello || parsed.type > Type::run || (word & 0xFFFFFFU) != 0) return bad("frame");
   if (parsed.body_bytes > kBodyLimit_bytes) {
     return fail(Errc::protocol, "chain: a frame of {} bytes where {} are allowed", parsed.body_bytes, kBodyLimit_bytes);
   }

@@ -10,7 +10,7 @@
 
 namespace godwit::image::chain {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 inline constexpr std::size_t kHead_bytes = 8;                        // of each frame
 inline constexpr std::size_t kPieceFrame_bytes = 16 + kPiece_bytes;  // head, number, content
 inline constexpr std::size_t kBodyLimit_bytes = kPieceFrame_bytes;   // of any frame
@@ -21,7 +21,22 @@ inline constexpr std::size_t kHaveLimit_bytes = 64UL << 10U;         // likewise
 inline constexpr std::size_t kMostAncestors = 8;
 inline constexpr std::size_t kMostWanted = 1024;  // in one frame, and of one connection
 
-enum class Type : std::uint8_t { hello = 1, answer, list, have, piece, news, progress, want, more, stay, moved, pace };
+enum class Type : std::uint8_t {
+  hello = 1,
+  answer,
+  list,
+  have,
+  piece,
+  news,
+  progress,
+  want,
+  more,
+  stay,
+  moved,
+  pace,
+  blocks = 14,  // chain_parts.h
+  run,
+};
 
 // Why somebody asks.
 enum class Purpose : std::uint8_t {

@@ -25,7 +25,7 @@ TEST(ChainMessages, AreTheseBytes) {
             "00000018"
             "01000000"
             "4743484e"
-            "00000001"
+            "00000002"
             "02"
             "01"
             "0000000000000003"
@@ -118,14 +118,14 @@ TEST(ChainMessages, NothingThatIsCutShortOrTooLongIsRead) {
 TEST(ChainMessages, RefuseWhatTheyCanNotMean) {
   const auto head = [](const char* hex) { return parse_head(from_hex(hex).value()); };
   EXPECT_FALSE(head("0000000100000000").has_value()) << "no type";
-  EXPECT_FALSE(head("000000010d000000").has_value()) << "a type that nobody knows";
+  EXPECT_FALSE(head("0000000110000000").has_value()) << "a type that nobody knows";
   EXPECT_FALSE(head("0000000101000001").has_value()) << "what must be zero";
   EXPECT_FALSE(head("0001001101000000").has_value()) << "longer than any frame";
   EXPECT_TRUE(head("0001001001000000").has_value());
   EXPECT_FALSE(parse_hello(body_of(pack(Hello{Purpose::join, false, kPiecesLimit + 1, "a"}), Type::hello)).has_value());
   EXPECT_FALSE(parse_hello(body_of(pack(Hello{Purpose::join, false, 1, ""}), Type::hello)).has_value());
   auto other = body_of(pack(Hello{Purpose::join, false, 1, "a"}), Type::hello);
-  other[7] = std::byte{2};
+  other[7] = std::byte{1};
   const auto refused = parse_hello(other);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::unsupported);

@@ -1,4 +1,5 @@
 // The end of a connection that pulls: hello, answer, then pieces down and a few words up.
+#include "image/chain_coming.h"
 #include "image/chain_share.h"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -113,6 +114,7 @@ Result<> take_words(Share& at, Connection& to, Type type, ByteView body) {
 }
 
 sys::Task<Ended> read_feed(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
+  Coming coming(at, to);
   for (;;) {
     const auto head = co_await read_head(*to->stream);
     if (!head) co_return pass(head);
@@ -120,10 +122,14 @@ sys::Task<Ended> read_feed(std::shared_ptr<Share> at, std::shared_ptr<Connection
     Result<> taken;
     if (head->type == Type::piece) {
       taken = co_await read_piece(at, to, *head);
+    } else if (head->type == Type::run) {
+      auto whole = co_await coming.read_run(*head);
+      if (!whole) co_return pass(whole);
+      if (*whole) taken = take_piece(*at, to->number, std::move(*whole));
     } else {
       const auto body = co_await read_body(*to->stream, *head);
       if (!body) co_return pass(body);
-      taken = take_words(*at, *to, head->type, *body);
+      taken = head->type == Type::blocks ? coming.begin(*body) : take_words(*at, *to, head->type, *body);
     }
     if (!taken) co_return taken;
   }

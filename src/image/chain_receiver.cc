@@ -12,13 +12,19 @@ constexpr Seconds kPauseRemembered{2};
 
 void Receiver::set_hosts(std::vector<Host> hosts) {
   hosts_ = std::move(hosts);
-  place_ = 0;
-  while (place_ < hosts_.size() && hosts_[place_].name != own_) ++place_;
+  places_.clear();
+  for (std::size_t place = 0; place < hosts_.size(); ++place) places_.try_emplace(hosts_[place].name, place);
+  place_ = place_of(own_);
+}
+
+std::size_t Receiver::place_of(const std::string& name) const {
+  const auto found = places_.find(name);
+  return found == places_.end() ? hosts_.size() : found->second;
 }
 
 const Host* Receiver::find(const std::string& name) const {
-  const auto found = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& each) { return each.name == name; });
-  return found == hosts_.end() ? nullptr : &*found;
+  const auto place = place_of(name);
+  return place == hosts_.size() ? nullptr : &hosts_[place];
 }
 
 std::string Receiver::site_of(const std::string& name) const {
@@ -45,6 +51,7 @@ Receiver::Actions Receiver::poll(TimePoint now, std::uint64_t here) {
   }
   polled_ = true;
   polled_at_ = now;
+  here_ = here;
   wake_at_ = now + kNewsEvery;
   std::erase_if(blamed_, [&](const auto& each) { return each.second <= now; });
   if (place_ >= hosts_.size() || here == pieces_) {
@@ -53,7 +60,7 @@ Receiver::Actions Receiver::poll(TimePoint now, std::uint64_t here) {
   }
   if (upstream_ && !find(upstream_->name)) lose(now, Purpose::join);
   if (upstream_ && now - upstream_->heard_at > kSilent) lose(now, Purpose::replace);
-  if (upstream_ && starves(now, here)) lose(now, Purpose::join);
+  if (upstream_) feed(now);
   if (!upstream_ && !search_) search(now, place_ == 0 ? Kind::up : Kind::start, Purpose::join);
   if (search_) step_search(now);
   if (trial_) step_trial(now);
@@ -70,16 +77,33 @@ void Receiver::finish() {
   leaf_ = false;
 }
 
-// Where nothing comes any more, and nobody who is known has more: circles, and upstreams that have lost their own.
-bool Receiver::starves(TimePoint now, std::uint64_t here) const {
+// Where nothing comes any more, and nobody who is known has more: circles, and upstreams that have lost their own, or
+// wait for the origin as all behind them do. There is nothing to be gained then by leaving them, but from one who has
+// more: a chain that breaks up while it waits takes long to find itself again.
+Receiver::Hunger Receiver::hunger(TimePoint now) const {
   const auto idle = now - upstream_->got_at;
+  if (idle < kOrphaned) return Hunger::none;
   const auto before = ancestors();
-  if (idle < kOrphaned) return false;
-  if (idle >= 2 * kStarved) return true;
-  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here; })) return false;
-  const bool circle =
-      std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; });
-  return circle || before.size() == 1 || idle >= kStarved;
+  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.pieces > here_; })) {
+    return idle >= 2 * kStarved ? Hunger::leave : Hunger::none;
+  }
+  if (std::any_of(before.begin(), before.end(), [&](const Ancestor& each) { return each.name == own_; })) {
+    return Hunger::leave;
+  }
+  if (before.size() > 1 && idle < kStarved) return Hunger::none;
+  return leaf_ ? Hunger::leave : Hunger::look;
+}
+
+void Receiver::feed(TimePoint now) {
+  const auto found = hunger(now);
+  if (found == Hunger::leave) {
+    lose(now, Purpose::join);
+  } else if (found == Hunger::look && !search_) {
+    search(now, Kind::up, Purpose::join);
+    search_->aside = true;
+  } else if (found == Hunger::none && search_) {
+    end_search(0);
+  }
 }
 
 // ---- what comes
@@ -120,7 +144,8 @@ void Receiver::answered(TimePoint now, Attempt attempt, const Answer& answer) {
   const auto asked = search_->asked.find(attempt);
   if (asked == search_->asked.end()) return;
   const auto candidate = asked->second.candidate;
-  const bool of_use = !candidate.whole_only || answer.pieces == pieces_;
+  const bool more = !search_->aside || answer.pieces > here_;
+  const bool of_use = more && (!candidate.whole_only || answer.pieces == pieces_);
   if (answer.outcome == Outcome::served && of_use) {
     take_upstream(now, attempt, candidate.name);
     pending_.tell_have.push_back(attempt);

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace godwit::image::chain {
@@ -29,7 +30,9 @@ inline constexpr int kLeafRounds{5};              // without a place; then it is
 inline constexpr Seconds kStarved{5};             // nothing comes, and nobody before this host has more
 inline constexpr Millis kOrphaned{1500};          // nothing comes, and the upstream has none itself, or only this host
 inline constexpr Seconds kAgainLast{2};           // rounds of asking come more seldom each time, to this
+inline constexpr Seconds kAsideLast{16};          // the same, of one of many whose upstream waits as they do
 inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
+inline constexpr std::size_t kAskedBehind = 8;    // in one round, others in the next: does one have everything?
 inline constexpr std::chrono::minutes kBlamed{10};
 inline constexpr Seconds kBlamedForList{5};  // which it may have had from another liar
 
@@ -83,6 +86,7 @@ class Receiver {
   // `own`: a name among `hosts`. `pieces`: of the image.
   Receiver(std::string own, std::uint64_t pieces) : own_(std::move(own)), pieces_(pieces) {}
   void set_hosts(std::vector<Host> hosts);
+  [[nodiscard]] std::size_t place_of(const std::string& name) const;  // how many there are: none
   // This host itself asks for little: that it is behind shows nothing of those before it.
   void set_paced(bool paced) { is_paced_ = paced; }
 
@@ -139,6 +143,7 @@ class Receiver {
     TimePoint begun{};
     std::set<std::string> tried;  // in this round
     int rounds{0};
+    bool aside{false};  // the upstream is kept: only who has more than this host is taken
   };
   struct Trial {
     Attempt attempt{0};
@@ -170,7 +175,9 @@ class Receiver {
   void take_upstream(TimePoint now, Attempt attempt, const std::string& name);
   void lose(TimePoint now, Purpose purpose);
   void finish();
-  [[nodiscard]] bool starves(TimePoint now, std::uint64_t here) const;
+  enum class Hunger : std::uint8_t { none = 1, look, leave };
+  [[nodiscard]] Hunger hunger(TimePoint now) const;
+  void feed(TimePoint now);
 
   // ---- slow edges: chain_trial.cc
   struct SlowEdge {
@@ -197,9 +204,11 @@ class Receiver {
   std::uint64_t pieces_;
   std::string none_;
   std::vector<Host> hosts_;
+  std::unordered_map<std::string, std::size_t> places_;  // by name
   std::size_t place_{0};
   bool leaf_{false};
   bool is_paced_{false};
+  std::uint64_t here_{0};  // at the last poll
   bool polled_{false};
   TimePoint polled_at_{};
   std::optional<TimePoint> paused_at_;

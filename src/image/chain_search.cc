@@ -27,7 +27,9 @@ void Receiver::end_search(Attempt taken) {
 }
 
 void Receiver::begin_round(TimePoint now) {
-  const auto pause = std::min<Nanos>(Nanos(kAgain) * (1U << std::min(search_->rounds, 8)) / 2, kAgainLast);
+  const bool many = search_->aside && ancestors().size() > 1;  // as many as wait in a chain: the origin hears them all
+  const auto last = many ? kAsideLast : kAgainLast;
+  const auto pause = std::min<Nanos>(Nanos(kAgain) * (1U << std::min(search_->rounds, 8)) / 2, last);
   const bool first = search_->rounds == 0;
   search_->next_at = first ? now : now + (search_->kind == Kind::start ? Nanos(kStartAgain) : pause);
   search_->tried.clear();
@@ -72,6 +74,10 @@ void Receiver::ask_next(TimePoint now) {
 
 void Receiver::refused(TimePoint now, const Candidate& candidate, const Answer& answer) {
   if (answer.outcome != Outcome::occupied || candidate.whole_only) return;
+  if (search_->aside) {
+    if (answer.pieces <= here_) return;
+    lose(now, Purpose::join);
+  }
   const bool from_end = search_->kind == Kind::tail || search_->kind == Kind::leaf;
   if (!from_end) {
     search(now, Kind::tail, Purpose::join);
@@ -87,7 +93,8 @@ std::deque<Receiver::Candidate> Receiver::candidates() const {
   std::deque<Candidate> all;
   const auto add = [&](const std::string& name, Purpose purpose, bool whole_only = false) {
     const bool again = search_->kind != Kind::start && name == lost_;
-    if (!again && !blamed_.contains(name)) all.push_back({name, purpose, whole_only});
+    const bool has_it = upstream_ && upstream_->name == name;
+    if (!again && !has_it && !blamed_.contains(name)) all.push_back({name, purpose, whole_only});
   };
   const auto upwards = [&](Purpose purpose) {
     if (place_ == 0) return;
@@ -96,13 +103,15 @@ std::deque<Receiver::Candidate> Receiver::candidates() const {
     add(hosts_[0].name, purpose);
   };
   const auto& site = hosts_[place_].site;
+  const auto behind = hosts_.size() - place_ - 1;
   switch (search_->kind) {
     case Kind::start: add(hosts_[place_ - 1].name, Purpose::join); break;
     case Kind::up:
       for (const auto& each : lost_ancestors_) add(each.name, search_->purpose);
       upwards(Purpose::join);
-      for (auto at = hosts_.size(); at > place_ + 1 && all.size() < kMostCandidates; --at) {
-        add(hosts_[at - 1].name, Purpose::leaf, true);
+      for (std::size_t i = 0; i < std::min(behind, kAskedBehind); ++i) {
+        const auto turn = static_cast<std::size_t>(search_->rounds) * kAskedBehind + i;
+        add(hosts_[hosts_.size() - 1 - turn % behind].name, Purpose::leaf, true);
       }
       break;
     case Kind::tail:

@@ -241,6 +241,18 @@ void Sender::not_sent(Link link, std::uint64_t piece) {
   if (const auto found = served_.find(link); found != served_.end()) found->second.theirs.remove(piece);
 }
 
+bool Sender::take_coming(TimePoint now, Link link, std::uint64_t piece) {
+  const auto found = served_.find(link);
+  if (found == served_.end()) return false;
+  auto& asking = found->second;
+  const bool is_served = asking.role == Role::first || asking.role == Role::leaf;
+  if (!asking.ready || !asking.has_list || !is_served || running_trial(now)) return false;
+  if (limit_bytes_per_s_ > 0 || asking.fill_bytes_per_s > 0 || asking.theirs.contains(piece)) return false;
+  asking.theirs.add(piece);
+  asking.cursor = piece + 1;
+  return true;
+}
+
 std::optional<Moved> Sender::moved(Link link) const {
   const auto found = served_.find(link);
   if (found == served_.end() || found->second.role != Role::moved) return std::nullopt;

@@ -59,6 +59,8 @@ class Sender {
   };
   [[nodiscard]] Turn next(TimePoint now, Link link, const PieceSet& mine);
   void not_sent(Link link, std::uint64_t piece);  // it is not here after all
+  // Where next() has none: one that comes goes to this link from now on, as far as it is here. It counts as sent.
+  [[nodiscard]] bool take_coming(TimePoint now, Link link, std::uint64_t piece);
   // The last word to a link that is not served any more.
   [[nodiscard]] std::optional<Moved> moved(Link link) const;
   // Those that will not leave by themselves.

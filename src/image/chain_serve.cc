@@ -1,4 +1,5 @@
 // The end of a connection that serves: pieces as soon as they are here.
+#include "image/chain_coming.h"
 #include "image/chain_share.h"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -57,14 +58,14 @@ sys::Task<Ended> say_last_word(std::shared_ptr<Share> at, std::shared_ptr<Connec
 }
 
 sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connection> to) {
-  auto news_at = at->now();
+  to->news_at = at->now();
   std::uint64_t listed = 0;
   for (;;) {
     const auto word = at->sender.moved(to->number);
     if (word) co_return co_await say_last_word(at, to, *word);
     const auto now = at->now();
-    if (now >= news_at) {
-      news_at = now + kNewsEvery;
+    if (now >= to->news_at) {
+      to->news_at = now + kNewsEvery;
       const auto frame = pack(at->news());
       const auto written = co_await to->stream->write(frame);
       if (!written) co_return written;
@@ -78,17 +79,28 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       if (listed >= at->mine.size()) at->sender.list_sent(to->number);
       continue;
     }
+    const bool in_parts = at->goes_in_parts(to->stream->peer().name);
     const auto turn = at->sender.next(now, to->number, at->mine);
     if (turn.piece) {
       auto frame = at->frame_of(*turn.piece);
       if (!frame) at->sender.not_sent(to->number, *turn.piece);
       if (!frame) continue;
-      const auto written = co_await to->stream->write(std::as_const(*frame).bytes());
+      const bool is_plain = frame->content().size() == kPiece_bytes;  // blocks are of nothing else
+      auto writing = in_parts && is_plain
+                         ? write_in_parts(at, to, std::make_shared<PartialPiece>(at->digester(), *turn.piece, frame))
+                         : to->stream->write(std::as_const(*frame).bytes());
+      const auto written = co_await std::move(writing);
       if (!written) co_return written;
       at->frames.give_back(std::move(frame));
       continue;
     }
-    auto until = news_at;
+    if (auto coming = in_parts && !turn.again ? at->take_coming(to->number) : nullptr) {
+      auto writing = write_in_parts(at, to, std::move(coming));
+      const auto written = co_await std::move(writing);
+      if (!written) co_return written;
+      continue;
+    }
+    auto until = to->news_at;
     if (turn.again) until = std::min(until, *turn.again);
     co_await at->changed.wait_until(at->runtime.clock, until);
   }

@@ -1,5 +1,7 @@
 #include "image/chain_share.h"
 
+#include "image/chain_parts.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -34,6 +36,7 @@ void Share::assign(Assignment next) {
   assignment = std::move(next);
   receiver.set_hosts(names_and_sites(assignment.hosts));
   sender.set_limit(assignment.limit_bytes_per_s);
+  run_blocks = chain::run_blocks(assignment.hosts.size(), mine.size());
   close_served(
       [this](const Connection& each) { return place_of(each.stream->peer().name) == assignment.hosts.size(); });
 }
@@ -45,12 +48,6 @@ void Share::close_served(const std::function<bool(const Connection&)>& which) {
     if (which(*each)) all.push_back(each);
   }
   for (const auto& each : all) each->close();
-}
-
-std::size_t Share::place_of(const std::string& name) const {
-  std::size_t place = 0;
-  while (place < assignment.hosts.size() && assignment.hosts[place].address.name != name) ++place;
-  return place;
 }
 
 // ---- what is here
@@ -126,6 +123,27 @@ std::shared_ptr<Frame> Share::frame_of(std::uint64_t piece) {
   runtime.log.warn("image {}: piece {}: {}", assignment.image, piece, read.error().message);
   mine.remove(piece);
   return nullptr;
+}
+
+bool Share::goes_in_parts(const std::string& name) const {
+  if (run_blocks == 0) return false;
+  const auto here = place_of(own);
+  const auto there = place_of(name);
+  const auto& hosts = assignment.hosts;
+  return here < hosts.size() && there < hosts.size() && hosts[here].site == hosts[there].site;
+}
+
+std::shared_ptr<PartialPiece> Share::take_coming(Sender::Link link) {
+  for (const auto& [number, piece] : coming) {
+    if (sender.take_coming(now(), link, number)) return piece;
+  }
+  return nullptr;
+}
+
+// Not the fastest of many blocks at once, for runs are short: libipsec-mb takes as long for one as for sixteen.
+crypto::BlockDigests& Share::digester() {
+  if (!own_digester) own_digester.emplace(crypto::BlockDigests::openssl());
+  return *own_digester;
 }
 
 News Share::news() const {

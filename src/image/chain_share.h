@@ -1,6 +1,7 @@
 // One image on one host, between those before it in the chain and those behind it. For image/distribution.cc.
 #pragma once
 
+#include "crypto/block_digests.h"
 #include "image/chain_frames.h"
 #include "image/chain_receiver.h"
 #include "image/chain_sender.h"
@@ -9,9 +10,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace godwit::image::chain {
 
+class PartialPiece;
 struct Share;
 
 inline constexpr std::size_t kMostOpen = 128;      // connections of one image
@@ -36,6 +39,7 @@ struct Connection {
   std::uint64_t number{0};
   std::unique_ptr<sys::PeerStream> stream;
   std::deque<ByteVector> outgoing;
+  TimePoint news_at{};  // to one who is served
   sys::Signal to_say;
   sys::Gate gate;
   std::function<void()> on_end = [] {};
@@ -53,6 +57,11 @@ struct Share : std::enable_shared_from_this<Share> {
   [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);
   // Null where it is not here after all.
   [[nodiscard]] std::shared_ptr<Frame> frame_of(std::uint64_t piece);
+  // Whether pieces go to this host in parts; between sites they never do.
+  [[nodiscard]] bool goes_in_parts(const std::string& name) const;
+  // One that comes, and counts as sent to this link from now on; null where there is none for it.
+  [[nodiscard]] std::shared_ptr<PartialPiece> take_coming(Sender::Link link);
+  [[nodiscard]] crypto::BlockDigests& digester();
   [[nodiscard]] News news() const;
   [[nodiscard]] std::vector<ByteVector> have_frames() const;
 
@@ -67,8 +76,8 @@ struct Share : std::enable_shared_from_this<Share> {
   void act();                          // does what the receiver says, after each event
   void close_served(const std::function<bool(const Connection&)>& which);
   void close();
-  [[nodiscard]] sys::Task<void> wait_ended();                         // after close(): all that ran
-  [[nodiscard]] std::size_t place_of(const std::string& name) const;  // hosts.size(): none
+  [[nodiscard]] sys::Task<void> wait_ended();  // after close(): all that ran
+  [[nodiscard]] std::size_t place_of(const std::string& name) const { return receiver.place_of(name); }
   [[nodiscard]] TimePoint now() const { return runtime.clock.now(); }
   [[nodiscard]] ImageProgress progress() const;
 
@@ -81,6 +90,9 @@ struct Share : std::enable_shared_from_this<Share> {
   std::string trouble;
   TimePoint trouble_until{};  // nothing is pulled before
   Frames frames;
+  std::size_t run_blocks{0};  // of a piece that goes in parts; 0: they go whole
+  std::map<std::uint64_t, std::shared_ptr<PartialPiece>> coming;
+  std::optional<crypto::BlockDigests> own_digester;  // made when it is needed
   Sender sender;
   Receiver receiver;
   std::uint64_t fill_bytes_per_s{0};

@@ -1,5 +1,6 @@
 // Those in a chain who do not play by the rules.
 #include "image/chain_messages.h"
+#include "image/chain_parts.h"
 #include "support/chain_cloud.h"
 
 namespace godwit::image {
@@ -11,7 +12,7 @@ using namespace chain;
 constexpr std::uint64_t kPieces = 160;
 constexpr std::uint64_t kNic = 12'500'000;
 
-enum class Lie : std::uint8_t { piece = 1, list, number, nothing, garbage, silence };
+enum class Lie : std::uint8_t { piece = 1, list, number, nothing, garbage, silence, blocks, run, lone_run };
 
 sys::Task<Result<ByteVector>> read_frame(sys::Stream& stream, Type& type) {
   ByteVector head(kHead_bytes);
@@ -75,9 +76,23 @@ class Liar final : public sim::Program {
   [[nodiscard]] ByteVector lies() const {
     if (lie_ == Lie::nothing || lie_ == Lie::list) return {};
     if (lie_ == Lie::garbage) return ByteVector(100'000, std::byte{0x5a});
+    if (lie_ >= Lie::blocks) return parts();
     ByteVector frame(kPieceFrame_bytes);
     store_piece_head(frame, lie_ == Lie::number ? kPieces + 5 : 3);
     return frame;
+  }
+
+  // Of piece 3: the digests of another's blocks; a false block behind a right one; a block of nothing.
+  [[nodiscard]] ByteVector parts() const {
+    const auto content = testing::content_of(lie_ == Lie::blocks ? 4 : 3);
+    ByteVector digests(kPieceBlocks_bytes);
+    crypto::BlockDigests::fastest().digest(content, digests);
+    ByteVector words;
+    if (lie_ != Lie::lone_run) append(words, pack(Blocks{3, digests}));
+    const auto block = ByteView(content).first(kPage_bytes);
+    append(words, pack_run(block));
+    append(words, pack_run(block));
+    return words;
   }
 
   Lie lie_;
@@ -100,8 +115,8 @@ TEST_P(ChainLiar, IsLeftAndNothingOfItIsUsed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, ChainLiar,
-                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::nothing, Lie::garbage,
-                                           Lie::silence));
+                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::nothing, Lie::garbage, Lie::silence,
+                                           Lie::blocks, Lie::run, Lie::lone_run));
 
 // A host in the list that asks for what makes no sense; and one that is not in it.
 class Pest final : public sim::Program {

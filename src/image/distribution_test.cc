@@ -196,6 +196,52 @@ TEST(ChainLength, EachHostMoreCostsOnePieceAndAWay) {
   EXPECT_LT(hop_ms, 0.9);
 }
 
+class LongChain : public ::testing::Test {
+ public:
+  static constexpr std::size_t kLong = 100;
+  static constexpr std::uint64_t kGigabit = 125'000'000;
+
+  LongChain() {
+    cloud.world.poll_only_woken();
+    for (std::size_t host = 0; host < kLong; ++host)
+      cloud.world.network().set_nic(ChainCloud::id(host), kGigabit, kGigabit);
+  }
+  [[nodiscard]] double limit_s() const { return static_cast<double>(cloud.payload()) / kGigabit; }
+
+  ChainCloud cloud{1, 400, kLong};
+};
+
+// Of so many hosts and pieces a run is two blocks: 66 us on 1 Gbit/s, and the way 100.
+TEST_F(LongChain, AHostMoreCostsARunAndAWay) {
+  cloud.start_all();
+  const auto took = cloud.run_until_done(Seconds{60});
+  EXPECT_LT(1e3 * (took - 1.02 * limit_s()) / kLong, 0.2) << took << " of " << limit_s();
+  for (std::size_t host = 1; host < kLong; ++host) EXPECT_EQ(cloud.disk(host).puts, 400 - 400 / 10);
+}
+
+TEST_F(LongChain, ThatWaitsForItsOriginBeginsSoonAfterItComes) {
+  for (const int waited_s : {1, 3, 20}) {
+    SCOPED_TRACE(waited_s);
+    ChainCloud other(1, 100, std::vector<std::string>(kLong, "cloud-a"));
+    other.world.poll_only_woken();
+    for (auto host = kLong; host-- > 1;) other.start(host);
+    other.world.run_for(Seconds{waited_s});
+    other.start(0);
+    EXPECT_LT(other.run_until_done(Seconds{60}), 2.5) << other.state();
+    EXPECT_LT(other.disk(0).reads, 110);
+  }
+}
+
+TEST_F(LongChain, WhoDiesInTheMiddleOfAPieceCostsTheOthersLittle) {
+  cloud.start_all();
+  const auto begun = cloud.world.now();
+  EXPECT_TRUE(cloud.world.run_until([this] { return cloud.disk(kLong - 1).here() > 150; }, Seconds{60}));
+  for (const std::size_t host : {10, 11, 40, 70}) cloud.crash(host);
+  cloud.process(55)->freeze();
+  cloud.run_until_done(Seconds{60}, {55});
+  EXPECT_LT(to_s(cloud.world.now() - begun), limit_s() + 2) << cloud.state();
+}
+
 TEST(ChainOverWan, ItCrossesOnceWhateverTheOrder) {
   constexpr std::uint64_t kMany = 1000;
   for (const auto* order : {"aabb", "abab", "abba"}) {

@@ -7,7 +7,6 @@
 namespace godwit::sim {
 namespace {
 
-constexpr std::size_t kWindow = 512UL * 1024;  // unread at the receiver or under way; over the WAN
 constexpr std::size_t kLocalWindow = 128UL * 1024;
 constexpr std::size_t kSegment = 64UL * 1024;
 
@@ -33,12 +32,18 @@ Connection::~Connection() {
 bool Connection::cut() const { return !local_ && world_.network().is_cut(*hosts_[0], *hosts_[1]); }
 
 void Connection::wake(int side) {
-  if (ends_[side]) ends_[side]->changed.notify();
+  if (!ends_[side]) return;
+  ends_[side]->changed.notify();
+  if (processes_[side]) {
+    processes_[side]->touch();
+  } else {
+    world_.touch_all();
+  }
 }
 
 std::size_t Connection::send(int side, ByteView bytes) {
   Flow& flow = flows_[other(side)];
-  const std::size_t window = local_ ? kLocalWindow : kWindow;
+  const std::size_t window = local_ ? kLocalWindow : world_.network().window_bytes(host_of(side), host_of(other(side)));
   const std::size_t held = flow.flying_bytes + flow.arrived.size() - flow.taken;
   if (held >= window) return 0;
   const auto count = std::min({bytes.size(), window - held, kSegment});
@@ -62,7 +67,7 @@ void Connection::launch(int to, Segment segment) {
 }
 
 void Connection::schedule(int to, TimePoint when) {
-  world_.at(when, [weak = weak_from_this(), to] {
+  world_.at_quietly(when, [weak = weak_from_this(), to] {
     if (const auto self = weak.lock()) self->arrive(to);
   });
 }
@@ -124,7 +129,7 @@ void Connection::break_later(int side, Nanos after) {
     break_now(side);
     return;
   }
-  world_.at(world_.now() + after, [weak = weak_from_this(), side] {
+  world_.at_quietly(world_.now() + after, [weak = weak_from_this(), side] {
     if (const auto self = weak.lock()) self->break_now(side);
   });
 }
@@ -137,7 +142,7 @@ void Connection::break_now(int side) {
 void Connection::on_cut() {
   if (!cut()) return;
   const auto epoch = ++cut_epoch_;
-  world_.at(world_.now() + kUnacknowledged, [weak = weak_from_this(), epoch] {
+  world_.at_quietly(world_.now() + kUnacknowledged, [weak = weak_from_this(), epoch] {
     const auto self = weak.lock();
     if (!self || self->cut_epoch_ != epoch || !self->cut()) return;
     self->break_now(0);
@@ -155,9 +160,9 @@ void Connection::on_heal() {
   }
 }
 
-End::End(const sys::Executor& executor, std::shared_ptr<Connection> joined, int which)
+End::End(const sys::Executor& executor, std::shared_ptr<Connection> joined, int which, Process* process)
     : connection(std::move(joined)), side(which), changed(executor) {
-  connection->join(side, this);
+  connection->join(side, this, process);
 }
 
 End::~End() { close(); }
@@ -201,8 +206,9 @@ sys::Task<Result<>> end_writing(std::shared_ptr<End> end) {
 
 class SimStream final : public sys::PeerStream {
  public:
-  SimStream(const sys::Executor& executor, std::shared_ptr<Connection> connection, int side, sys::PeerIdentity peer)
-      : end_(std::make_shared<End>(executor, std::move(connection), side)), peer_(std::move(peer)) {}
+  SimStream(const sys::Executor& executor, std::shared_ptr<Connection> connection, int side, sys::PeerIdentity peer,
+            Process* process)
+      : end_(std::make_shared<End>(executor, std::move(connection), side, process)), peer_(std::move(peer)) {}
   ~SimStream() override { end_->close(); }
 
   sys::Task<Result<std::size_t>> read_some(ByteSpan into) override { return read_end(end_, into); }
@@ -219,8 +225,8 @@ class SimStream final : public sys::PeerStream {
 }  // namespace
 
 std::unique_ptr<sys::PeerStream> make_stream(const sys::Executor& executor, std::shared_ptr<Connection> connection,
-                                             int side, sys::PeerIdentity peer) {
-  return std::make_unique<SimStream>(executor, std::move(connection), side, std::move(peer));
+                                             int side, sys::PeerIdentity peer, Process* process) {
+  return std::make_unique<SimStream>(executor, std::move(connection), side, std::move(peer), process);
 }
 
 }  // namespace godwit::sim

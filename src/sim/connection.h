@@ -30,7 +30,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool broken(int side) const { return flows_[side].broken; }
   // This side is closed, or was never taken up.
   void leave(int side);
-  void join(int side, End* end) { ends_[side] = end; }
+  // `process`: to be woken by what happens; it outlives the end. Null: all are.
+  void join(int side, End* end, Process* process) {
+    ends_[side] = end;
+    processes_[side] = process;
+  }
 
   void on_cut();
   void on_heal();
@@ -70,12 +74,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::uint64_t cut_epoch_{0};
   std::array<Flow, 2> flows_;
   std::array<End*, 2> ends_{nullptr, nullptr};
+  std::array<Process*, 2> processes_{nullptr, nullptr};
 };
 
 // One side of a connection in the process that has it. Kept alive by pending operations.
 class End final {
  public:
-  End(const sys::Executor& executor, std::shared_ptr<Connection> connection, int side);
+  End(const sys::Executor& executor, std::shared_ptr<Connection> connection, int side, Process* process);
   ~End();
   End(const End&) = delete;
   End& operator=(const End&) = delete;
@@ -88,9 +93,10 @@ class End final {
   sys::Signal changed;
 };
 
-// `connection`'s side as a stream of the process whose executor this is. `peer` is empty for local sockets.
+// `connection`'s side as a stream of the process whose executor this is. `peer` is empty for local sockets; `process`
+// where the world shall know whom to wake.
 [[nodiscard]] std::unique_ptr<sys::PeerStream> make_stream(const sys::Executor& executor,
                                                            std::shared_ptr<Connection> connection, int side,
-                                                           sys::PeerIdentity peer);
+                                                           sys::PeerIdentity peer, Process* process = nullptr);
 
 }  // namespace godwit::sim

@@ -38,6 +38,10 @@ Nanos Network::delay(const Host& from, const Host& to) const {
   return const_cast<Network*>(this)->link(from, to).spec.delay;
 }
 
+std::uint64_t Network::window_bytes(const Host& from, const Host& to) const {
+  return &from == &to ? LinkSpec{}.window_bytes : const_cast<Network*>(this)->link(from, to).spec.window_bytes;
+}
+
 void Network::set_nic(const std::string& host, std::uint64_t out_bytes_per_s, std::uint64_t in_bytes_per_s) {
   auto& nic = nics_[&world_.host(host)];
   nic.out.bytes_per_s = out_bytes_per_s;
@@ -91,7 +95,7 @@ void Network::wake_stalled() {
 }
 
 bool Network::is_cut(const Host& a, const Host& b) const {
-  if (&a == &b) return false;
+  if (&a == &b || cuts_.empty()) return false;
   for (const auto& left : {a.name(), a.site()}) {
     for (const auto& right : {b.name(), b.site()}) {
       if (cuts_.contains(unordered(left, right))) return true;

@@ -18,8 +18,9 @@ inline constexpr Seconds kUnacknowledged{10};
 inline constexpr Millis kRetransmit{200};
 
 struct LinkSpec {
-  Nanos delay{Millis{20}};                // one way
-  std::uint64_t bytes_per_s{12'500'000};  // 0: no limit
+  Nanos delay{Millis{20}};                   // one way
+  std::uint64_t bytes_per_s{12'500'000};     // 0: no limit
+  std::uint64_t window_bytes{512UL << 10U};  // of a stream: unread at its receiver, or under way
 };
 
 class Network final {
@@ -40,6 +41,7 @@ class Network final {
 
   [[nodiscard]] bool is_cut(const Host& a, const Host& b) const;
   [[nodiscard]] Nanos delay(const Host& from, const Host& to) const;
+  [[nodiscard]] std::uint64_t window_bytes(const Host& from, const Host& to) const;
   // When `bytes` that leave now are there.
   [[nodiscard]] TimePoint arrival(const Host& from, const Host& to, std::size_t bytes);
   [[nodiscard]] Host* by_ip(const std::string& ip) const;

@@ -98,6 +98,7 @@ sys::Task<Result<Incoming>> dial_tcp(Process& process, std::string host, std::ui
   Incoming incoming{connection, std::move(*dialer), fmt::format("{}:{}", process.host().ip(), 1024)};
   at.backlog.push_back(std::move(incoming));
   at.changed.notify();
+  at.process.touch();
   Incoming ours{std::move(connection), std::move(*listener), host};
   co_return ours;
 }
@@ -109,7 +110,7 @@ using PeerStream = std::unique_ptr<sys::PeerStream>;
 sys::Task<Result<PeerStream>> accept_peer(std::shared_ptr<TcpListening> at) {
   auto incoming = co_await TcpListening::accept(at);
   if (!incoming) co_return pass(incoming);
-  co_return make_stream(at->executor, std::move(incoming->connection), 1, std::move(incoming->peer));
+  co_return make_stream(at->executor, std::move(incoming->connection), 1, std::move(incoming->peer), &at->process);
 }
 
 class SimPeerListener final : public sys::PeerListener {
@@ -132,7 +133,7 @@ sys::Task<Result<PeerStream>> dial_peer(sys::Executor executor, Process& process
   };
   auto dialled = co_await dial_tcp(process, address.host, address.port, std::move(check));
   if (!dialled) co_return pass(dialled);
-  co_return make_stream(executor, std::move(dialled->connection), 0, std::move(dialled->peer));
+  co_return make_stream(executor, std::move(dialled->connection), 0, std::move(dialled->peer), &process);
 }
 
 }  // namespace

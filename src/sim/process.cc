@@ -10,6 +10,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <utility>
 
 namespace godwit::sim {
 namespace asio = boost::asio;
@@ -81,12 +82,16 @@ struct Process::Parts {
 
 Process::Process(Host& host, std::string name, Identity identity, sys::ProcessId id)
     : world_(host.world()), host_(host), name_(std::move(name)), identity_(std::move(identity)), id_(id) {
+  birth_ = world_.births_++;
+  touch();
   parts_ = std::make_unique<Parts>(*this, host_, host_.name() + "/" + name_);
 }
 
 Process::~Process() {
   parts_->context.shutdown();
   program_.reset();
+  if (listed_at_ != TimePoint::max()) world_.deadlines_.erase({listed_at_, birth_});
+  std::erase(world_.woken_, this);
 }
 
 sys::Runtime& Process::runtime() { return parts_->runtime; }
@@ -108,6 +113,19 @@ bool Process::poll() {
 }
 
 TimePoint Process::next_deadline() const { return frozen_ ? TimePoint::max() : parts_->clock.next_deadline(); }
+
+void Process::touch() {
+  if (!world_.only_woken_ || std::exchange(woken_, true)) return;
+  world_.woken_.push_back(this);
+}
+
+void Process::list_deadline() {
+  const auto next = doomed_ ? TimePoint::max() : next_deadline();
+  if (next == listed_at_) return;
+  if (listed_at_ != TimePoint::max()) world_.deadlines_.erase({listed_at_, birth_});
+  listed_at_ = next;
+  if (next != TimePoint::max()) world_.deadlines_.emplace(std::pair(next, birth_), this);
+}
 
 void Process::wake(TimePoint now) {
   if (!frozen_) parts_->clock.wake(now);

@@ -46,6 +46,8 @@ class Process final {
   // SIGSTOP and SIGCONT: between them nothing of it runs, while its connections stay.
   void freeze() { frozen_ = true; }
   void thaw() { frozen_ = false; }
+  // Something outside of it has something for it: see World::poll_only_woken().
+  void touch();
   // Called for each signal but SIGKILL; without it, every signal kills.
   void on_signal(std::function<void(int)> handler) { on_signal_ = std::move(handler); }
   // Runs `task` in the process, as main() would.
@@ -65,6 +67,7 @@ class Process final {
   [[nodiscard]] bool poll();
   [[nodiscard]] TimePoint next_deadline() const;
   void wake(TimePoint now);
+  void list_deadline();  // among the world's
 
   World& world_;
   Host& host_;
@@ -73,6 +76,9 @@ class Process final {
   sys::ProcessId id_;
   bool doomed_{false};
   bool frozen_{false};
+  bool woken_{false};
+  std::uint64_t birth_{0};
+  TimePoint listed_at_{TimePoint::max()};  // max: its deadline is not among the world's
   std::function<void(int)> on_signal_;
   std::map<int, std::string> open_taps_;  // descriptors to devices
   std::unique_ptr<Parts> parts_;

@@ -5,6 +5,7 @@
 #include "sim/network.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace godwit::sim {
 namespace {
@@ -28,17 +29,29 @@ World::~World() {
 
 Host& World::add_host(const std::string& name, const std::string& site, const std::string& ip) {
   hosts_.push_back(std::make_unique<Host>(*this, name, site, ip));
+  by_name_.emplace(name, hosts_.back().get());
   network_->add(*hosts_.back());
   return *hosts_.back();
 }
 
 Host& World::host(const std::string& name) {
-  const auto found = std::find_if(hosts_.begin(), hosts_.end(), [&](const auto& h) { return h->name() == name; });
-  GODWIT_ASSERT(found != hosts_.end());
-  return **found;
+  const auto found = by_name_.find(name);
+  GODWIT_ASSERT(found != by_name_.end());
+  return *found->second;
 }
 
-void World::at(TimePoint when, std::function<void()> what) { agenda_.emplace(std::max(when, now_), std::move(what)); }
+void World::at(TimePoint when, std::function<void()> what) {
+  agenda_.emplace(std::max(when, now_), Event{std::move(what), false});
+}
+
+void World::at_quietly(TimePoint when, std::function<void()> what) {
+  agenda_.emplace(std::max(when, now_), Event{std::move(what), true});
+}
+
+void World::touch_all() {
+  if (!only_woken_) return;
+  for (Process* each : processes_) each->touch();
+}
 
 void World::bury_doomed() {
   while (!doomed_.empty()) {
@@ -48,8 +61,26 @@ void World::bury_doomed() {
   }
 }
 
+// In the order of their birth, as all are polled where all are.
+bool World::poll_woken() {
+  auto woken = std::exchange(woken_, {});
+  std::ranges::sort(woken, {}, &Process::birth_);
+  bool any = false;
+  for (Process* each : woken) {
+    each->woken_ = false;
+    if (!each->doomed_) any = each->poll() || any;
+    each->list_deadline();
+  }
+  return any;
+}
+
 bool World::poll_once() {
   bury_doomed();
+  if (only_woken_) {
+    const bool any = poll_woken() || !doomed_.empty();
+    bury_doomed();
+    return any;
+  }
   bool any = false;
   const auto living = processes_;  // some may be born meanwhile: they come next time
   for (Process* each : living) {
@@ -67,6 +98,7 @@ void World::poll_dry() {
 
 TimePoint World::next_deadline() const {
   TimePoint next = agenda_.empty() ? TimePoint::max() : agenda_.begin()->first;
+  if (only_woken_) return deadlines_.empty() ? next : std::min(next, deadlines_.begin()->first.first);
   for (const Process* each : processes_) next = std::min(next, each->next_deadline());
   return next;
 }
@@ -74,9 +106,19 @@ TimePoint World::next_deadline() const {
 void World::jump(TimePoint to) {
   now_ = std::max(now_, to);
   while (!agenda_.empty() && agenda_.begin()->first <= now_) {
-    const auto what = std::move(agenda_.begin()->second);
+    const auto event = std::move(agenda_.begin()->second);
     agenda_.erase(agenda_.begin());
-    what();
+    event.what();
+    if (!event.wakes_itself) touch_all();
+  }
+  if (only_woken_) {
+    while (!deadlines_.empty() && deadlines_.begin()->first.first <= now_) {
+      Process* const each = deadlines_.begin()->second;
+      each->wake(now_);
+      each->touch();
+      each->list_deadline();
+    }
+    return;
   }
   const auto living = processes_;
   for (Process* each : living) each->wake(now_);
@@ -84,6 +126,7 @@ void World::jump(TimePoint to) {
 
 bool World::run_until(const std::function<bool()>& done, Nanos limit) {
   const TimePoint end = now_ + limit;
+  touch_all();
   for (;;) {
     poll_dry();
     if (done()) return true;

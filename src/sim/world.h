@@ -46,6 +46,10 @@ class World final {
   // `what` happens at `when`, outside of every process. Those of one time happen in the order in which they were asked.
   void at(TimePoint when, std::function<void()> what);
 
+  // For worlds of a thousand hosts: from now on a process is polled only when a timer, a peer's stream or something on
+  // the agenda has woken it. Right where processes use nothing else, and `done` touches none.
+  void poll_only_woken() { only_woken_ = true; }
+
   // One line of the trace, with the time. Log lines of the processes go here too, from `level` up.
   void trace(std::string line);
   void keep_trace(bool keep, LogLevel level = LogLevel::debug);
@@ -56,7 +60,15 @@ class World final {
  private:
   friend class Process;
   friend class Host;
+  friend class Connection;
+  struct Event {
+    std::function<void()> what;
+    bool wakes_itself{false};  // it touches no process but by Process::touch()
+  };
+  void at_quietly(TimePoint when, std::function<void()> what);
   [[nodiscard]] bool poll_once();
+  [[nodiscard]] bool poll_woken();
+  void touch_all();
   void poll_dry();
   void bury_doomed();
   [[nodiscard]] TimePoint next_deadline() const;
@@ -64,15 +76,20 @@ class World final {
 
   std::mt19937_64 random_;
   TimePoint now_{};
-  std::multimap<TimePoint, std::function<void()>> agenda_;
+  std::multimap<TimePoint, Event> agenda_;
   std::vector<std::string> trace_;
   std::uint64_t trace_hash_;
   bool keep_trace_{false};
   LogLevel trace_level_{LogLevel::info};
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  std::map<std::string, Host*> by_name_;
   std::vector<Process*> processes_;  // living, in the order of their birth
   std::vector<Process*> doomed_;     // killed, to be destroyed as soon as none runs
+  bool only_woken_{false};
+  std::uint64_t births_{0};
+  std::vector<Process*> woken_;
+  std::map<std::pair<TimePoint, std::uint64_t>, Process*> deadlines_;  // where only the woken are polled; and by birth
 };
 
 }  // namespace godwit::sim
