@@ -194,16 +194,17 @@ ByteVector pack(const Pace& message) {
 }
 
 void store_piece_head(ByteSpan frame, std::uint64_t number) {
-  GODWIT_ASSERT(frame.size() == kPieceFrame_bytes);
-  store_be32(frame, static_cast<std::uint32_t>(kPieceFrame_bytes - kHead_bytes));
-  store_be32(frame.subspan(4), static_cast<std::uint32_t>(Type::piece) << 24U);
+  GODWIT_ASSERT(frame.size() > kPieceHead_bytes && frame.size() <= kPieceFrame_bytes);
+  const auto type = frame.size() == kPieceFrame_bytes ? Type::piece : Type::packed;
+  store_be32(frame, static_cast<std::uint32_t>(frame.size() - kHead_bytes));
+  store_be32(frame.subspan(4), static_cast<std::uint32_t>(type) << 24U);
   store_be64(frame.subspan(kHead_bytes), number);
 }
 
 Result<Head> parse_head(ByteView head) {
   const auto word = load_be32(head.subspan(4));
   const Head parsed{static_cast<Type>(word >> 24U), load_be32(head)};
-  if (parsed.type < Type::hello || parsed.type > Type::pace || (word & 0xFFFFFFU) != 0) return bad("frame");
+  if (parsed.type < Type::hello || parsed.type > Type::packed || (word & 0xFFFFFFU) != 0) return bad("frame");
   if (parsed.body_bytes > kBodyLimit_bytes) {
     return fail(Errc::protocol, "chain: a frame of {} bytes where {} are allowed", parsed.body_bytes, kBodyLimit_bytes);
   }
@@ -321,6 +322,15 @@ Result<std::uint64_t> parse_piece(ByteView body) {
   reader.refuse_unless(number < kPiecesLimit);
   static_cast<void>(reader.take(kPiece_bytes));
   if (!reader.whole()) return bad("piece");
+  return number;
+}
+
+Result<std::uint64_t> parse_packed(ByteView body) {
+  Reader reader(body);
+  const auto number = reader.u64();
+  const auto content = reader.rest();
+  reader.refuse_unless(number < kPiecesLimit && !content.empty() && content.size() <= kPackedLimit_bytes);
+  if (!reader.whole()) return bad("packed");
   return number;
 }
 

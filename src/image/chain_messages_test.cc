@@ -25,7 +25,7 @@ TEST(ChainMessages, AreTheseBytes) {
             "00000018"
             "01000000"
             "4743484e"
-            "00000001"
+            "00000002"
             "02"
             "01"
             "0000000000000003"
@@ -71,6 +71,12 @@ TEST(ChainMessages, AreTheseBytes) {
             "00");
 }
 
+TEST(ChainMessages, APackedPieceIsTheseBytes) {
+  ByteVector piece(kPieceHead_bytes + 2, std::byte{0xab});
+  store_piece_head(piece, 0x0102);
+  EXPECT_EQ(to_hex(piece), "0000000a0d0000000000000000000102abab");
+}
+
 TEST(ChainMessages, AreReadAsTheyWereWritten) {
   const auto hello = parse_hello(body_of(pack(Hello{Purpose::trial, false, 9, "ami-2"}), Type::hello));
   ASSERT_TRUE(hello.has_value());
@@ -96,6 +102,9 @@ TEST(ChainMessages, AreReadAsTheyWereWritten) {
   ByteVector piece(kPieceFrame_bytes);
   store_piece_head(piece, 77);
   EXPECT_EQ(parse_piece(body_of(piece, Type::piece)).value(), 77U);
+  piece.resize(kPieceHead_bytes + kPackedLimit_bytes);
+  store_piece_head(piece, 78);
+  EXPECT_EQ(parse_packed(body_of(piece, Type::packed)).value(), 78U);
 }
 
 TEST(ChainMessages, NothingThatIsCutShortOrTooLongIsRead) {
@@ -118,14 +127,14 @@ TEST(ChainMessages, NothingThatIsCutShortOrTooLongIsRead) {
 TEST(ChainMessages, RefuseWhatTheyCanNotMean) {
   const auto head = [](const char* hex) { return parse_head(from_hex(hex).value()); };
   EXPECT_FALSE(head("0000000100000000").has_value()) << "no type";
-  EXPECT_FALSE(head("000000010d000000").has_value()) << "a type that nobody knows";
+  EXPECT_FALSE(head("000000010e000000").has_value()) << "a type that nobody knows";
   EXPECT_FALSE(head("0000000101000001").has_value()) << "what must be zero";
   EXPECT_FALSE(head("0001001101000000").has_value()) << "longer than any frame";
   EXPECT_TRUE(head("0001001001000000").has_value());
   EXPECT_FALSE(parse_hello(body_of(pack(Hello{Purpose::join, false, kPiecesLimit + 1, "a"}), Type::hello)).has_value());
   EXPECT_FALSE(parse_hello(body_of(pack(Hello{Purpose::join, false, 1, ""}), Type::hello)).has_value());
   auto other = body_of(pack(Hello{Purpose::join, false, 1, "a"}), Type::hello);
-  other[7] = std::byte{2};
+  other[7] = std::byte{1};
   const auto refused = parse_hello(other);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::unsupported);
@@ -133,6 +142,9 @@ TEST(ChainMessages, RefuseWhatTheyCanNotMean) {
   none[0] = std::byte{6};
   EXPECT_FALSE(parse_answer(none).has_value());
   EXPECT_FALSE(parse_list(body_of(pack(List{0, {}}), Type::list)).has_value()) << "nothing in it";
+  EXPECT_FALSE(parse_packed(ByteVector(8)).has_value()) << "nothing in it";
+  EXPECT_FALSE(parse_packed(ByteVector(8 + kPackedLimit_bytes + 1)).has_value()) << "it should have come plain";
+  EXPECT_FALSE(parse_packed(ByteVector(9, std::byte{1})).has_value()) << "a piece that no image has";
   EXPECT_FALSE(parse_stay(ByteVector(1)).has_value());
   EXPECT_FALSE(parse_want(ByteVector(3)).has_value());
   EXPECT_FALSE(parse_want(ByteVector(4 * (kMostWanted + 1))).has_value());

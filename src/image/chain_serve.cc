@@ -83,6 +83,7 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       auto frame = at->frame_of(*turn.piece);
       if (!frame) at->sender.not_sent(to->number, *turn.piece);
       if (!frame) continue;
+      at->sender.sent(frame->bytes().size());
       const auto written = co_await to->stream->write(std::as_const(*frame).bytes());
       if (!written) co_return written;
       at->frames.give_back(std::move(frame));
