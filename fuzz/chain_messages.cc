@@ -1,8 +1,9 @@
-// What the other host of a chain says: heads and every message. Input: frames.
+// What the other host of a chain says: heads, every message, and what pieces are packed as. Input: frames.
 #include "image/chain_messages.h"
 
 #include "base/assert.h"
 #include "image/chain_parts.h"
+#include "image/piece_press.h"
 #include "image/piece_set.h"
 #include "support/input.h"
 
@@ -21,6 +22,22 @@ void same_again(ByteView body, const Result<Message>& message) {
   GODWIT_ASSERT(std::equal(written.begin() + kHead_bytes, written.end(), body.begin(), body.end()));
 }
 
+// Nothing here takes time.
+class StillClock final : public sys::Clock {
+ public:
+  [[nodiscard]] TimePoint now() const override { return {}; }
+  [[nodiscard]] WallTime wall_now() const override { return {}; }
+  [[nodiscard]] sys::Task<void> sleep_until(TimePoint) override { co_return; }
+};
+
+void expand(ByteView body) {
+  if (!parse_packed(body)) return;
+  static StillClock clock;
+  static image::PiecePress press(clock);
+  const auto piece = press.expand(body.subspan(kPieceHead_bytes - kHead_bytes));
+  GODWIT_ASSERT(piece ? piece->size() == image::kPiece_bytes : piece.error().code == Errc::protocol);
+}
+
 void read_one(ByteView body) {
   // Whatever it says that it is, each reader may be given it.
   same_again(body, parse_hello(body));
@@ -35,6 +52,7 @@ void read_one(ByteView body) {
   same_again(body, parse_pace(body));
   static_cast<void>(parse_piece(body));
   same_again(body, parse_blocks(body));
+  expand(body);
   const auto have = parse_have(body);
   same_again(body, have);
   if (!have) return;

@@ -165,7 +165,8 @@ sys::Task<void> Instance::run() {
     const auto began = context_.runtime.clock.now();
     const auto done = co_await step();
     problem_ = done ? "" : done.error().message;
-    context_.images.boots(record_.spec.image_sha256, record_.spec.id, base_.active() && !record_.ready);
+    const bool boots_without = waits_for_image_ || base_.active();
+    context_.images.boots(record_.spec.image_sha256, record_.spec.id, boots_without && !record_.ready);
     if (!done) log_.warn("{}", problem_);
     context_.changed();
     if (done && context_.runtime.clock.now() - began < kLastRetry) retry = kFirstRetry;
@@ -183,6 +184,7 @@ sys::Task<void> Instance::run() {
 sys::Task<Result<>> Instance::step() {
   if (!told_) co_return Result<>{};
   const auto turn = co_await lock();
+  waits_for_image_ = false;
   if (standing_ == Standing::gone || standing_ == Standing::must_not_run || standing_ == Standing::leaving) {
     co_return Result<>{};  // a migration has the word
   }
@@ -251,12 +253,15 @@ Result<> Instance::make_disk(const image::Image& image) {
   return context_.images.create_overlay(image, path, size, record_.uid);
 }
 
-// What arrives by a migration is made of blocks of the image here: of all of it.
+// What arrives by a migration is made of blocks of the image here: of all of it. Else what the boot needs has the link
+// to itself from now on, not only from when QEMU runs.
 Result<Instance::Base> Instance::find_base(Launch how) {
   const auto& sha256 = record_.spec.image_sha256;
   auto whole = context_.images.find(sha256);
   if (whole) return Base{std::move(*whole), std::nullopt};
   if (whole.error().code != Errc::unavailable || how != Launch::cold) return pass(whole);
+  waits_for_image_ = true;
+  context_.images.boots(sha256, record_.spec.id, true);
   auto partial = context_.images.find_partial(sha256);
   if (!partial) return pass(partial);
   return Base{std::move(partial->image), std::move(partial->disk)};

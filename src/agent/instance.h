@@ -90,7 +90,8 @@ class Instance {
   InstanceRecord record_;
   Log log_;
   std::shared_ptr<hypervisor::Machine> machine_;
-  ServedBase base_;  // while its image is on its way
+  ServedBase base_;              // while its image is on its way
+  bool waits_for_image_{false};  // for what it needs of that to begin
   wire::DesiredInstanceState desired_{wire::DesiredInstanceState::running};
   migrate::Standing standing_{migrate::Standing::must_not_run};
   bool told_{false};  // set_desired() has been called: nothing is started before

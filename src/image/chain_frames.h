@@ -1,9 +1,10 @@
-// Pieces as frames, as they come from the upstream and go on to the successor. The newest are kept, for a successor
-// that follows closely: for it nothing is read back from disk.
+// Pieces as frames, plain or packed, as they come from the upstream and go on to the successor. The newest are kept,
+// for a successor that follows closely: for it nothing is read back from disk.
 #pragma once
 
 #include "image/chain_messages.h"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <unordered_map>
@@ -17,13 +18,22 @@ class Frame {
  public:
   Frame() : bytes_(std::make_unique_for_overwrite<std::byte[]>(kPieceFrame_bytes)) {}
 
-  [[nodiscard]] ByteSpan bytes() { return {bytes_.get(), kPieceFrame_bytes}; }
-  [[nodiscard]] ByteView bytes() const { return {bytes_.get(), kPieceFrame_bytes}; }
+  // For what comes, with its number and of at most so many bytes as a plain one has; or for a plain one.
+  void resize(std::size_t body_bytes) { size_ = kHead_bytes + body_bytes; }
+  [[nodiscard]] bool is_packed() const { return size_ < kPieceFrame_bytes; }
+  [[nodiscard]] ByteSpan bytes() { return {bytes_.get(), size_}; }
+  [[nodiscard]] ByteView bytes() const { return {bytes_.get(), size_}; }
   [[nodiscard]] ByteSpan body() { return bytes().subspan(kHead_bytes); }
-  [[nodiscard]] ByteSpan content() { return bytes().subspan(kPieceFrame_bytes - kPiece_bytes); }
+  // The piece, or what it is packed as.
+  [[nodiscard]] ByteSpan content() { return bytes().subspan(kPieceHead_bytes); }
+  void pack(ByteView packed) {
+    resize(kPieceHead_bytes - kHead_bytes + packed.size());
+    std::ranges::copy(packed, content().begin());
+  }
 
  private:
   std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_{kPieceFrame_bytes};
 };
 
 // One strand. Frames are shared with the connections that they are on their way to.
@@ -32,6 +42,7 @@ class Frames {
   // To be filled; one that nobody needs any more, where there is one.
   [[nodiscard]] std::shared_ptr<Frame> fresh() {
     if (!spare_) return std::make_shared<Frame>();
+    spare_->resize(kPieceFrame_bytes - kHead_bytes);
     return std::exchange(spare_, nullptr);
   }
   void keep(std::uint64_t piece, std::shared_ptr<Frame> frame) {

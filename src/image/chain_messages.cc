@@ -194,9 +194,10 @@ ByteVector pack(const Pace& message) {
 }
 
 void store_piece_head(ByteSpan frame, std::uint64_t number) {
-  GODWIT_ASSERT(frame.size() == kPieceFrame_bytes);
-  store_be32(frame, static_cast<std::uint32_t>(kPieceFrame_bytes - kHead_bytes));
-  store_be32(frame.subspan(4), static_cast<std::uint32_t>(Type::piece) << 24U);
+  GODWIT_ASSERT(frame.size() > kPieceHead_bytes && frame.size() <= kPieceFrame_bytes);
+  const auto type = frame.size() == kPieceFrame_bytes ? Type::piece : Type::packed;
+  store_be32(frame, static_cast<std::uint32_t>(frame.size() - kHead_bytes));
+  store_be32(frame.subspan(4), static_cast<std::uint32_t>(type) << 24U);
   store_be64(frame.subspan(kHead_bytes), number);
 }
 
@@ -321,6 +322,15 @@ Result<std::uint64_t> parse_piece(ByteView body) {
   reader.refuse_unless(number < kPiecesLimit);
   static_cast<void>(reader.take(kPiece_bytes));
   if (!reader.whole()) return bad("piece");
+  return number;
+}
+
+Result<std::uint64_t> parse_packed(ByteView body) {
+  Reader reader(body);
+  const auto number = reader.u64();
+  const auto content = reader.rest();
+  reader.refuse_unless(number < kPiecesLimit && !content.empty() && content.size() <= kPackedLimit_bytes);
+  if (!reader.whole()) return bad("packed");
   return number;
 }
 

@@ -11,13 +11,16 @@
 namespace godwit::image::chain {
 
 inline constexpr std::uint32_t kProtocolVersion = 2;
-inline constexpr std::size_t kHead_bytes = 8;                        // of each frame
-inline constexpr std::size_t kPieceFrame_bytes = 16 + kPiece_bytes;  // head, number, content
-inline constexpr std::size_t kBodyLimit_bytes = kPieceFrame_bytes;   // of any frame
-inline constexpr std::size_t kImageLimit_bytes = 64;                 // an image's id
-inline constexpr std::size_t kNameLimit_bytes = 255;                 // a host's, as its certificate says
-inline constexpr std::size_t kListDigests = 2048;                    // in one frame
-inline constexpr std::size_t kHaveLimit_bytes = 64UL << 10U;         // likewise, of bits
+inline constexpr std::size_t kHead_bytes = 8;        // of each frame
+inline constexpr std::size_t kPieceHead_bytes = 16;  // of a piece's: head, number
+inline constexpr std::size_t kPieceFrame_bytes = kPieceHead_bytes + kPiece_bytes;
+inline constexpr std::size_t kBodyLimit_bytes = kPieceFrame_bytes;  // of any frame
+inline constexpr std::size_t kPackedLimit_bytes =
+    kPiece_bytes - kPiece_bytes / 16;                         // a piece, compressed; else it goes plain
+inline constexpr std::size_t kImageLimit_bytes = 64;          // an image's id
+inline constexpr std::size_t kNameLimit_bytes = 255;          // a host's, as its certificate says
+inline constexpr std::size_t kListDigests = 2048;             // in one frame
+inline constexpr std::size_t kHaveLimit_bytes = 64UL << 10U;  // likewise, of bits
 inline constexpr std::size_t kMostAncestors = 8;
 inline constexpr std::size_t kMostWanted = 1024;  // in one frame, and of one connection
 
@@ -34,7 +37,8 @@ enum class Type : std::uint8_t {
   stay,
   moved,
   pace,
-  blocks = 14,  // chain_parts.h
+  packed,
+  blocks,  // chain_parts.h
   run,
 };
 
@@ -110,7 +114,8 @@ struct More {
 // Up: "the trial is over, I stay", in the place of whom you served.
 struct Stay {};
 
-// Up: "no more than so much a second of what I have not asked for by `want`"; 0: as fast as it goes, as at the start.
+// Up: "no more than so much of the image a second, but for what I have asked for by `want`"; 0: as fast as it goes, as
+// at the start.
 struct Pace {
   std::uint64_t bytes_per_s{0};
 };
@@ -138,7 +143,8 @@ struct Moved {
 [[nodiscard]] ByteVector pack(const Stay& message);
 [[nodiscard]] ByteVector pack(const Moved& message);
 [[nodiscard]] ByteVector pack(const Pace& message);
-// Before the content, in a frame of kPieceFrame_bytes: such a frame is passed on as it came.
+// Before the content, in a frame of kPieceFrame_bytes; of a shorter one that is a packed piece's. Such a frame is
+// passed on as it came.
 void store_piece_head(ByteSpan frame, std::uint64_t number);
 
 struct Head {
@@ -160,7 +166,8 @@ struct Head {
 [[nodiscard]] Result<Stay> parse_stay(ByteView body);
 [[nodiscard]] Result<Moved> parse_moved(ByteView body);
 [[nodiscard]] Result<Pace> parse_pace(ByteView body);
-// The number; the content is what follows it.
+// The number; the content is what follows it. Of a packed one PiecePress knows whether it is any.
 [[nodiscard]] Result<std::uint64_t> parse_piece(ByteView body);
+[[nodiscard]] Result<std::uint64_t> parse_packed(ByteView body);
 
 }  // namespace godwit::image::chain

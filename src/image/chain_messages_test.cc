@@ -71,6 +71,12 @@ TEST(ChainMessages, AreTheseBytes) {
             "00");
 }
 
+TEST(ChainMessages, APackedPieceIsTheseBytes) {
+  ByteVector piece(kPieceHead_bytes + 2, std::byte{0xab});
+  store_piece_head(piece, 0x0102);
+  EXPECT_EQ(to_hex(piece), "0000000a0d0000000000000000000102abab");
+}
+
 TEST(ChainMessages, AreReadAsTheyWereWritten) {
   const auto hello = parse_hello(body_of(pack(Hello{Purpose::trial, false, 9, "ami-2"}), Type::hello));
   ASSERT_TRUE(hello.has_value());
@@ -96,6 +102,9 @@ TEST(ChainMessages, AreReadAsTheyWereWritten) {
   ByteVector piece(kPieceFrame_bytes);
   store_piece_head(piece, 77);
   EXPECT_EQ(parse_piece(body_of(piece, Type::piece)).value(), 77U);
+  piece.resize(kPieceHead_bytes + kPackedLimit_bytes);
+  store_piece_head(piece, 78);
+  EXPECT_EQ(parse_packed(body_of(piece, Type::packed)).value(), 78U);
 }
 
 TEST(ChainMessages, NothingThatIsCutShortOrTooLongIsRead) {
@@ -133,6 +142,9 @@ TEST(ChainMessages, RefuseWhatTheyCanNotMean) {
   none[0] = std::byte{6};
   EXPECT_FALSE(parse_answer(none).has_value());
   EXPECT_FALSE(parse_list(body_of(pack(List{0, {}}), Type::list)).has_value()) << "nothing in it";
+  EXPECT_FALSE(parse_packed(ByteVector(8)).has_value()) << "nothing in it";
+  EXPECT_FALSE(parse_packed(ByteVector(8 + kPackedLimit_bytes + 1)).has_value()) << "it should have come plain";
+  EXPECT_FALSE(parse_packed(ByteVector(9, std::byte{1})).has_value()) << "a piece that no image has";
   EXPECT_FALSE(parse_stay(ByteVector(1)).has_value());
   EXPECT_FALSE(parse_want(ByteVector(3)).has_value());
   EXPECT_FALSE(parse_want(ByteVector(4 * (kMostWanted + 1))).has_value());

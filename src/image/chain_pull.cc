@@ -51,7 +51,8 @@ sys::Task<Ended> write_words(std::shared_ptr<Share> at, std::shared_ptr<Connecti
 // ---- what comes down
 
 Result<> take_piece(Share& at, Receiver::Attempt attempt, std::shared_ptr<Frame> frame) {
-  const auto number = parse_piece(frame->body());
+  const auto number = frame->is_packed() ? parse_packed(frame->body()) : parse_piece(frame->body());
+  const auto frame_bytes = frame->bytes().size();
   if (!number) return pass(number);
   if (*number >= at.mine.size()) return out_of_turn();
   store_piece_head(frame->bytes(), *number);
@@ -60,14 +61,17 @@ Result<> take_piece(Share& at, Receiver::Attempt attempt, std::shared_ptr<Frame>
   } else if (auto done = at.put(*number, frame); !done) {
     return done;
   }
-  if (at.receiver.got(at.now(), attempt) || at.mine.full()) at.act();
+  if (at.receiver.got(at.now(), attempt, frame_bytes) || at.mine.full()) at.act();
   return {};
 }
 
 // Every byte is a sign of life: on a slow link a piece takes its time.
 sys::Task<Result<>> read_piece(std::shared_ptr<Share> at, std::shared_ptr<Connection> to, Head head) {
-  if (!at->has_list || head.body_bytes != kPieceFrame_bytes - kHead_bytes) co_return out_of_turn();
+  constexpr auto kPlain_bytes = kPieceFrame_bytes - kHead_bytes;
+  const bool fits = head.type == Type::piece ? head.body_bytes == kPlain_bytes : head.body_bytes < kPlain_bytes;
+  if (!at->has_list || !fits) co_return out_of_turn();
   auto frame = at->frames.fresh();
+  frame->resize(head.body_bytes);
   for (auto rest = frame->body(); !rest.empty();) {
     const auto count = co_await to->stream->read_some(rest);
     if (!count) co_return pass(count);
@@ -120,7 +124,7 @@ sys::Task<Ended> read_feed(std::shared_ptr<Share> at, std::shared_ptr<Connection
     if (!head) co_return pass(head);
     at->receiver.heard(at->now(), to->number);
     Result<> taken;
-    if (head->type == Type::piece) {
+    if (head->type == Type::piece || head->type == Type::packed) {
       taken = co_await read_piece(at, to, *head);
     } else if (head->type == Type::run) {
       auto whole = co_await coming.read_run(*head);

@@ -118,11 +118,12 @@ void Receiver::news(Attempt attempt, News news) {
   upstream_->news = std::move(news);
 }
 
-bool Receiver::got(TimePoint now, Attempt attempt) {
+bool Receiver::got(TimePoint now, Attempt attempt, std::size_t frame_bytes) {
   meter_.add(now, kPiece_bytes);
+  wire_meter_.add(now, frame_bytes);
   if (upstream_ && upstream_->attempt == attempt) upstream_->got_at = now;
   if (!trial_ || trial_->attempt != attempt) return false;
-  got_of_trial(now);
+  got_of_trial(now, frame_bytes);
   return trial_->pieces >= trial_->asked;
 }
 

@@ -98,7 +98,8 @@ class Receiver {
   void failed(TimePoint now, Attempt attempt);  // not reached, or its connection has ended
   void heard(TimePoint now, Attempt attempt);   // any byte
   void news(Attempt attempt, News news);
-  [[nodiscard]] bool got(TimePoint now, Attempt attempt);  // a whole piece; true: to be polled at once
+  // A whole piece, of so many bytes on the wire. True: to be polled at once.
+  [[nodiscard]] bool got(TimePoint now, Attempt attempt, std::size_t frame_bytes);
   void moved(TimePoint now, Attempt attempt, const Moved& word);
   void blame(TimePoint now, Attempt attempt, Nanos span);  // what it said was false: it is asked nothing for so long
 
@@ -155,6 +156,7 @@ class Receiver {
     std::uint64_t asked{0};    // in this step
     std::uint64_t pieces{0};   // that came in it
     TimePoint counted_from{};  // when those that count begin
+    std::uint64_t bytes{0};    // of those, on the wire
     TimePoint last_at{};
   };
   struct Edge {
@@ -194,7 +196,7 @@ class Receiver {
   [[nodiscard]] bool came_fast() const;
   void step_trial(TimePoint now);
   void end_trial(TimePoint now, bool faster);
-  void got_of_trial(TimePoint now);
+  void got_of_trial(TimePoint now, std::size_t frame_bytes);
 
   [[nodiscard]] const Host* find(const std::string& name) const;
   [[nodiscard]] std::string site_of(const std::string& name) const;
@@ -225,7 +227,8 @@ class Receiver {
   TimePoint trial_after_{};
   Nanos trial_pause_{kTrialFirstPause};
   std::uint64_t afar_pieces_{0};  // that trials have brought over the WAN
-  RateMeter meter_;
+  RateMeter meter_;               // of the image
+  RateMeter wire_meter_;          // of what brings it: pieces don't get equally small
 };
 
 }  // namespace godwit::image::chain

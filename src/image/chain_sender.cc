@@ -7,8 +7,9 @@ namespace {
 
 constexpr Millis kPaceAhead{20};  // so much of a limited rate may be sent at once
 
-// Of one piece.
-Nanos span_at(std::uint64_t bytes_per_s) { return Nanos(kPieceFrame_bytes * 1'000'000'000ULL / bytes_per_s); }
+Nanos span_at(std::uint64_t bytes_per_s, std::size_t bytes = kPieceFrame_bytes) {
+  return Nanos(bytes * 1'000'000'000ULL / bytes_per_s);
+}
 
 }  // namespace
 
@@ -251,6 +252,10 @@ bool Sender::take_coming(TimePoint now, Link link, std::uint64_t piece) {
   asking.theirs.add(piece);
   asking.cursor = piece + 1;
   return true;
+}
+
+void Sender::sent(std::size_t frame_bytes) {
+  if (limit_bytes_per_s_ > 0) paced_until_ -= span_at(limit_bytes_per_s_, kPieceFrame_bytes - frame_bytes);
 }
 
 std::optional<Moved> Sender::moved(Link link) const {

@@ -59,6 +59,7 @@ class Sender {
   };
   [[nodiscard]] Turn next(TimePoint now, Link link, const PieceSet& mine);
   void not_sent(Link link, std::uint64_t piece);  // it is not here after all
+  void sent(std::size_t frame_bytes);             // the piece of the last turn; a limit counts what is on the wire
   // Where next() has none: one that comes goes to this link from now on, as far as it is here. It counts as sent.
   [[nodiscard]] bool take_coming(TimePoint now, Link link, std::uint64_t piece);
   // The last word to a link that is not served any more.

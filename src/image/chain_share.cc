@@ -19,11 +19,12 @@ std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
 
 }  // namespace
 
-Share::Share(sys::Runtime on, std::string name, Assignment first)
+Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_ptr<PiecePress> with)
     : runtime(std::move(on)),
       own(std::move(name)),
       assignment(std::move(first)),
       mine(assignment.pieces->count()),
+      press(std::move(with)),
       sender(assignment.pieces->count()),
       receiver(own, assignment.pieces->count()),
       changed(runtime.executor),
@@ -101,7 +102,9 @@ void Share::note_trouble(const Error& error) {
 }
 
 Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {
-  const auto done = assignment.pieces->put(piece, frame->content());
+  const auto content = frame->is_packed() ? press->expand(frame->content()) : Result<ByteView>(frame->content());
+  if (!content) return pass(content);
+  const auto done = assignment.pieces->put(piece, *content);
   if (!done) {
     if (done.error().code != Errc::not_authentic) note_trouble(done.error());
     return done;
@@ -117,12 +120,15 @@ Result<> Share::put(std::uint64_t piece, const std::shared_ptr<Frame>& frame) {
 std::shared_ptr<Frame> Share::frame_of(std::uint64_t piece) {
   if (auto newest = frames.find(piece)) return newest;
   auto frame = frames.fresh();
-  store_piece_head(frame->bytes(), piece);
   const auto read = assignment.pieces->read(piece, frame->content());
-  if (read) return frame;
-  runtime.log.warn("image {}: piece {}: {}", assignment.image, piece, read.error().message);
-  mine.remove(piece);
-  return nullptr;
+  if (!read) {
+    runtime.log.warn("image {}: piece {}: {}", assignment.image, piece, read.error().message);
+    mine.remove(piece);
+    return nullptr;
+  }
+  if (const auto packed = press->press(frame->content()); !packed.empty()) frame->pack(packed);
+  store_piece_head(frame->bytes(), piece);
+  return frame;
 }
 
 bool Share::goes_in_parts(const std::string& name) const {

@@ -6,6 +6,7 @@
 #include "image/chain_receiver.h"
 #include "image/chain_sender.h"
 #include "image/distribution.h"
+#include "image/piece_press.h"
 
 #include <functional>
 #include <map>
@@ -47,7 +48,8 @@ struct Connection {
 
 // Kept by its coroutines, which may end after the distribution.
 struct Share : std::enable_shared_from_this<Share> {
-  Share(sys::Runtime on, std::string name, Assignment now);
+  // `press`: shared, for a share may end after the distribution.
+  Share(sys::Runtime on, std::string name, Assignment now, std::shared_ptr<PiecePress> press);
 
   // ---- what is here
   void take_list();   // it is here now
@@ -55,7 +57,7 @@ struct Share : std::enable_shared_from_this<Share> {
   // Of the list as it comes. Errors: protocol, not_authentic (and it begins anew), and this host's own trouble.
   [[nodiscard]] Result<> add_to_list(const List& part);
   [[nodiscard]] Result<> put(std::uint64_t piece, const std::shared_ptr<Frame>& frame);
-  // Null where it is not here after all.
+  // Plain or packed. Null where it is not here after all.
   [[nodiscard]] std::shared_ptr<Frame> frame_of(std::uint64_t piece);
   // Whether pieces go to this host in parts; between sites they never do.
   [[nodiscard]] bool goes_in_parts(const std::string& name) const;
@@ -89,6 +91,7 @@ struct Share : std::enable_shared_from_this<Share> {
   ByteVector list;  // as far as it has come, while it is not whole
   std::string trouble;
   TimePoint trouble_until{};  // nothing is pulled before
+  std::shared_ptr<PiecePress> press;
   Frames frames;
   std::size_t run_blocks{0};  // of a piece that goes in parts; 0: they go whole
   std::map<std::uint64_t, std::shared_ptr<PartialPiece>> coming;

@@ -1,7 +1,9 @@
 // Those in a chain who do not play by the rules.
 #include "image/chain_messages.h"
 #include "image/chain_parts.h"
+#include "image/piece_press.h"
 #include "support/chain_cloud.h"
+#include "support/virtual_time.h"
 
 namespace godwit::image {
 namespace {
@@ -12,7 +14,20 @@ using namespace chain;
 constexpr std::uint64_t kPieces = 160;
 constexpr std::uint64_t kNic = 12'500'000;
 
-enum class Lie : std::uint8_t { piece = 1, list, number, nothing, garbage, silence, blocks, run, lone_run };
+enum class Lie : std::uint8_t {
+  piece = 1,
+  list,
+  number,
+  packed,
+  no_packed,
+  long_packed,
+  nothing,
+  garbage,
+  silence,
+  blocks,
+  run,
+  lone_run,
+};
 
 sys::Task<Result<ByteVector>> read_frame(sys::Stream& stream, Type& type) {
   ByteVector head(kHead_bytes);
@@ -77,7 +92,8 @@ class Liar final : public sim::Program {
     if (lie_ == Lie::nothing || lie_ == Lie::list) return {};
     if (lie_ == Lie::garbage) return ByteVector(100'000, std::byte{0x5a});
     if (lie_ >= Lie::blocks) return parts();
-    ByteVector frame(kPieceFrame_bytes);
+    if (lie_ == Lie::packed || lie_ == Lie::no_packed) return packed();
+    ByteVector frame(lie_ == Lie::long_packed ? kPieceHead_bytes + kPackedLimit_bytes + 1 : kPieceFrame_bytes);
     store_piece_head(frame, lie_ == Lie::number ? kPieces + 5 : 3);
     return frame;
   }
@@ -93,6 +109,18 @@ class Liar final : public sim::Program {
     append(words, pack_run(block));
     append(words, pack_run(block));
     return words;
+  }
+
+  // Another piece, or what is none.
+  [[nodiscard]] ByteVector packed() const {
+    godwit::testing::VirtualTime clock;
+    PiecePress press(clock);
+    const auto good = press.press(testing::content_of(4, testing::Kind::loose));
+    ByteVector frame(kPieceHead_bytes);
+    append(frame, good);
+    store_piece_head(frame, 3);
+    if (lie_ == Lie::no_packed) frame[kPieceHead_bytes + 40] ^= std::byte{0xff};
+    return frame;
   }
 
   Lie lie_;
@@ -115,8 +143,9 @@ TEST_P(ChainLiar, IsLeftAndNothingOfItIsUsed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lies, ChainLiar,
-                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::nothing, Lie::garbage, Lie::silence,
-                                           Lie::blocks, Lie::run, Lie::lone_run));
+                         ::testing::Values(Lie::piece, Lie::list, Lie::number, Lie::packed, Lie::no_packed,
+                                           Lie::long_packed, Lie::nothing, Lie::garbage, Lie::silence, Lie::blocks,
+                                           Lie::run, Lie::lone_run));
 
 // A host in the list that asks for what makes no sense; and one that is not in it.
 class Pest final : public sim::Program {

@@ -71,7 +71,7 @@ void Receiver::watch_edges(TimePoint now, std::uint64_t here) {
   trial_->attempt = next_attempt_++;
   trial_->name = slow->past.name;
   trial_->until = now + kTrialWait;
-  trial_->current_bytes_per_s = static_cast<double>(meter_.bytes_per_s(now, kSlowFor));
+  trial_->current_bytes_per_s = static_cast<double>(wire_meter_.bytes_per_s(now, kSlowFor));
   pending_.dial.push_back({trial_->attempt, trial_->name, Purpose::trial});
 }
 
@@ -79,21 +79,22 @@ void Receiver::ask_more(std::uint64_t pieces) {
   pieces = std::min(pieces, may_ask(trial_->name));
   trial_->asked = pieces;
   trial_->pieces = 0;
+  trial_->bytes = 0;
   pending_.more.push_back({trial_->attempt, static_cast<std::uint16_t>(pieces)});
 }
 
-void Receiver::got_of_trial(TimePoint now) {
+void Receiver::got_of_trial(TimePoint now, std::size_t frame_bytes) {
   ++trial_->pieces;
   if (trial_->pieces == kUncounted_pieces) trial_->counted_from = now;
+  if (trial_->pieces > kUncounted_pieces) trial_->bytes += frame_bytes;
   trial_->last_at = now;
   if (site_of(trial_->name) != hosts_[place_].site) ++afar_pieces_;
 }
 
 bool Receiver::came_fast() const {
   if (trial_->pieces <= kUncounted_pieces) return false;
-  const auto bytes = static_cast<double>((trial_->pieces - kUncounted_pieces) * kPiece_bytes);
   const auto took = std::max(to_s(trial_->last_at - trial_->counted_from), 1e-6);
-  return bytes / took > kFaster * trial_->current_bytes_per_s;
+  return static_cast<double>(trial_->bytes) / took > kFaster * trial_->current_bytes_per_s;
 }
 
 // A few pieces first; where they come fast, some more, for the first may have gone at the expense of an idle moment

@@ -27,11 +27,16 @@ std::vector<ChainHost> in_chain_order(std::vector<ChainHost> hosts) {
 }
 
 struct Distribution::Impl {
-  Impl(sys::Runtime on, std::string own) : runtime(std::move(on)), name(std::move(own)), gate(runtime.executor) {}
+  Impl(sys::Runtime on, std::string own)
+      : runtime(std::move(on)),
+        name(std::move(own)),
+        press(std::make_shared<PiecePress>(runtime.clock)),
+        gate(runtime.executor) {}
 
   sys::Runtime runtime;
   std::string name;
   std::unique_ptr<sys::PeerListener> listener;
+  std::shared_ptr<PiecePress> press;  // shared with shares, which may end later
   std::map<std::string, std::shared_ptr<Share>> shares;
   std::size_t greeting{0};
   sys::Gate gate;
@@ -143,7 +148,7 @@ Result<> Distribution::set(std::vector<Assignment> assignments) {
       share->assign(std::move(each));
       continue;
     }
-    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each));
+    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each), impl_->press);
     share->gate.spawn(chain::tick(share));
   }
   for (const auto& [image, share] : impl_->shares) {

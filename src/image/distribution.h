@@ -38,20 +38,20 @@ struct Assignment {
   // Shared with connections that end a little after the assignment.
   std::shared_ptr<Pieces> pieces;
   std::vector<ChainHost> hosts;        // in any order but for the origin, which is first; this host among them
-  std::uint64_t limit_bytes_per_s{0};  // of what this host sends of it; 0: none
+  std::uint64_t limit_bytes_per_s{0};  // of what this host sends of it, on the wire; 0: none
 };
 
 struct ImageProgress {
   std::string image;
   std::uint64_t pieces{0};  // that are here
   std::uint64_t of{0};
-  std::uint64_t bytes_per_s{0};     // that come in
+  std::uint64_t bytes_per_s{0};     // of the image, that come in
   std::string upstream;             // a name; empty: none
   std::vector<std::string> behind;  // who pulls from this host
   std::string trouble;              // of this host's own: a full disk; empty: none
 };
 
-// One strand. Memory: 4 MiB an image, and 1 MiB a connection.
+// One strand. Memory: 4 MiB an image, 1 MiB a connection, and 1 MiB.
 class Distribution final {
  public:
   // `name`: this host's, as its certificate says.
@@ -69,8 +69,8 @@ class Distribution final {
   // These before all others, at most 1024; passed on up the chain by those who lack them. Forgotten where the
   // connection to the upstream is lost: to be said again as long as it matters.
   void want(const std::string& image, const std::vector<std::uint32_t>& pieces);
-  // Of what is not wanted no more than so much a second comes from now on: kLeastFill at least, 0: as much as can.
-  // Hosts behind this one go past it. For as long as the image is assigned.
+  // Of what is not wanted no more of the image than so much a second comes from now on: kLeastFill at least, 0: as much
+  // as can. Hosts behind this one go past it. For as long as the image is assigned.
   void pace(const std::string& image, std::uint64_t fill_bytes_per_s);
   // Its pieces have changed by other ways than this: an audit, or somebody who brought them. What is missing is pulled.
   void look_again(const std::string& image);

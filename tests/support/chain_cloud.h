@@ -22,13 +22,17 @@ namespace godwit::image::testing {
 inline constexpr std::uint16_t kPort = 7404;
 inline const std::string kImage = "ami-0123456789abcdef0";
 
+// Whether what an image holds gets smaller by being compressed: to about a third.
+enum class Kind : std::uint8_t { dense = 1, loose };
+
 // What piece `number` holds; a tenth of them zeros.
 inline bool is_zero_piece(std::uint64_t number) { return number % 10 == 7; }
-inline ByteVector content_of(std::uint64_t number) {
+inline ByteVector content_of(std::uint64_t number, Kind kind = Kind::dense) {
   ByteVector bytes(kPiece_bytes);
   if (is_zero_piece(number)) return bytes;
   for (std::size_t at = 0; at < kPiece_bytes; at += 8) {
-    const std::uint64_t word = (number << 20U | at) * 0x9E3779B97F4A7C15ULL;
+    std::uint64_t word = (number << 20U | at) * 0x9E3779B97F4A7C15ULL;
+    if (kind == Kind::loose) word >>= 48U;
     std::memcpy(bytes.data() + at, &word, sizeof word);
   }
   return bytes;
@@ -45,7 +49,8 @@ inline const PieceDigest& digest_of(std::uint64_t number) {
 // A host's disk: it keeps no bytes, for all that it takes is right to the last bit.
 class MadeUpPieces final : public Pieces {
  public:
-  MadeUpPieces(std::uint64_t count, bool whole) : here_(count), list_(whole), digests_(count) {
+  MadeUpPieces(std::uint64_t count, bool whole, Kind kind = Kind::dense)
+      : kind_(kind), here_(count), list_(whole), digests_(count) {
     for (std::uint64_t piece = 0; piece < count; ++piece) {
       digests_[piece] = digest_of(piece);
       if (whole || is_zero_piece(piece)) here_.add(piece);
@@ -71,13 +76,13 @@ class MadeUpPieces final : public Pieces {
     EXPECT_TRUE(has(piece));
     EXPECT_FALSE(is_zero_piece(piece)) << "zeros travel";
     ++reads;
-    const auto content = content_of(piece);
+    const auto content = content_of(piece, kind_);
     std::copy(content.begin(), content.end(), into.begin());
     return {};
   }
   [[nodiscard]] Result<> put(std::uint64_t piece, ByteView bytes) override {
     if (full) return fail(Errc::exhausted, "write piece {}: no space left", piece);
-    const auto content = content_of(piece);
+    const auto content = content_of(piece, kind_);
     if (std::memcmp(bytes.data(), content.data(), kPiece_bytes) != 0) {
       return fail(Errc::not_authentic, "piece {}: its digest is another", piece);
     }
@@ -94,6 +99,7 @@ class MadeUpPieces final : public Pieces {
   bool full{false};
 
  private:
+  Kind kind_;
   PieceSet here_;
   bool list_;
   std::vector<PieceDigest> digests_;
@@ -118,11 +124,11 @@ class Node final : public sim::Program {
 // Host 0 is the origin. Sites are clouds.
 class ChainCloud final {
  public:
-  ChainCloud(std::uint64_t seed, std::uint64_t pieces, std::vector<std::string> sites)
+  ChainCloud(std::uint64_t seed, std::uint64_t pieces, std::vector<std::string> sites, Kind kind = Kind::dense)
       : world(seed), pieces_(pieces), sites_(std::move(sites)) {
     for (std::size_t host = 0; host < sites_.size(); ++host) {
       world.add_host(id(host), sites_[host], ip(host));
-      disks_.push_back(std::make_shared<MadeUpPieces>(pieces_, host == 0));
+      disks_.push_back(std::make_shared<MadeUpPieces>(pieces_, host == 0, kind));
       clouds_.insert(sites_[host]);
     }
   }
@@ -167,7 +173,7 @@ class ChainCloud final {
     return running ? dynamic_cast<Node*>(&running->program()) : nullptr;
   }
   MadeUpPieces& disk(std::size_t host) { return *disks_[host]; }
-  // What the image weighs on a link.
+  // What the image weighs on a link, plain.
   [[nodiscard]] std::uint64_t payload() const {
     std::uint64_t bytes = 0;
     for (std::uint64_t piece = 0; piece < pieces_; ++piece) bytes += is_zero_piece(piece) ? 0 : kPiece_bytes;
