@@ -86,7 +86,7 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       if (!frame) at->sender.not_sent(to->number, *turn.piece);
       if (!frame) continue;
       at->sender.sent(frame->bytes().size());
-      const bool is_plain = frame->content().size() == kPiece_bytes;  // blocks are of nothing else
+      const bool is_plain = !frame->is_packed();  // blocks are of nothing else
       auto writing = in_parts && is_plain
                          ? write_in_parts(at, to, std::make_shared<PartialPiece>(at->digester(), *turn.piece, frame))
                          : to->stream->write(std::as_const(*frame).bytes());
