@@ -1,7 +1,7 @@
 #include "cloud/snapshots.h"
 
 #include "base/id.h"
-#include "cloud/images.h"
+#include "wire/image_names.h"
 
 #include <algorithm>
 
@@ -51,9 +51,9 @@ Result<wire::SnapshotView> Snapshots::take(const User& user, const std::string& 
   if (!is_id("snap", request.id)) {
     return fail(Errc::invalid_argument, "snapshot: id must be snap- and 17 hex digits");
   }
-  if (!is_image_name(request.name)) {
-    return fail(Errc::invalid_argument, "snapshot: image \"{}\": the name must be letters, digits and .-_+",
-                request.name.substr(0, 64));
+  if (!wire::is_image_name(request.name)) {
+    return fail(Errc::invalid_argument, "snapshot: image \"{:.64}\": the name must be {}", request.name,
+                wire::kImageNameRule);
   }
   const auto taken = core_.database().write(Durability::full, [&](Sql& sql) -> Result<wire::SnapshotView> {
     static_cast<void>(expire_snapshots(sql, core_));

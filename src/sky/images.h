@@ -7,8 +7,10 @@
 #include "sky/pace.h"
 #include "sky/records.h"
 #include "wire/image.h"
+#include "wire/image_names.h"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace godwit::sky {
@@ -25,7 +27,7 @@ class Images {
   void start();
   [[nodiscard]] sys::Task<void> stop();
 
-  // Begins to take it in, and answers; view() tells what became of it. The name is free, or had another content.
+  // Begins to take it in, and answers; view() tells what became of it. The name is free, or has another content then.
   // Errors: invalid_argument, conflict (it is being taken in), exhausted.
   [[nodiscard]] Result<wire::SkyImage> add(const wire::AddImage& request);
   // Brings it to those clouds, also to their hosts that join later; one that is not here is pulled first. Errors:
@@ -40,9 +42,14 @@ class Images {
   // Begins to write its disk to a file of this machine, and answers; view() tells what became of it. Errors: not_found,
   // invalid_argument, conflict (there is a file; it is being written to; the image is not here).
   [[nodiscard]] Result<wire::SkyImage> write_out(const std::string& name, wire::ExportImage request);
+  // A further name for what `name` means, or another's, where that is asked for: the clouds that have the image under
+  // it get that content. Of an image that is not here, at the clouds that have it. Asked twice it is done once. Errors:
+  // invalid_argument, not_found, conflict (it means another content; it is being added), exhausted, those of the calls.
+  [[nodiscard]] sys::Task<Result<wire::TaggedImage>> tag(std::string name, wire::TagImage request);
   // Here and at the clouds that it was brought to; one that is not here, at the clouds that have it under that name.
-  // Instances that run of it keep it. Errors: not_found, conflict, those of the calls.
-  [[nodiscard]] sys::Task<Result<>> remove(std::string name);
+  // The content stays while another name means it; instances that run of it keep it. Errors: not_found, conflict, those
+  // of the calls.
+  [[nodiscard]] sys::Task<Result<wire::UntaggedImage>> remove(std::string name);
   // What the audits of it found at each cloud that it was brought to; `begins`: asks for them first. A cloud that can't
   // be reached says so in its place. Errors: not_found.
   [[nodiscard]] sys::Task<Result<wire::SkyImageCheck>> check(std::string name, bool begins);
@@ -61,6 +68,7 @@ class Images {
   };
 
   [[nodiscard]] static std::unexpected<Error> no_image(const std::string& name);
+  [[nodiscard]] static std::unexpected<Error> bad_name(const std::string& name);
   [[nodiscard]] sys::Task<void> take_in(std::string name, std::string path);
   [[nodiscard]] sys::Task<Result<image::ImageId>> import(std::string path);
   [[nodiscard]] Result<Entry*> begin(const std::string& name);
@@ -68,6 +76,7 @@ class Images {
   struct Holder {
     std::string cloud;
     std::string id;
+    std::vector<std::string> also;  // other names of that content there
   };
   [[nodiscard]] sys::Task<std::vector<Holder>> holders(std::string name, std::vector<std::string> clouds);
   [[nodiscard]] sys::Task<void> pull_in(std::string name, std::string cloud);
@@ -75,10 +84,19 @@ class Images {
   [[nodiscard]] Result<> take_up(Entry& entry, const Holder& from);
   [[nodiscard]] sys::Task<void> bring(std::string name, std::string cloud);
   [[nodiscard]] sys::Task<Result<>> bring_once(std::string name, std::string cloud);
-  [[nodiscard]] sys::Task<Result<>> remove_at_clouds(std::string name);
-  [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  // Held while the content is brought there.
+  [[nodiscard]] std::shared_ptr<void> take_way(const std::string& id, const std::string& cloud);
   [[nodiscard]] sys::Task<void> write_disk(std::string name, image::Lease stored, wire::ExportImage request);
   [[nodiscard]] wire::ImageExport* find_export(const std::string& name, const std::string& path);
+
+  // images_names.cc
+  [[nodiscard]] Result<> point(Entry& entry, const image::ImageId& id);
+  [[nodiscard]] Result<wire::TaggedImage> tag_here(const image::ImageId& id, const wire::TagImage& request);
+  [[nodiscard]] sys::Task<Result<wire::TaggedImage>> tag_at_clouds(std::string name, wire::TagImage request);
+  [[nodiscard]] sys::Task<Result<wire::UntaggedImage>> remove_at_clouds(std::string name);
+  [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  [[nodiscard]] std::vector<std::string> names_of(const image::ImageId& id) const;
+  void drop_unnamed(const std::string& id);
 
   // images_kept.cc
   [[nodiscard]] sys::Task<void> keep();
@@ -90,7 +108,6 @@ class Images {
   [[nodiscard]] Entry* find(const std::string& name);
   [[nodiscard]] wire::ImagePush* find_push(const std::string& name, const std::string& cloud);
   [[nodiscard]] wire::SkyImage view_of(const Entry& entry) const;
-  void drop_unnamed(const std::string& id);
 
   sys::Runtime& runtime_;
   Store& store_;
@@ -99,6 +116,8 @@ class Images {
   Pace pace_;
   std::function<void()> changed_;
   std::map<std::string, Entry> entries_;
+  std::set<std::pair<std::string, std::string>> on_their_way_;  // contents, and to which clouds: once, by all names
+  sys::Signal arrived_;
   Log log_;
   sys::Gate gate_;  // last: what it holds uses the rest
 };

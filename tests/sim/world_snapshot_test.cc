@@ -217,6 +217,32 @@ TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsRemovedAtItsCloud) {
   EXPECT_FALSE(world.rig.call("DELETE", "/v1/images/" + kSnapshot));
 }
 
+TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsTaggedAtItsCloud) {
+  SnapshotWorld world(6);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  const auto asked = world.ask();
+  ASSERT_TRUE(asked && world.within([&] { return world.is_over(asked->id); }));
+  const auto later = world.ask("web-3");
+  ASSERT_TRUE(later && world.within([&] { return world.is_over(later->id); }));
+  const auto tag = [&](const std::string& image, bool move) {
+    const wire::TagImage request{"web:stable", move};
+    return world.rig.ask<wire::TaggedImage>("POST", "/v1/images/" + image + "/tag", wire::encode(request));
+  };
+  const auto tagged = tag(kSnapshot, false);
+  ASSERT_TRUE(tagged) << tagged.error().message;
+  EXPECT_EQ(tagged->clouds, std::vector<std::string>{"cloud-a"});
+  ASSERT_TRUE(world.within([&] { return world.is_at("a2", "web:stable"); }));
+  const auto refused = tag("web-3", false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::conflict) << refused.error().message;
+  ASSERT_TRUE(tag("web-3", true));
+  const auto gone = world.rig.ask<wire::UntaggedImage>("DELETE", "/v1/images/web-3");
+  ASSERT_TRUE(gone) << gone.error().message;
+  EXPECT_EQ(gone->names, std::vector<std::string>{"web:stable"});
+  ASSERT_TRUE(world.rig.call("POST", "/v1/images/web:stable/pull", "{}"));
+  EXPECT_TRUE(world.within([&] { return world.image("web:stable").id == world.seen(later->id)->image; }));
+}
+
 TEST(WorldSnapshots, AnInstanceStaysWhileItsDiskIsCopiedAndMovesThen) {
   SnapshotWorld world(4, Seconds{5});
   ASSERT_TRUE(world.begin()) << world.rig.describe();
