@@ -256,7 +256,8 @@ void SkyRoutes::add_instance_routes() {
                                               });
   add<wire::SnapshotRequest, wire::SnapshotView>(
       "POST", "/v1/instances/{id}/snapshot",
-      "Makes an image of a running instance's disk as it is now, at the cloud where it runs; sky draws the id",
+      "Makes an image of an instance's disk as it is now, running or stopped, at the cloud where it is; sky draws the "
+      "id",
       [this](const Call& call, wire::SnapshotRequest request) { return sky_.snapshot(call.id(), std::move(request)); });
   add<Nothing, wire::SnapshotList>("GET", "/v1/snapshots",
                                    "Snapshots that are under way at the clouds, and those of the last day",

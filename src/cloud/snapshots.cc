@@ -83,8 +83,8 @@ Result<SnapshotRow> Snapshots::admit(Sql& sql, const User& user, const std::stri
     return fail(Errc::conflict, "snapshot of {}: its migration {} is under way; try again when it is over", id,
                 open->id);
   }
-  if (instance->state != wire::InstanceState::running) {
-    return fail(Errc::conflict, "snapshot of {}: it is {}, and only a running instance's disk is taken", id,
+  if (instance->state != wire::InstanceState::running && instance->state != wire::InstanceState::stopped) {
+    return fail(Errc::conflict, "snapshot of {}: it is {}, and only a running or stopped instance's disk is taken", id,
                 boost::describe::enum_to_string(instance->state, "?"));
   }
   if (const auto other = copying_snapshot(sql, core_, id)) {

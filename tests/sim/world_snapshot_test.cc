@@ -243,6 +243,55 @@ TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsTaggedAtItsCloud) {
   EXPECT_TRUE(world.within([&] { return world.image("web:stable").id == world.seen(later->id)->image; }));
 }
 
+TEST(WorldSnapshots, AStoppedInstancesDiskIsTakenAsItLiesAndItStartsThen) {
+  SnapshotWorld world(7);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  world.rig.world.run_for(Seconds{3});
+  const cloud::User alice{"alice", {}, false};
+  const auto state = [&] { return world.rig.cloud("cloud-a")->instances().get(alice, world.instance())->state; };
+  ASSERT_TRUE(world.rig.cloud("cloud-a")->instances().stop(alice, world.instance()));
+  const auto early = world.ask();
+  EXPECT_FALSE(early) << "it is stopping";
+  ASSERT_TRUE(world.within([&] { return state() == wire::InstanceState::stopped; }));
+  const auto written = world.written();
+  const auto asked = world.ask();
+  ASSERT_TRUE(asked) << asked.error().message;
+  ASSERT_TRUE(world.rig.cloud("cloud-a")->instances().start(alice, world.instance()));
+  ASSERT_TRUE(world.within([&] { return world.is_over(asked->id); }));
+  const auto seen = world.seen(asked->id);
+  ASSERT_EQ(seen->phase, wire::SnapshotPhase::done) << seen->problem;
+  EXPECT_GE(world.records_in("cloud-a", "/cloud/images", seen->image), written);
+  EXPECT_TRUE(world.within([&] { return state() == wire::InstanceState::running && world.written() > written; }));
+  EXPECT_TRUE(world.within([&] { return !world.has_scratch(); }));
+  EXPECT_EQ(world.rig.guests.problem(), "");
+}
+
+// While it is stopped, and the agent is killed again and again.
+TEST(WorldSnapshots, AStoppedInstancesSnapshotOutlivesItsAgent) {
+  SnapshotWorld world(8);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  world.rig.world.run_for(Seconds{3});
+  const cloud::User alice{"alice", {}, false};
+  auto& instances = world.rig.cloud("cloud-a")->instances();
+  ASSERT_TRUE(instances.stop(alice, world.instance()));
+  ASSERT_TRUE(
+      world.within([&] { return instances.get(alice, world.instance())->state == wire::InstanceState::stopped; }));
+  const auto written = world.written();
+  const auto host = world.rig.view().members[0].host;
+  for (int i = 0; i < 3; ++i) {
+    const auto asked = world.ask(fmt::format("web-{}", i));
+    ASSERT_TRUE(asked) << asked.error().message;
+    world.rig.world.run_for(Millis{static_cast<std::int64_t>(world.rig.world.draw_below(300))});
+    world.rig.kill(host, "agent");
+    world.rig.start(host, "agent");
+    ASSERT_TRUE(world.within([&] { return world.is_over(asked->id); }));
+    const auto seen = world.seen(asked->id);
+    ASSERT_EQ(seen->phase, wire::SnapshotPhase::done) << seen->problem;
+    EXPECT_EQ(world.records_in("cloud-a", "/cloud/images", seen->image), written);
+  }
+  EXPECT_FALSE(world.rig.qemu(host, world.instance())) << "it is still stopped";
+}
+
 TEST(WorldSnapshots, AnInstanceStaysWhileItsDiskIsCopiedAndMovesThen) {
   SnapshotWorld world(4, Seconds{5});
   ASSERT_TRUE(world.begin()) << world.rig.describe();
