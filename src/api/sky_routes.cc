@@ -209,11 +209,13 @@ void SkyRoutes::add_image_routes() {
       [this](const Call&, const wire::AddImage& request) { return sky_.images().add(request); });
   add<Nothing, wire::SkyImage>("GET", "/v1/images/{id}", "The image of that name",
                                [this](const Call& call, Nothing) { return sky_.images().view(call.id()); });
-  add<Nothing, wire::SkyImageCheck>("POST", "/v1/images/{id}/check",
-                                    "Asks the clouds that have an image to audit it; what is bad comes again",
-                                    [this](const Call& call, Nothing) { return sky_.images().check(call.id(), true); });
   add<Nothing, wire::SkyImageCheck>(
-      "GET", "/v1/images/{id}/check", "What the audits of an image found, at each place that has it",
+      "POST", "/v1/images/{id}/check",
+      "Asks for audits of an image, here and at the clouds that have it; what is bad comes again",
+      [this](const Call& call, Nothing) { return sky_.images().check(call.id(), true); });
+  add<Nothing, wire::SkyImageCheck>(
+      "GET", "/v1/images/{id}/check",
+      "What the audits of an image found, at each place that has it; here, as of a cloud without a name",
       [this](const Call& call, Nothing) { return sky_.images().check(call.id(), false); });
   add<wire::TagImage, wire::TaggedImage>(
       "POST", "/v1/images/{id}/tag",

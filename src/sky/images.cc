@@ -19,6 +19,7 @@ Images::Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::R
       pace_(pace),
       changed_(std::move(changed)),
       arrived_(runtime.executor),
+      checks_(runtime, repository, [this](const image::ImageId& id) { end_check(id); }),
       log_(runtime.log.named("images")),
       gate_(runtime.executor) {
   for (auto& record : known) {
@@ -46,10 +47,15 @@ void Images::start() {
       gate_.spawn(bring(name, cloud));
     }
   }
+  checks_.start();
+  want_checks();
   gate_.spawn(keep());
 }
 
-sys::Task<void> Images::stop() { co_await gate_.close(); }
+sys::Task<void> Images::stop() {
+  co_await checks_.stop();
+  co_await gate_.close();
+}
 
 // ---- taking in
 

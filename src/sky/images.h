@@ -2,6 +2,7 @@
 // there.
 #pragma once
 
+#include "image/checks.h"
 #include "image/repository.h"
 #include "sky/accounts.h"
 #include "sky/pace.h"
@@ -50,8 +51,9 @@ class Images {
   // The content stays while another name means it; instances that run of it keep it. Errors: not_found, conflict, those
   // of the calls.
   [[nodiscard]] sys::Task<Result<wire::UntaggedImage>> remove(std::string name);
-  // What the audits of it found at each cloud that it was brought to; `begins`: asks for them first. A cloud that can't
-  // be reached says so in its place. Errors: not_found.
+  // What the audits of it found here, as of a cloud without a name, and at each cloud that it was brought to; `begins`:
+  // asks for them first, here once a minute at most. A cloud that can't be reached says so in its place. What was bad
+  // here comes again from those clouds. Errors: not_found, io.
   [[nodiscard]] sys::Task<Result<wire::SkyImageCheck>> check(std::string name, bool begins);
   [[nodiscard]] wire::SkyImageList list() const;
   [[nodiscard]] Result<wire::SkyImage> view(const std::string& name) const;
@@ -102,6 +104,15 @@ class Images {
   [[nodiscard]] sys::Task<void> keep();
   [[nodiscard]] sys::Task<void> look_at(std::string cloud);
   void drop_leftovers();
+  [[nodiscard]] sys::Task<void> mend(image::ImageId id);
+  void mend_damaged();
+  [[nodiscard]] std::set<std::string> clouds_with(const image::ImageId& id) const;
+
+  // images_checked.cc
+  [[nodiscard]] Result<> begin_check(Entry& entry);
+  void want_checks();
+  void end_check(const image::ImageId& id);
+  [[nodiscard]] wire::CloudImageCheck own_check(const Entry& entry) const;
   [[nodiscard]] sys::Task<Result<wire::CloudImageCheck>> check_at(std::string cloud, std::string name, bool begins);
 
   [[nodiscard]] bool wanted(const std::string& name, const std::string& cloud, const std::string& id) const;
@@ -118,6 +129,8 @@ class Images {
   std::map<std::string, Entry> entries_;
   std::set<std::pair<std::string, std::string>> on_their_way_;  // contents, and to which clouds: once, by all names
   sys::Signal arrived_;
+  std::set<image::ImageId> mended_;  // now
+  image::Checks checks_;
   Log log_;
   sys::Gate gate_;  // last: what it holds uses the rest
 };

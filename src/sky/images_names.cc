@@ -8,11 +8,13 @@ namespace godwit::sky {
 // It means that content from now on, also at the clouds that have the image under it.
 Result<> Images::point(Entry& entry, const image::ImageId& id) {
   auto record = entry.record;
+  if (record.id != id) record.check = 0;
   record.id = id;
   const auto saved = store_.save(record);
   if (!saved) return saved;
   const auto before = std::exchange(entry.record, std::move(record)).id;
   if (before == id) return {};
+  want_checks();
   drop_unnamed(before);
   for (const auto& cloud : entry.record.clouds) {
     entry.pushes[cloud] = {};
@@ -105,6 +107,7 @@ sys::Task<Result<wire::UntaggedImage>> Images::remove(std::string name) {
   const auto id = entry->record.id;
   for (const auto& cloud : entry->record.clouds) gate_.spawn(take_away(name, cloud));
   entries_.erase(name);
+  want_checks();
   drop_unnamed(id);
   changed_();
   wire::UntaggedImage out{name, {}};

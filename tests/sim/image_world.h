@@ -111,11 +111,12 @@ class ImageWorld {
     const auto said = rig.ask<wire::SkyImageCheck>("GET", "/v1/images/" + kName + "/check");
     return said ? *said : wire::SkyImageCheck{};
   }
-  // Every place of both clouds has looked at all of it, and has back what was bad.
+  // Every place of both clouds, and sky, has looked at all of it, and has back what was bad.
   [[nodiscard]] bool check_is_settled() {
     const auto said = check();
-    return said.clouds.size() == 2 && std::ranges::all_of(said.clouds, [](const wire::CloudImageCheck& cloud) {
-             return cloud.places.size() == 4 &&
+    return said.clouds.size() == 3 && std::ranges::all_of(said.clouds, [](const wire::CloudImageCheck& cloud) {
+             const auto places = cloud.cloud.empty() ? 1U : 4U;
+             return cloud.places.size() == places &&
                     std::ranges::all_of(cloud.places, [&](const wire::PlaceCheck& place) {
                       return place.check.done && place.check.number >= cloud.number &&
                              place.check.repaired == place.check.bad;

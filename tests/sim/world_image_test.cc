@@ -101,6 +101,38 @@ TEST(WorldImages, WhatACheckFoundIsKnownAfterARestartAndIsNotLookedForAgain) {
   EXPECT_EQ(world.found("cloud-a", "a2").repaired, 1U);
 }
 
+TEST(WorldImages, WhatSkysOwnDiskHasAlteredComesFromACloud) {
+  ImageWorld world(9);
+  ASSERT_TRUE(world.begin() && world.comes_everywhere()) << world.show();
+  world.flip("home", kSkyDisk, 70'000);
+  world.flip("home", kSkyDisk, 2'500'000);
+  EXPECT_FALSE(world.is_right("home", kSkyDisk));
+  ASSERT_TRUE(world.rig.call("POST", "/v1/images/" + kName + "/check"));
+  ASSERT_TRUE(world.within([&] { return world.check_is_settled(); })) << world.show_check();
+  EXPECT_TRUE(world.is_right("home", kSkyDisk)) << world.show_check();
+  EXPECT_EQ(world.found("", "").bad, 2U) << world.show_check();
+  EXPECT_EQ(world.found("", "").repaired, 2U);
+  const auto number = world.found("", "").number;
+  world.restart_sky();
+  ASSERT_TRUE(world.within([&] { return world.check_is_settled(); })) << world.show_check();
+  EXPECT_EQ(world.found("", "").bad, 2U) << "it is known after a restart";
+  EXPECT_EQ(world.found("", "").number, number);
+}
+
+TEST(WorldImages, WhatSkyAloneHasAndItsDiskHasAlteredIsSaidAndComesFromTheFileOnceMore) {
+  ImageWorld world(10);
+  ASSERT_TRUE(world.take_in()) << world.show();
+  world.flip("home", kSkyDisk, 70'000);
+  ASSERT_TRUE(world.rig.call("POST", "/v1/images/" + kName + "/check"));
+  ASSERT_TRUE(world.within([&] { return world.found("", "").done; })) << world.show_check();
+  EXPECT_EQ(world.found("", "").bad, 1U);
+  EXPECT_TRUE(world.found("", "").problem.contains("no cloud has it")) << world.show_check();
+  ASSERT_TRUE(world.take_in()) << world.show();
+  ASSERT_TRUE(world.within([&] { return world.found("", "").repaired == 1; })) << world.show_check();
+  EXPECT_EQ(world.found("", "").problem, "");
+  EXPECT_TRUE(world.is_right("home", kSkyDisk));
+}
+
 // A cloud from which a name was taken, or whose store was lost, gets the image again.
 TEST(WorldImages, ACloudThatHasLostAnImageGetsItAgain) {
   ImageWorld world(7);
