@@ -53,7 +53,9 @@ Instance::~Instance() = default;
 std::string Instance::directory() const { return context_.instances_directory + "/" + record_.spec.id; }
 
 sys::Task<Instance::Turn> Instance::lock() {
+  ++waiting_;
   while (locked_) co_await unlocked_.wait();
+  --waiting_;
   co_return Turn(*this);
 }
 
@@ -361,6 +363,30 @@ sys::Task<Result<>> Instance::adopt() {
   if (!adopted) co_return fail(Errc::unavailable, "{}", adopted.error().message);
   attach(std::move(*adopted));
   co_return Result<>{};
+}
+
+bool Instance::stopped() const {
+  return told_ && !machine_ && (record_.halted || desired_ == DesiredInstanceState::stopped);
+}
+
+sys::Task<Result<std::shared_ptr<void>>> Instance::hold_disk() {
+  auto turn = co_await lock();
+  if (gone_) co_return fail(Errc::not_found, "{} has gone", record_.spec.id);
+  if (standing_ != Standing::may_run) co_return fail(Errc::conflict, "{} moves", record_.spec.id);
+  if (!machine_) {
+    auto adopted = co_await hypervisor::Machine::adopt(context_.runtime, directory());
+    // The record of one that is dead has gone by now: only where there is none nobody has the disk.
+    if (!adopted && adopted.error().code == Errc::unavailable) {
+      adopted = co_await hypervisor::Machine::adopt(context_.runtime, directory());
+    }
+    if (adopted) {
+      attach(std::move(*adopted));
+    } else if (adopted.error().code != Errc::not_found) {
+      co_return fail(Errc::conflict, "{}", adopted.error().message);
+    }
+  }
+  if (!stopped()) co_return fail(Errc::conflict, "{} is not stopped", record_.spec.id);
+  co_return std::shared_ptr<void>(std::make_shared<Turn>(std::move(turn)));
 }
 
 sys::Task<Result<>> Instance::end_received() {

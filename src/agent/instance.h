@@ -46,7 +46,7 @@ class Instance {
   [[nodiscard]] const InstanceRecord& record() const { return record_; }
   [[nodiscard]] wire::InstanceReport report() const;
   [[nodiscard]] bool gone() const { return gone_; }  // deleted: the owner drops it when nobody is inside any more
-  [[nodiscard]] bool idle() const { return !locked_ && gate_.running() == 0; }
+  [[nodiscard]] bool idle() const { return !locked_ && waiting_ == 0 && gate_.running() == 0; }
   void set_ready();
   // This host has it by a migration, with this version and what proves it, from now on.
   void set_arrived(std::uint64_t location_version, std::string claim);
@@ -60,6 +60,11 @@ class Instance {
   // A paused QEMU with an empty overlay, waiting for its memory. Leaves nothing behind when it fails.
   [[nodiscard]] sys::Task<Result<>> receive(bool post_copy);
   [[nodiscard]] sys::Task<Result<>> adopt();  // QEMU of an earlier agent. Errors: unavailable
+  // It is not to run, and does not, as far as is known.
+  [[nodiscard]] bool stopped() const;
+  // Its disk, while it is stopped: no QEMU gets it, and it is not deleted, as long as the answer lives. Errors:
+  // not_found (it has gone); conflict (it is not stopped, or a migration has the word).
+  [[nodiscard]] sys::Task<Result<std::shared_ptr<void>>> hold_disk();
   // Kills QEMU; the disk stays.
   [[nodiscard]] sys::Task<Result<>> end_received();
   // Kills QEMU, removes directory and record.
@@ -99,6 +104,7 @@ class Instance {
   std::string problem_;
   bool gone_{false};
   bool locked_{false};
+  std::size_t waiting_{0};  // for their turn
   sys::Signal unlocked_;
   sys::Signal wake_;
   bool woken_{false};

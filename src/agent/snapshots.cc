@@ -17,6 +17,11 @@ constexpr std::uint64_t kKeepFree_bytes = 1ULL << 30U;  // for what the guest wr
 
 std::unexpected<Error> not_wanted() { return fail(Errc::cancelled, "it is not wanted any more"); }
 
+// Its guest has shut itself down, or it is gone: the instance is about to let go of it.
+bool has_ended(hypervisor::MachineState state) {
+  return state == hypervisor::MachineState::shut_down || state == hypervisor::MachineState::dead;
+}
+
 // The cloud, as the host that it has asked.
 class OwnCloud final : public image::ShipmentTarget {
  public:
@@ -72,6 +77,7 @@ Snapshots::Snapshots(InstanceContext& context, Instances& instances, CloudLink& 
 Result<> Snapshots::start() {
   // QEMUs, each with a uid of its own, find their files here by name, and can't put others in their places.
   auto made = runtime_.files.make_directories(directory_, 0711, 0);
+  if (made) made = runtime_.page_files.make_directory(directory_, 0711);
   if (!made) return made;
   const auto left = runtime_.files.list(directory_);
   if (!left) return pass(left);
@@ -135,13 +141,23 @@ sys::Task<void> Snapshots::run(Shared entry) {
 sys::Task<Result<>> Snapshots::make(Shared entry) {
   const auto base = co_await base_of(entry);
   if (!base) co_return pass(base);
-  const auto path = path_of(*entry);
-  const auto copied = co_await copy(entry, &*base, path);
-  if (!copied) co_return copied;
-  if (!entry->desired) co_return not_wanted();
+  auto disk = co_await disk_of(entry);
+  if (!disk) co_return pass(disk);
+  const auto* instance = instances_.find(entry->wanted.instance);
+  if (!instance) co_return fail(Errc::not_found, "{} is not on this host any more", entry->wanted.instance);
+  auto path = instance->directory() + "/disk.qcow2";
+  const auto& spec = instance->record().spec;
+  entry->disk_bytes = std::max(std::uint64_t{spec.disk_gib} << 30U, base->recipe.virtual_size_bytes);
+  if (disk->machine) {
+    path = path_of(*entry);
+    const auto copied = co_await copy(entry, disk->machine, &*base, path);
+    if (!copied) co_return copied;
+    if (!entry->desired) co_return not_wanted();
+  }
   const auto stored = co_await store(entry, &*base, path);
   if (!stored) co_return stored;
-  remove_copy(path);
+  *disk = {};
+  remove_copy(path_of(*entry));
   co_return co_await send(entry);
 }
 
@@ -172,23 +188,30 @@ Result<> Snapshots::check_room(const std::string& disk) const {
               need >> 20U, *free >> 20U);
 }
 
-// An agent that has just begun has not adopted its QEMUs yet.
-sys::Task<Result<std::shared_ptr<hypervisor::Machine>>> Snapshots::machine_of(Shared entry) {
+// An agent that has just begun has not adopted its QEMUs yet; one that is being started is waited for.
+sys::Task<Result<Snapshots::Disk>> Snapshots::disk_of(Shared entry) {
   const auto deadline = runtime_.clock.now() + kAdoptLimit;
   while (entry->desired) {
-    const auto* instance = instances_.find(entry->wanted.instance);
+    auto* instance = instances_.find(entry->wanted.instance);
     if (!instance) co_return fail(Errc::not_found, "{} is not on this host any more", entry->wanted.instance);
-    if (auto machine = instance->machine()) co_return machine;
-    if (runtime_.clock.now() > deadline) co_return fail(Errc::conflict, "{} does not run", entry->wanted.instance);
+    auto machine = instance->machine();
+    if (machine && !has_ended(machine->state())) co_return Disk{std::move(machine), nullptr};
+    if (instance->stopped()) {
+      auto held = co_await instance->hold_disk();
+      if (held) co_return Disk{nullptr, std::move(*held)};
+      if (held.error().code != Errc::conflict) co_return pass(held);
+      if (runtime_.clock.now() > deadline) co_return pass(held);
+    }
+    if (runtime_.clock.now() > deadline) {
+      co_return fail(Errc::conflict, "{} neither runs nor is stopped", entry->wanted.instance);
+    }
     co_await runtime_.clock.sleep_for(kFirstRetry);
   }
   co_return not_wanted();
 }
 
-sys::Task<Result<>> Snapshots::copy(Shared entry, const image::Image* base, std::string path) {
-  const auto found = co_await machine_of(entry);
-  if (!found) co_return pass(found);
-  const auto& machine = *found;
+sys::Task<Result<>> Snapshots::copy(Shared entry, std::shared_ptr<hypervisor::Machine> machine,
+                                    const image::Image* base, std::string path) {
   const auto* instance = instances_.find(entry->wanted.instance);
   if (!instance) co_return fail(Errc::not_found, "{} is not on this host any more", entry->wanted.instance);
   if (standing_(entry->wanted.instance) != migrate::Standing::may_run) {
@@ -196,9 +219,7 @@ sys::Task<Result<>> Snapshots::copy(Shared entry, const image::Image* base, std:
   }
   const auto room = check_room(instance->directory() + "/disk.qcow2");
   if (!room) co_return room;
-  const auto& record = instance->record();
-  entry->disk_bytes = std::max(std::uint64_t{record.spec.disk_gib} << 30U, base->recipe.virtual_size_bytes);
-  const auto made = context_.images.create_overlay(*base, path, entry->disk_bytes, record.uid);
+  const auto made = context_.images.create_overlay(*base, path, entry->disk_bytes, instance->record().uid);
   if (!made) co_return made;
   say(*entry, SnapshotPhase::copying);
   auto copied = co_await machine->start_snapshot(path);

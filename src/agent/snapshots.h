@@ -1,8 +1,8 @@
-// Snapshots of this host's instances: a copy of an instance's disk while it runs, made an image of this host, and
-// brought to the cloud, which gives it its name.
+// Snapshots of this host's instances: a copy of an instance's disk while it runs, or that disk itself while the
+// instance is stopped, made an image of this host, and brought to the cloud, which gives it its name.
 //
-//   asked ─▶ copying (QEMU) ─▶ storing (image/import) ─▶ sending (image/shipment) ─▶ stored, until the cloud has heard
-//   it
+//   asked ─▶ copying (QEMU, where it runs) ─▶ storing (image/import) ─▶ sending (image/shipment) ─▶ stored, until the
+//   cloud has heard it
 //
 // Nothing of it outlives the agent: the next one begins anew, with the disk as it is then.
 #pragma once
@@ -46,11 +46,17 @@ class Snapshots {
 
   [[nodiscard]] sys::Task<void> run(Shared entry);
   [[nodiscard]] sys::Task<Result<>> make(Shared entry);
-  [[nodiscard]] sys::Task<Result<>> copy(Shared entry, const image::Image* base, std::string path);
+  // Who has the instance's disk: its QEMU; or nobody, who does not get it meanwhile.
+  struct Disk {
+    std::shared_ptr<hypervisor::Machine> machine;
+    std::shared_ptr<void> held;
+  };
+  [[nodiscard]] sys::Task<Result<Disk>> disk_of(Shared entry);
+  [[nodiscard]] sys::Task<Result<>> copy(Shared entry, std::shared_ptr<hypervisor::Machine> machine,
+                                         const image::Image* base, std::string path);
   [[nodiscard]] sys::Task<Result<>> store(Shared entry, const image::Image* base, std::string path);
   [[nodiscard]] sys::Task<Result<>> send(Shared entry);
   [[nodiscard]] sys::Task<Result<image::Image>> base_of(Shared entry);
-  [[nodiscard]] sys::Task<Result<std::shared_ptr<hypervisor::Machine>>> machine_of(Shared entry);
   [[nodiscard]] Result<> check_room(const std::string& disk) const;
   [[nodiscard]] std::string path_of(const Entry& entry) const { return directory_ + "/" + entry.wanted.id; }
   void say(Entry& entry, wire::SnapshotPhase phase, std::string problem = {});

@@ -296,7 +296,8 @@ void CloudRoutes::add_instance_routes() {
       [&instances](const User& user, const Call& call, const Nothing&) { return instances.stop(user, call.id()); }));
   router_.add(for_user<wire::SnapshotRequest, wire::SnapshotView>(
       cloud_, "POST", "/v1/instances/{id}/snapshot",
-      "Makes an image of a running instance's disk as it is now; asked twice with one id and content it makes one",
+      "Makes an image of an instance's disk as it is now, running or stopped; asked twice with one id and content it "
+      "makes one",
       [this](const User& user, const Call& call, const wire::SnapshotRequest& request) {
         return cloud_.snapshots().take(user, call.id(), request);
       }));

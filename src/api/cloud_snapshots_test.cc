@@ -77,7 +77,7 @@ TEST_F(CloudSnapshots, WhatAHostCanNotDoItsUserIsTold) {
   EXPECT_TRUE(take(2, "web-2")) << "the name is free again";
 }
 
-TEST_F(CloudSnapshots, OnlyTheTenantsOwnRunningInstanceUnderAFreeName) {
+TEST_F(CloudSnapshots, OnlyTheTenantsOwnInstanceUnderAFreeName) {
   EXPECT_EQ(refused(1, "a b"), Errc::invalid_argument);
   EXPECT_EQ(refused(1, "web-2", 7), Errc::not_found);
   const cloud::User bob{"bob", {}, false};
@@ -93,8 +93,11 @@ TEST_F(CloudSnapshots, OnlyTheTenantsOwnRunningInstanceUnderAFreeName) {
   EXPECT_EQ(refused(2, "web-2"), Errc::conflict) << "the name is taken";
   EXPECT_TRUE(take(2, "web-3"));
   ASSERT_TRUE(user(a, "POST", "/v1/instances/" + instance_id(1) + "/stop"));
+  EXPECT_EQ(refused(3, "web-4"), Errc::conflict) << "it is stopping";
   a1.obey();
-  EXPECT_EQ(refused(3, "web-4"), Errc::conflict);
+  EXPECT_EQ(refused(3, "web-4"), Errc::conflict) << "another one is being taken";
+  says(2, SnapshotPhase::storing);
+  EXPECT_TRUE(take(3, "web-4")) << "it is stopped";
   EXPECT_TRUE(a.cloud().snapshots().list(bob)->snapshots.empty());
 }
 

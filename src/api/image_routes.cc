@@ -61,7 +61,7 @@ void add_image_content_routes(Router& router, image::Intake* intake, const Admit
             if (!first) return pass(first);
             return encode_answer(at.add_to_list(caller, call.id(), *first, as_bytes(call.request.body)));
           });
-  list.bytes_in = "of at most 65,536 pieces 32 bytes each";
+  list.bytes_in = "a zstd frame, of at most 65,536 pieces 32 bytes each";
   list.answer = type_ref<Nothing>();
   auto& known =
       add(router, intake, admit, "POST", "/v1/image-contents/{id}/known", "Which blocks are there in other images",
@@ -107,9 +107,14 @@ void add_image_outlet_routes(Router& router, image::Outlet* outlet, const AdmitC
   add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/manifest", "The manifest of an image",
              [](image::Outlet& at, const Call& call) { return encode_answer(at.offer(call.id())); })
       .answer = type_ref<wire::ImageOffer>();
-  add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/list", "The digests of an image's pieces",
-             [](image::Outlet& at, const Call& call) { return bytes_answer(at.list(call.id())); })
-      .bytes_out = "32 bytes a piece";
+  add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/list/{first}",
+             "Gives digests of an image's pieces, from the one with that number on",
+             [](image::Outlet& at, const Call& call) -> Result<sys::HttpResponse> {
+               const auto first = number_in_path(call, "first");
+               if (!first) return pass(first);
+               return bytes_answer(at.list(call.id(), *first));
+             })
+      .bytes_out = "a zstd frame, of at most 65,536 pieces 32 bytes each";
   auto& tags = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/tags", "Which blocks pieces have",
                           [](image::Outlet& at, const Call& call) {
                             return bytes_answer(at.tags(call.id(), as_bytes(call.request.body)));

@@ -63,7 +63,11 @@ sys::Task<Result<wire::AccountList>> list_accounts(sky::Sky* sky) { co_return co
 
 sys::Task<Result<wire::CloudHostsList>> list_hosts(sky::Sky* sky) { co_return co_await sky->hosts(); }
 
-sys::Task<Result<>> remove_image(sky::Sky* sky, std::string name) {
+sys::Task<Result<wire::TaggedImage>> tag_image(sky::Sky* sky, std::string name, wire::TagImage request) {
+  co_return co_await sky->images().tag(std::move(name), std::move(request));
+}
+
+sys::Task<Result<wire::UntaggedImage>> remove_image(sky::Sky* sky, std::string name) {
   co_return co_await sky->images().remove(std::move(name));
 }
 
@@ -205,15 +209,23 @@ void SkyRoutes::add_image_routes() {
       [this](const Call&, const wire::AddImage& request) { return sky_.images().add(request); });
   add<Nothing, wire::SkyImage>("GET", "/v1/images/{id}", "The image of that name",
                                [this](const Call& call, Nothing) { return sky_.images().view(call.id()); });
-  add<Nothing, wire::SkyImageCheck>("POST", "/v1/images/{id}/check",
-                                    "Asks the clouds that have an image to audit it; what is bad comes again",
-                                    [this](const Call& call, Nothing) { return sky_.images().check(call.id(), true); });
   add<Nothing, wire::SkyImageCheck>(
-      "GET", "/v1/images/{id}/check", "What the audits of an image found, at each place that has it",
+      "POST", "/v1/images/{id}/check",
+      "Asks for audits of an image, here and at the clouds that have it; what is bad comes again",
+      [this](const Call& call, Nothing) { return sky_.images().check(call.id(), true); });
+  add<Nothing, wire::SkyImageCheck>(
+      "GET", "/v1/images/{id}/check",
+      "What the audits of an image found, at each place that has it; here, as of a cloud without a name",
       [this](const Call& call, Nothing) { return sky_.images().check(call.id(), false); });
-  add<Nothing, void>("DELETE", "/v1/images/{id}",
-                     "Forgets an image, here and at the clouds; instances that run of it keep it",
-                     [this](const Call& call, Nothing) { return remove_image(&sky_, call.id()); });
+  add<wire::TagImage, wire::TaggedImage>(
+      "POST", "/v1/images/{id}/tag",
+      "A further name for the content of an image; one that means another content is moved where that is asked for",
+      [this](const Call& call, wire::TagImage request) { return tag_image(&sky_, call.id(), std::move(request)); });
+  add<Nothing, wire::UntaggedImage>(
+      "DELETE", "/v1/images/{id}",
+      "Forgets an image's name, here and at the clouds; the content stays while another name means it, or an "
+      "instance runs of it",
+      [this](const Call& call, Nothing) { return remove_image(&sky_, call.id()); });
   add<wire::PushImage, wire::SkyImage>(
       "POST", "/v1/images/{id}/push", "Brings an image to clouds, of which their hosts take it from each other",
       [this](const Call& call, const wire::PushImage& request) { return sky_.images().push(call.id(), request); });
@@ -246,7 +258,8 @@ void SkyRoutes::add_instance_routes() {
                                               });
   add<wire::SnapshotRequest, wire::SnapshotView>(
       "POST", "/v1/instances/{id}/snapshot",
-      "Makes an image of a running instance's disk as it is now, at the cloud where it runs; sky draws the id",
+      "Makes an image of an instance's disk as it is now, running or stopped, at the cloud where it is; sky draws the "
+      "id",
       [this](const Call& call, wire::SnapshotRequest request) { return sky_.snapshot(call.id(), std::move(request)); });
   add<Nothing, wire::SnapshotList>("GET", "/v1/snapshots",
                                    "Snapshots that are under way at the clouds, and those of the last day",

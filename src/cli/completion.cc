@@ -12,13 +12,27 @@ struct Names {
   const char* command;
   const char* list;
 };
-constexpr Names kNames[]{{"cluster show", "cluster list"},       {"cluster delete", "cluster list"},
-                         {"cluster wait", "cluster list"},       {"cluster migrate", "cluster list"},
-                         {"network show", "cluster list"},       {"instance show", "instance list"},
-                         {"network top", "cluster list"},        {"network status", "cluster list"},
-                         {"instance migrate", "instance list"},  {"instance terminate", "instance list"},
-                         {"instance resolve", "instance list"},  {"migration show", "migration list"},
-                         {"migration cancel", "migration list"}, {"account remove", "account list"}};
+constexpr Names kNames[]{{"cluster show", "cluster list"},
+                         {"cluster delete", "cluster list"},
+                         {"cluster wait", "cluster list"},
+                         {"cluster migrate", "cluster list"},
+                         {"network show", "cluster list"},
+                         {"instance show", "instance list"},
+                         {"network top", "cluster list"},
+                         {"network status", "cluster list"},
+                         {"instance migrate", "instance list"},
+                         {"instance terminate", "instance list"},
+                         {"instance resolve", "instance list"},
+                         {"migration show", "migration list"},
+                         {"migration cancel", "migration list"},
+                         {"account remove", "account list"},
+                         {"image show", "image list"},
+                         {"image push", "image list"},
+                         {"image pull", "image list"},
+                         {"image export", "image list"},
+                         {"image tag", "image list"},
+                         {"image rm", "image list"},
+                         {"image check", "image list"}};
 
 // fmt's format: {} for the cases, {{ and }} for braces.
 constexpr auto kScript = R"bash(# bash completion of godwit: source <(godwit completion bash)
@@ -37,6 +51,8 @@ _godwit_names() {{
 }}
 _godwit() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}} path= word words i
+  local typed=${{COMP_LINE:0:COMP_POINT}}
+  typed=${{typed##*[[:space:]]}}  # bash has cut the word at its colons
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD && i <= 2; i++)); do
     word=${{COMP_WORDS[i]}}
@@ -44,6 +60,7 @@ _godwit() {{
     path="${{path:+$path }}$word"
   done
   case "$previous" in
+    --image) words=$(_godwit_names "image show") ;;
     --to | --cloud) words=$(_godwit_names "account remove") ;;
     --*-file | --file | --ca | --ssh-key | --user-data | --state) return ;;
     *)
@@ -51,7 +68,12 @@ _godwit() {{
       [[ $current == -* ]] || words="$(grep -v '^--' <<<"$words") $(_godwit_names "$path")"
       ;;
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  if [[ $typed == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$typed"))
+    COMPREPLY=("${{COMPREPLY[@]#"${{typed%:*}}:"}}")
+  else
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  fi
 }}
 complete -o default -F _godwit godwit
 )bash";

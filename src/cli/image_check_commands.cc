@@ -34,7 +34,7 @@ sys::Task<Result<std::vector<std::string>>> names_of(const SkyClient& sky, Check
   if (!list) co_return pass(list);
   std::vector<std::string> names;
   for (const auto& image : list->images) {
-    if (!image.pushes.empty()) names.push_back(image.name);
+    if (!image.id.empty()) names.push_back(image.name);
   }
   co_return names;
 }
@@ -67,10 +67,10 @@ sys::Task<Result<>> check(Session& session, CheckOptions options) {
 void add_image_check_command(CLI::App& image, const Choose& choose) {
   const auto options = std::make_shared<CheckOptions>();
   CLI::App* verb =
-      add_verb(image, choose, "check", "Read and compare an image wherever it is at clouds; repair what is bad",
+      add_verb(image, choose, "check", "Read and compare an image wherever it is; repair what is bad",
                "image check web\nimage check --all", [options](Session& session) { return check(session, *options); });
   verb->add_option("name", options->name, "The image");
-  verb->add_flag("--all", options->all, "All that you have brought to clouds");
+  verb->add_flag("--all", options->all, "All that you keep");
   verb->add_option("--wait", options->wait_s, "Seconds until what is not done yet is told as it is")
       ->capture_default_str();
 }

@@ -31,6 +31,9 @@ std::string state_of(const wire::CloudImageCheck& cloud, const wire::PlaceCheck&
 
 std::string place_name(const wire::PlaceCheck& place) { return place.host.empty() ? "store" : place.host; }
 
+// Without a name: what sky keeps itself.
+std::string cloud_name(const wire::CloudImageCheck& cloud) { return cloud.cloud.empty() ? "sky" : cloud.cloud; }
+
 }  // namespace
 
 std::string checks_text(const wire::SkyImageChecks& checks) {
@@ -46,13 +49,13 @@ std::string checks_text(const wire::SkyImageChecks& checks) {
       for (const auto& place : cloud.places) {
         const bool ended = is_ended(cloud, place);
         const auto number = [&](std::uint64_t value) { return ended ? std::to_string(value) : std::string("-"); };
-        table.add({image.name, cloud.cloud, place_name(place), number(place.check.pieces), number(place.check.bad),
-                   number(place.check.repaired), state_of(cloud, place)});
+        table.add({image.name, cloud_name(cloud), place_name(place), number(place.check.pieces),
+                   number(place.check.bad), number(place.check.repaired), state_of(cloud, place)});
       }
       if (!cloud.problem.empty()) table.add({image.name, cloud.cloud, "-", "-", "-", "-", "says nothing"});
     }
   }
-  if (table.empty()) return "No image of yours is at a cloud. `godwit image push` brings one there.\n";
+  if (table.empty()) return "No images. `godwit image add` takes one in.\n";
   return table.text();
 }
 
@@ -68,7 +71,7 @@ std::string problems_of(const wire::SkyImageCheck& check) {
   for (const auto& cloud : check.clouds) {
     if (!cloud.problem.empty()) add(cloud.problem);
     for (const auto& place : cloud.places) {
-      const auto where = fmt::format("{} of {}", place_name(place), cloud.cloud);
+      const auto where = fmt::format("{} of {}", place_name(place), cloud_name(cloud));
       if (!place.alive) {
         add(where + " is silent");
       } else if (!is_ended(cloud, place)) {

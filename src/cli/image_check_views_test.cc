@@ -25,6 +25,16 @@ TEST(ImageCheckViews, EveryPlaceIsALineThatSaysWhatItFoundAndWhatBecameOfIt) {
   EXPECT_EQ(problems_of(check), "a2 of cloud-a has not looked yet; a3 of cloud-a is silent");
 }
 
+TEST(ImageCheckViews, WhatSkyKeepsItselfIsAPlaceToo) {
+  const wire::PlaceCheck here{"", true, {"id", 7, true, 9, 9, 2, 0, "2 of its pieces are bad"}};
+  const wire::SkyImageCheck check{"web", {{"", "id", 7, {here}, ""}}};
+  EXPECT_EQ(checks_text({{check}}),
+            "IMAGE  CLOUD  WHERE  PIECES  BAD  REPAIRED  STATE\n"
+            "web    sky    store       9    2         0  failed\n");
+  EXPECT_TRUE(is_settled(check)) << "nothing more will come of it";
+  EXPECT_EQ(problems_of(check), "store of sky: 2 of its pieces are bad");
+}
+
 TEST(ImageCheckViews, ItIsSettledWhenEveryPlaceThatIsHeardHasLookedAndHasBackWhatWasBad) {
   EXPECT_TRUE(is_settled(of({{"a1", true, {"id", 7, true, 9, 9, 2, 2, ""}}, {"a2", false, {}}})));
   EXPECT_FALSE(is_settled(of({{"a1", true, {"id", 7, true, 9, 9, 2, 1, ""}}})));

@@ -10,6 +10,10 @@ namespace {
 
 constexpr Millis kLookEvery{250};
 
+std::unexpected<Error> no_name(const std::string& name) {
+  return fail(Errc::invalid_argument, "image \"{:.64}\": the name must be {}", name, wire::kImageNameRule);
+}
+
 // What hosts say that they hold, and what sky keeps.
 sys::Task<Result<>> list(Session& session) {
   auto sky = session.sky();
@@ -31,7 +35,9 @@ sys::Task<Result<>> show(Session& session, std::string name) {
   if (!sky) co_return pass(sky);
   const auto image = co_await sky->get<wire::SkyImage>("/v1/images/" + name);
   if (!image) co_return pass(image);
-  session.print(*image, image_text(*image));
+  const auto all = co_await sky->get<wire::SkyImageList>("/v1/images");
+  if (!all) co_return pass(all);
+  session.print(*image, image_text(*image, other_names(*image, *all)));
   co_return Result<>{};
 }
 
@@ -127,12 +133,23 @@ sys::Task<Result<>> write_out(Session& session, ExportOptions options) {
   co_return pass(image);
 }
 
+sys::Task<Result<>> tag(Session& session, std::string image, wire::TagImage request) {
+  auto sky = session.sky();
+  if (!sky) co_return pass(sky);
+  if (!wire::is_image_name(image)) co_return no_name(image);
+  const auto tagged = co_await sky->post<wire::TaggedImage>(fmt::format("/v1/images/{}/tag", image), request);
+  if (!tagged) co_return pass(tagged);
+  session.print(*tagged, tagged_text(*tagged, image));
+  co_return Result<>{};
+}
+
 sys::Task<Result<>> erase(Session& session, std::string name) {
   auto sky = session.sky();
   if (!sky) co_return pass(sky);
-  const auto removed = co_await sky->remove<wire::json::value>("/v1/images/" + name);
+  if (!wire::is_image_name(name)) co_return no_name(name);
+  const auto removed = co_await sky->remove<wire::UntaggedImage>("/v1/images/" + name);
   if (!removed) co_return pass(removed);
-  session.print(*removed, "Image " + name + " is gone. Instances that run of it keep it.\n");
+  session.print(*removed, untagged_text(*removed));
   co_return Result<>{};
 }
 
@@ -174,8 +191,17 @@ void add_image_commands(CLI::App& app, const Choose& choose) {
   verb->add_option("file", wanted_out->path, "The file, which is not there yet")->required();
   verb->add_option("--format", wanted_out->format, "raw or qcow2 (default: qcow2 where FILE is called so, else raw)")
       ->check(CLI::IsMember({"raw", "qcow2"}));
-  verb = add_verb(*noun, choose, "rm", "Forget an image, here and at the clouds that it was brought to", "image rm web",
-                  [name](Session& session) { return erase(session, *name); });
+  const auto named = std::make_shared<wire::TagImage>();
+  verb = add_verb(*noun, choose, "tag", "Give an image's content a further name",
+                  "image tag web web:2024-06\nimage tag web-2 web:stable --move",
+                  [name, named](Session& session) { return tag(session, *name, *named); });
+  verb->add_option("image", *name, "The image")->required();
+  verb->add_option("name", named->name, "The further name: NAME or NAME:TAG")->required();
+  verb->add_flag("--move", named->move, "Also where it names another content, which loses it");
+  verb =
+      add_verb(*noun, choose, "rm",
+               "Forget an image's name, here and at the clouds that it was brought to; its content with the last one",
+               "image rm web\nimage rm web:stable", [name](Session& session) { return erase(session, *name); });
   verb->add_option("name", *name, "The image")->required();
   add_image_check_command(*noun, choose);
 }

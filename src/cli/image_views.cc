@@ -82,16 +82,39 @@ wire::json::value images_json(const wire::SkyImageList& kept, const wire::CloudH
   return wire::json::object{{"images", std::move(out)}, {"kept", wire::to_json(kept).as_object().at("images")}};
 }
 
-std::string image_text(const wire::SkyImage& image) {
+std::string image_text(const wire::SkyImage& image, const std::vector<std::string>& also) {
   const auto line = [](std::string_view name, const std::string& value) {
     return fmt::format("{}{}\n", pad_right(std::string(name), 10), printable(value));
   };
   std::string out = line("Image", image.name);
+  if (!also.empty()) out += line("Also", in_words(also));
   if (!image.id.empty())
     out += line("Id", image.ami) + line("Content", image.id) + line("Size", bytes_text(image.bytes));
   if (!image.problem.empty()) out += line("Problem", image.problem);
   for (const auto& push : image.pushes) out += line("At", push.cloud + ": " + push_word(push));
   return out;
+}
+
+std::vector<std::string> other_names(const wire::SkyImage& image, const wire::SkyImageList& all) {
+  std::vector<std::string> out;
+  for (const auto& each : all.images) {
+    if (!image.id.empty() && each.id == image.id && each.name != image.name) out.push_back(each.name);
+  }
+  return out;
+}
+
+std::string tagged_text(const wire::TaggedImage& tagged, const std::string& image) {
+  auto out = fmt::format("{} names {}, as {} does.", tagged.name, tagged.ami, image);
+  if (!tagged.before.empty()) out += fmt::format(" It named {} until now.", tagged.before);
+  if (!tagged.clouds.empty()) out += fmt::format(" So it does at {}.", in_words(tagged.clouds));
+  return printable(out) + "\n";
+}
+
+std::string untagged_text(const wire::UntaggedImage& gone) {
+  const auto out = gone.names.empty()
+                       ? fmt::format("Image {} is gone. Instances that run of it keep it.", gone.name)
+                       : fmt::format("The name {} is gone. Its content stays: {}.", gone.name, in_words(gone.names));
+  return printable(out) + "\n";
 }
 
 bool is_settled(const wire::SkyImage& image) {

@@ -5,15 +5,22 @@
 #include "sys/clock.h"
 #include "wire/cluster.h"
 #include "wire/image.h"
+#include "wire/image_names.h"
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace godwit::cli {
 
 [[nodiscard]] std::string images_text(const wire::SkyImageList& kept, const wire::CloudHostsList& hosts);
 [[nodiscard]] wire::json::value images_json(const wire::SkyImageList& kept, const wire::CloudHostsList& hosts);
-[[nodiscard]] std::string image_text(const wire::SkyImage& image);
+// `also`: other names of its content.
+[[nodiscard]] std::string image_text(const wire::SkyImage& image, const std::vector<std::string>& also = {});
+[[nodiscard]] std::vector<std::string> other_names(const wire::SkyImage& image, const wire::SkyImageList& all);
+// What became of a name for `image`, and of one that is gone.
+[[nodiscard]] std::string tagged_text(const wire::TaggedImage& tagged, const std::string& image);
+[[nodiscard]] std::string untagged_text(const wire::UntaggedImage& gone);
 
 // Sky has taken it in, and every cloud that it is brought to has it.
 [[nodiscard]] bool is_settled(const wire::SkyImage& image);

@@ -41,6 +41,26 @@ TEST(ImageViews, AnImageSaysWhereItWasBroughtTo) {
                                     "At        cloud-b: 40%, 120 MiB sent\n");
 }
 
+TEST(ImageViews, AnImageSaysWhatElseItIsCalled) {
+  auto tag = kept();
+  tag.name = "web:stable";
+  auto other = kept();
+  other.name = "db";
+  other.id = std::string(64, 'b');
+  const auto also = other_names(kept(), {{other, kept(), tag}});
+  EXPECT_EQ(also, std::vector<std::string>{"web:stable"});
+  EXPECT_TRUE(image_text(kept(), also).starts_with("Image     web\nAlso      web:stable\nId  "));
+  EXPECT_TRUE(other_names({"new", "", "", 0, "", {}}, {{{"newer", "", "", 0, "", {}}}}).empty()) << "both are coming";
+}
+
+TEST(ImageViews, ANameThatMovesOrGoesSaysWhatBecomesOfTheContent) {
+  EXPECT_EQ(tagged_text({"web:1", "aa", "ami-a", "", {}}, "web"), "web:1 names ami-a, as web does.\n");
+  EXPECT_EQ(tagged_text({"web:1", "aa", "ami-a", "ami-b", {"cloud-a", "cloud-b"}}, "web"),
+            "web:1 names ami-a, as web does. It named ami-b until now. So it does at cloud-a, cloud-b.\n");
+  EXPECT_EQ(untagged_text({"web", {}}), "Image web is gone. Instances that run of it keep it.\n");
+  EXPECT_EQ(untagged_text({"web", {"web:1", "x"}}), "The name web is gone. Its content stays: web:1, x.\n");
+}
+
 TEST(ImageViews, AnImageIsSettledWhenEveryCloudHasIt) {
   auto image = kept();
   EXPECT_FALSE(is_settled(image));

@@ -245,7 +245,7 @@ void add_acting(CLI::App& noun, const Choose& choose) {
   add_move_options(*verb, *moved);
 
   const auto image = std::make_shared<std::string>();
-  verb = add_verb(noun, choose, "snapshot", "Make an image of a running instance's disk, as it is now",
+  verb = add_verb(noun, choose, "snapshot", "Make an image of an instance's disk, as it is now",
                   "instance snapshot demo-1 web-2\ncluster create more --image web-2",
                   [which, image](Session& session) { return snapshot(session, *which, *image); });
   verb->add_option("instance", *which, "Its id, its name, or CLUSTER/NAME")->required();

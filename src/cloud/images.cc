@@ -3,6 +3,7 @@
 #include "cloud/boot_orders.h"
 #include "cloud/image_quota.h"
 #include "cloud/uploads.h"
+#include "wire/image_names.h"
 
 #include <algorithm>
 
@@ -13,13 +14,6 @@ namespace {
 std::string owner_of(const User& user) { return user.is_operator ? std::string() : user.tenant; }
 
 }  // namespace
-
-bool is_image_name(const std::string& text) {
-  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_' || c == '+';
-  });
-}
 
 wire::DesiredImage desired_of(ImageRow row) {
   return {std::move(row.name),     std::move(row.sha256),    std::move(row.path),
@@ -54,8 +48,8 @@ Result<> Images::name_content(const User& user, const wire::DesiredImage& conten
 
 // `before`: within the transaction.
 Result<> Images::put_row(const ImageRow& row, const std::function<Result<>(Sql&)>& before) {
-  if (!is_image_name(row.name)) {
-    return fail(Errc::invalid_argument, "image \"{}\": the name must be letters, digits and .-_+", row.name);
+  if (!wire::is_image_name(row.name)) {
+    return fail(Errc::invalid_argument, "image \"{:.64}\": the name must be {}", row.name, wire::kImageNameRule);
   }
   if (row.sha256.size() != 64 || row.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     return fail(Errc::invalid_argument, "image {}: sha256 must be 64 hex digits", row.name);

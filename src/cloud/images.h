@@ -13,7 +13,6 @@ namespace godwit::cloud {
 
 // As hosts are told it.
 [[nodiscard]] wire::DesiredImage desired_of(ImageRow row);
-[[nodiscard]] bool is_image_name(const std::string& text);
 // What `tenant` means by the name: its own image, else everybody's.
 [[nodiscard]] std::optional<ImageRow> find_image(Sql& sql, const std::string& tenant, const std::string& name);
 

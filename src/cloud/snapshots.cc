@@ -1,7 +1,7 @@
 #include "cloud/snapshots.h"
 
 #include "base/id.h"
-#include "cloud/images.h"
+#include "wire/image_names.h"
 
 #include <algorithm>
 
@@ -51,9 +51,9 @@ Result<wire::SnapshotView> Snapshots::take(const User& user, const std::string& 
   if (!is_id("snap", request.id)) {
     return fail(Errc::invalid_argument, "snapshot: id must be snap- and 17 hex digits");
   }
-  if (!is_image_name(request.name)) {
-    return fail(Errc::invalid_argument, "snapshot: image \"{}\": the name must be letters, digits and .-_+",
-                request.name.substr(0, 64));
+  if (!wire::is_image_name(request.name)) {
+    return fail(Errc::invalid_argument, "snapshot: image \"{:.64}\": the name must be {}", request.name,
+                wire::kImageNameRule);
   }
   const auto taken = core_.database().write(Durability::full, [&](Sql& sql) -> Result<wire::SnapshotView> {
     static_cast<void>(expire_snapshots(sql, core_));
@@ -83,8 +83,8 @@ Result<SnapshotRow> Snapshots::admit(Sql& sql, const User& user, const std::stri
     return fail(Errc::conflict, "snapshot of {}: its migration {} is under way; try again when it is over", id,
                 open->id);
   }
-  if (instance->state != wire::InstanceState::running) {
-    return fail(Errc::conflict, "snapshot of {}: it is {}, and only a running instance's disk is taken", id,
+  if (instance->state != wire::InstanceState::running && instance->state != wire::InstanceState::stopped) {
+    return fail(Errc::conflict, "snapshot of {}: it is {}, and only a running or stopped instance's disk is taken", id,
                 boost::describe::enum_to_string(instance->state, "?"));
   }
   if (const auto other = copying_snapshot(sql, core_, id)) {

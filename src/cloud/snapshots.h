@@ -19,8 +19,8 @@ class Snapshots {
   explicit Snapshots(Core& core) : core_(core) {}
 
   // Writes it down for the instance's host. Asked twice with one id it is one. Errors: invalid_argument, not_found,
-  // conflict (the instance does not run here, moves, or is being copied already; the name is taken), exhausted,
-  // unsupported (this cloud keeps no images).
+  // conflict (the instance is neither running nor stopped here, moves, or is being copied already; the name is taken),
+  // exhausted, unsupported (this cloud keeps no images).
   [[nodiscard]] Result<wire::SnapshotView> take(const User& user, const std::string& instance,
                                                 const wire::SnapshotRequest& request);
   // The tenant's, by age.

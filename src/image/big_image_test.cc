@@ -1,9 +1,11 @@
 // An image whose list has more bytes than the body of a call may, in a store on a real file system.
 #include "image/intake.h"
+#include "image/retrieval.h"
 #include "image/shipment.h"
 #include "os/system.h"
 #include "support/hollow_image.h"
 #include "support/intake_line.h"
+#include "support/outlet_line.h"
 #include "support/temp_directory.h"
 #include "support/uploads_in_memory.h"
 
@@ -33,6 +35,24 @@ void expect_as_made(Repository& images, HollowImage& image) {
   }
 }
 
+// From that store to another one.
+sys::Task<int> take_in_parts(sys::Runtime& runtime, Repository& store, HollowImage& image, std::string directory) {
+  Repository home(runtime, directory, {.keep_free_bytes = 0});
+  EXPECT_TRUE(home.start());
+  {
+    Outlet outlet(store);
+    testing::OutletLine line(outlet);
+    auto retrieving = retrieve(runtime, home, image.id(), line, {});
+    const auto taken = co_await std::move(retrieving);
+    EXPECT_TRUE(taken) << (taken ? std::string() : taken.error().message);
+    EXPECT_EQ(line.list_parts, 6);
+    EXPECT_LE(line.longest, kParcelLimit_bytes);
+    expect_as_made(home, image);
+  }
+  co_await home.stop();
+  co_return 0;
+}
+
 sys::Task<int> bring_in_parts(os::System& system, std::string directory) {
   auto runtime = system.runtime();
   Repository images(runtime, directory, {.keep_free_bytes = 0});
@@ -56,12 +76,13 @@ sys::Task<int> bring_in_parts(os::System& system, std::string directory) {
     EXPECT_LT(line.bytes,
               (image.count() - 2 * kListPartPieces) * kDigest_bytes + image.solid() * (kPiece_bytes + 1000));
     expect_as_made(images, image);
+    EXPECT_EQ(co_await take_in_parts(runtime, images, image, directory + "-at-home"), 0);
   }
   co_await images.stop();
   co_return 0;
 }
 
-TEST(BigImage, OneOf20GiBIsBroughtInPartsAndGoesOnWhereItBroke) {
+TEST(BigImage, OneOf20GiBIsBroughtInPartsGoesOnWhereItBrokeAndComesHomeInParts) {
   const testing::TempDirectory directory;
   os::System system({.log_level = LogLevel::warn, .component = "test"});
   const auto code =

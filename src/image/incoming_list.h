@@ -1,11 +1,10 @@
 // An image's list of digests that comes in parts: checked as far as it is there, kept until it is whole.
 #pragma once
 
+#include "image/list_part.h"
 #include "image/manifest.h"
 
 namespace godwit::image {
-
-inline constexpr std::uint64_t kListPartPieces = 65'536;  // of one part: 2 MiB, of 4 GiB of the image
 
 // One strand. Memory: 32 bytes a digest that has come.
 class IncomingList {

@@ -148,9 +148,11 @@ Result<> Intake::add_to_list(const IntakeCaller& caller, const std::string& id, 
   if (!at) return pass(at);
   auto& of = **at;
   if (View{*of.image, of.upload ? &*of.upload : nullptr}.has_list()) return {};
+  const auto digests = open_list_part(part);
+  if (!digests) return fail(digests, "image " + ami_of(id));
   if (!of.list) of.list.emplace(of.image->manifest());
-  make_room_for_list(of, part.size());
-  const auto added = of.list->add(first, part);
+  make_room_for_list(of, digests->size());
+  const auto added = of.list->add(first, *digests);
   if (!added && added.error().code == Errc::not_authentic) of.list.reset();
   if (!added) return fail(added, "image " + ami_of(id));
   if (!of.list->complete()) return {};

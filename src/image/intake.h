@@ -38,7 +38,8 @@ class Intake {
   [[nodiscard]] Result<wire::ImageContent> offer(const IntakeCaller& caller, const wire::ImageOffer& offer);
   // Errors of this and the others: not_found (they have not offered it).
   [[nodiscard]] Result<wire::ImageContent> look(const IntakeCaller& caller, const std::string& id);
-  // `part`: the digests of the pieces from `first` on. Errors: those of IncomingList::add(); exhausted, io.
+  // `part`: the digests of the pieces from `first` on, as they travel (image/list_part.h). Errors: those of
+  // IncomingList::add(); exhausted, io.
   [[nodiscard]] Result<> add_to_list(const IntakeCaller& caller, const std::string& id, std::uint64_t first,
                                      ByteView part);
   // `tags`: 16 a piece (image/parcel.h), of at most kParcelPieces. The answer: 16 bits a piece, big-endian, bit n:

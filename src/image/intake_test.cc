@@ -107,6 +107,12 @@ TEST_F(IntakeTest, ABrokenShipmentGoesOnWhereItWas) {
 
 // ---- whose it is
 
+ByteVector packed(ByteView list) {
+  const auto part = pack_list_part(list);
+  const auto bytes = as_bytes(part);
+  return {bytes.begin(), bytes.end()};
+}
+
 // One who may use what they have named, and nothing else.
 IntakeCaller one_of(const std::string& who, const std::set<std::string>& named = {}) {
   return {who, [named](const std::string& id) { return named.contains(id); }};
@@ -121,7 +127,7 @@ TEST_F(IntakeTest, WhoHasNotOfferedAnImageIsToldOfNoneWhetherItIsThereOrNot) {
   for (const auto* image : {&there, &nowhere}) {
     const auto& id = image->id;
     const auto looked = intake.look(bob, id);
-    const auto listed = intake.add_to_list(bob, id, 0, image->list);
+    const auto listed = intake.add_to_list(bob, id, 0, packed(image->list));
     const auto known = intake.known(bob, id, ByteVector(128));
     const auto taken = intake.take(bob, id, image->list);
     const auto whole = intake.is_whole_for(bob, id);
@@ -157,7 +163,7 @@ TEST_F(IntakeTest, WhatIsShownMustBeRight) {
   ASSERT_TRUE(host.receive(image));
   const auto bob = one_of("bob");
   ASSERT_TRUE(intake.offer(bob, {image.text, ""}));
-  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, image.list));
+  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, packed(image.list)));
   auto lies = in_memory(image);
   lies.spoil(0);
   const std::vector<ParcelPiece> all{{0}, {2}};
@@ -180,7 +186,7 @@ TEST_F(IntakeTest, OfTwoWhoBringTheSameEachSeesTheirOwn) {
   const auto offered = intake.offer(bob, {image.text, ""});
   ASSERT_TRUE(offered);
   EXPECT_FALSE(offered->has_list);
-  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, image.list));
+  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, packed(image.list)));
   const auto before = intake.look(one_of("alice"), image.id)->here;
   Line bobs(intake, bob);
   ASSERT_TRUE(bring(image, bobs));
@@ -200,9 +206,9 @@ TEST_F(IntakeTest, WhatMakesNoSenseIsRefusedAndNothingIsKeptOfIt) {
   EXPECT_FALSE(offered->has_list);
   auto list = image.list;
   list[5] ^= std::byte{1};
-  EXPECT_FALSE(intake.add_to_list(kAlice, image.id, 0, list));
+  EXPECT_FALSE(intake.add_to_list(kAlice, image.id, 0, packed(list)));
   EXPECT_FALSE(intake.take(kAlice, image.id, list)) << "before the list";
-  ASSERT_TRUE(intake.add_to_list(kAlice, image.id, 0, image.list));
+  ASSERT_TRUE(intake.add_to_list(kAlice, image.id, 0, packed(image.list)));
   EXPECT_FALSE(intake.take(kAlice, image.id, list));
   EXPECT_FALSE(intake.known(kAlice, image.id, ByteView(list).first(17)));
   const auto now = intake.look(kAlice, image.id);

@@ -1,5 +1,7 @@
 #include "image/outlet.h"
 
+#include "image/list_part.h"
+
 #include <algorithm>
 
 namespace godwit::image {
@@ -50,13 +52,10 @@ Result<wire::ImageOffer> Outlet::offer(const std::string& id) {
   return wire::ImageOffer{std::move(*text), ""};
 }
 
-Result<std::string> Outlet::list(const std::string& id) {
+Result<std::string> Outlet::list(const std::string& id, std::uint64_t first) {
   const auto lease = whole(id);
   if (!lease) return pass(lease);
-  std::string out;
-  out.reserve((*lease)->count() * kDigest_bytes);
-  for (std::uint64_t piece = 0; piece < (*lease)->count(); ++piece) out += as_text((*lease)->digest(piece));
-  return out;
+  return make_list_part(**lease, first);
 }
 
 Result<std::string> Outlet::tags(const std::string& id, ByteView pieces) {

@@ -25,8 +25,8 @@ class Outlet {
   explicit Outlet(Repository& repository) : repository_(repository) {}
 
   [[nodiscard]] Result<wire::ImageOffer> offer(const std::string& id);
-  // 32 bytes a piece.
-  [[nodiscard]] Result<std::string> list(const std::string& id);
+  // A part of its list (image/list_part.h), from piece `first` on. Errors: invalid_argument (there is none).
+  [[nodiscard]] Result<std::string> list(const std::string& id, std::uint64_t first);
   // `pieces`: their numbers, 4 bytes each, big-endian, at most kParcelPieces. The answer: 16 tags a piece
   // (image/parcel.h). Errors: protocol.
   [[nodiscard]] Result<std::string> tags(const std::string& id, ByteView pieces);

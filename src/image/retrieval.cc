@@ -1,5 +1,6 @@
 #include "image/retrieval.h"
 
+#include "image/incoming_list.h"
 #include "image/known_blocks.h"
 #include "image/outlet.h"
 #include "image/parcel.h"
@@ -113,6 +114,27 @@ sys::Task<Result<>> work(Way& way) {
   co_return Result<>{};
 }
 
+// Part after part. What a break leaves of them is forgotten.
+sys::Task<Result<>> take_list(Way& way) {
+  IncomingList list(way.image->manifest());
+  while (!list.complete()) {
+    const auto part = co_await ask(way, "GET", fmt::format("/list/{}", list.count()), "");
+    if (!part) co_return pass(part);
+    const auto digests = open_list_part(as_bytes(*part));
+    if (!digests) co_return fail(Errc::protocol, "image: {}", digests.error().message);
+    const auto due = std::min(kListPartPieces, way.image->count() - list.count());
+    if (digests->size() != due * kDigest_bytes) {
+      co_return fail(Errc::protocol, "image: a part of its list has {} bytes, and not {} digests", digests->size(),
+                     due);
+    }
+    const auto added = list.add(list.count(), *digests);
+    if (!added) co_return fail(added, "image: its list");
+  }
+  const auto set = way.image->set_list(list.bytes());
+  if (!set) co_return fail(set, "image: its list");
+  co_return Result<>{};
+}
+
 sys::Task<Result<Lease>> begin(Repository& images, std::string id, ShipmentTarget& store) {
   auto asked = store.call("GET", "/v1/image-contents/" + id + "/manifest", "");
   const auto text = co_await std::move(asked);
@@ -132,10 +154,8 @@ sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std
   Way way{*lease, store, std::move(on_progress), "/v1/image-contents/" + id, KnownBlocks(images, id)};
   auto& image = *way.image;
   if (!image.has_list()) {
-    const auto list = co_await ask(way, "GET", "/list", "");
+    const auto list = co_await take_list(way);
     if (!list) co_return pass(list);
-    const auto set = image.set_list(as_bytes(*list));
-    if (!set) co_return fail(set, "image: its list");
   }
   way.progress.pieces = image.count();
   way.progress.here = image.count() - image.missing();

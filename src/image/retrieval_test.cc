@@ -1,8 +1,8 @@
 // An image taken from a store, call by call: both ends, and what may break or lie between them.
 #include "image/retrieval.h"
 
-#include "image/outlet.h"
 #include "support/image_host.h"
+#include "support/outlet_line.h"
 
 #include <optional>
 
@@ -10,45 +10,16 @@ namespace godwit::image {
 namespace {
 
 using testing::ImageHost;
+using testing::OutletLine;
 using testing::sample_image;
 using testing::SampleImage;
-
-// The store's API without HTTP. Breaks after so many calls.
-class Line final : public ShipmentTarget {
- public:
-  explicit Line(Outlet& outlet) : outlet_(outlet) {}
-  int breaks_after{1'000'000};
-  std::uint64_t bytes{0};
-  std::function<void(const std::string& path, std::string& answer)> spoil{};
-
-  sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
-    if (breaks_after-- <= 0) co_return fail(Errc::unavailable, "the line is cut");
-    auto told = answer(method, path, body);
-    if (told && spoil) spoil(path, *told);
-    if (told) bytes += told->size();
-    co_return told;
-  }
-
- private:
-  Result<std::string> answer(const std::string& method, const std::string& path, const std::string& body) {
-    const auto id = path.substr(std::string("/v1/image-contents/").size(), 64);
-    if (path.ends_with("/tags")) return outlet_.tags(id, as_bytes(body));
-    if (path.ends_with("/pieces")) return outlet_.parcel(id, as_bytes(body));
-    EXPECT_EQ(method, "GET");
-    if (path.ends_with("/list")) return outlet_.list(id);
-    const auto offer = outlet_.offer(id);
-    if (!offer) return pass(offer);
-    return wire::encode(*offer);
-  }
-
-  Outlet& outlet_;
-};
 
 class RetrievalTest : public ::testing::Test {
  protected:
   Result<Lease> take(const std::string& id) {
     std::optional<Result<Lease>> outcome;
-    auto job = [](ImageHost* at, std::string image, Line* over, std::optional<Result<Lease>>* into) -> sys::Task<void> {
+    auto job = [](ImageHost* at, std::string image, OutletLine* over,
+                  std::optional<Result<Lease>>* into) -> sys::Task<void> {
       auto retrieving = retrieve(at->runtime(), at->images(), std::move(image), *over, {});
       *into = co_await std::move(retrieving);
     };
@@ -59,7 +30,7 @@ class RetrievalTest : public ::testing::Test {
   ImageHost cloud{1};
   ImageHost home{2};
   Outlet outlet{cloud.images()};
-  Line line{outlet};
+  OutletLine line{outlet};
 };
 
 TEST_F(RetrievalTest, AnImageArrivesWhole) {
@@ -110,9 +81,15 @@ TEST_F(RetrievalTest, AStoreThatLiesIsFoundOutAndNothingOfItIsKept) {
   };
   EXPECT_EQ(take(image.id).error().code, Errc::not_authentic);
   line.spoil = [](const std::string& path, std::string& answer) {
-    if (path.ends_with("/list")) answer[40] = static_cast<char>(answer[40] ^ 1);
+    if (path.contains("/list/")) answer[40] = static_cast<char>(answer[40] ^ 1);
   };
   EXPECT_EQ(take(image.id).error().code, Errc::not_authentic);
+  for (const auto change : {-1, -32, 32}) {
+    line.spoil = [=](const std::string& path, std::string& answer) {
+      if (path.contains("/list/")) answer.resize(answer.size() + static_cast<std::size_t>(change));
+    };
+    EXPECT_EQ(take(image.id).error().code, Errc::protocol) << change;
+  }
   line.spoil = [&](const std::string& path, std::string& answer) {
     if (path.ends_with("/tags")) answer.resize(answer.size() - 1);
   };
@@ -142,7 +119,11 @@ TEST_F(RetrievalTest, AskedForNonsenseAStoreSaysSo) {
   EXPECT_EQ(code(outlet.parcel(image.id, ByteVector(11))), Errc::protocol);
   const auto begun = sample_image(3);
   ASSERT_TRUE(cloud.images().begin(begun.text, {}, "a transfer"));
-  EXPECT_EQ(code(outlet.list(begun.id)), Errc::conflict) << "it is not whole";
+  EXPECT_EQ(code(outlet.list(begun.id, 0)), Errc::conflict) << "it is not whole";
+  const auto all = image.list.size() / kDigest_bytes;
+  EXPECT_EQ(code(outlet.list(image.id, all)), Errc::invalid_argument);
+  EXPECT_EQ(code(outlet.list(image.id, ~std::uint64_t{0})), Errc::invalid_argument);
+  EXPECT_EQ(open_list_part(as_bytes(*outlet.list(image.id, all - 1)))->size(), kDigest_bytes);
 }
 
 }  // namespace

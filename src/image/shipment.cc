@@ -1,6 +1,6 @@
 #include "image/shipment.h"
 
-#include "image/incoming_list.h"
+#include "image/list_part.h"
 #include "sys/gather.h"
 
 #include <algorithm>
@@ -48,15 +48,13 @@ sys::Task<Result<wire::ImageContent>> look(Way& way) {
 // From the digest on that the store lacks.
 sys::Task<Result<>> send_list(Way& way, std::uint64_t first) {
   while (first < way.image.count()) {
-    const auto end = std::min(first + kListPartPieces, way.image.count());
-    std::string part;
-    part.reserve((end - first) * kDigest_bytes);
-    for (auto piece = first; piece < end; ++piece) part += as_text(way.image.digest(piece));
-    way.progress.wire_bytes += part.size();
-    auto asked = way.target.call("PUT", fmt::format("{}/list/{}", way.path, first), std::move(part));
+    auto part = make_list_part(way.image, first);
+    if (!part) co_return pass(part);
+    way.progress.wire_bytes += part->size();
+    auto asked = way.target.call("PUT", fmt::format("{}/list/{}", way.path, first), std::move(*part));
     const auto answer = co_await std::move(asked);
     if (!answer) co_return fail(answer, "image: its list");
-    first = end;
+    first += kListPartPieces;
   }
   co_return Result<>{};
 }

@@ -42,7 +42,7 @@ sys::Task<void> QemuBackup::run() {
   while (!cancelled_ && core_.clock().now() < deadline) co_await news_.wait_until(core_.clock(), deadline);
   if (cancelled_) {
     error_ = "Operation canceled";
-  } else if (const auto written = write(); !written) {
+  } else if (const auto written = write_pages(core_.process().host(), path_, records_); !written) {
     error_ = written.error().message;
   }
   become(error_.empty() ? "pending" : "aborting");
@@ -50,9 +50,8 @@ sys::Task<void> QemuBackup::run() {
 }
 
 // The overlay with an L2 table and its clusters behind it.
-Result<> QemuBackup::write() {
-  auto& host = core_.process().host();
-  const auto overlay = host.files().read(path_, kOverlayLimit);
+Result<> write_pages(Host& host, const std::string& path, const std::string& records) {
+  const auto overlay = host.files().read(path, kOverlayLimit);
   if (!overlay) return pass(overlay);
   ByteVector out(as_bytes(*overlay).begin(), as_bytes(*overlay).end());
   out.resize(std::max(out.size(), kL1At + kCluster_bytes));
@@ -61,11 +60,11 @@ Result<> QemuBackup::write() {
   store_be64(ByteSpan(out).subspan(kL1At, 8), table | kCopied);
   for (const auto cluster : kBackupClusters) {
     store_be64(ByteSpan(out).subspan(table + cluster * 8, 8), out.size() | kCopied);
-    const auto part = std::min(records_.size(), kCluster_bytes);
-    append(out, as_bytes(records_).first(part));
+    const auto part = std::min(records.size(), kCluster_bytes);
+    append(out, as_bytes(records).first(part));
     out.resize(out.size() + kCluster_bytes - part);
   }
-  host.page_files().put(path_, out);
+  host.page_files().put(path, out);
   return {};
 }
 

@@ -11,6 +11,9 @@ namespace godwit::sim {
 // images, the second behind them.
 inline constexpr std::uint64_t kBackupClusters[] = {1, 256};
 
+// The overlay at `path` among the host's files with these records, at the same path among its page files.
+[[nodiscard]] Result<> write_pages(Host& host, const std::string& path, const std::string& records);
+
 class QemuBackup final {
  public:
   // `path`: of an empty overlay, among the host's files; the copy is at the same path among its page files.
@@ -27,7 +30,6 @@ class QemuBackup final {
 
  private:
   void become(const std::string& status);
-  [[nodiscard]] Result<> write();
 
   QemuCore& core_;
   std::string id_;

@@ -1,5 +1,6 @@
 #include "sim/qemu_core.h"
 
+#include "sim/qemu_backup.h"
 #include "sim/qemu_nbd.h"
 
 namespace godwit::sim {
@@ -23,6 +24,8 @@ QemuCore::QemuCore(Process& process, Guests& guests, QemuSettings how, QemuLine 
       output_path_(std::move(output_path)) {}
 
 QemuCore::~QemuCore() {
+  // For who reads the disk when no QEMU has it.
+  if (!line.disk_path.empty()) (void)write_pages(process_.host(), line.disk_path, disk.records());
   if (running_) guests_.stands_still(line.instance, process_.host().name());
 }
 

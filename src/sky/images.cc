@@ -4,32 +4,11 @@
 #include "image/import.h"
 #include "image/retrieval.h"
 #include "image/shipment.h"
+#include "sky/cloud_store.h"
 
 #include <algorithm>
 
 namespace godwit::sky {
-namespace {
-
-bool is_image_name(const std::string& text) {
-  return !text.empty() && text.size() <= 128 && !text.starts_with('.') &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-                  c == '_' || c == '+';
-         });
-}
-
-class CloudStore final : public image::ShipmentTarget {
- public:
-  explicit CloudStore(CloudClient client) : client_(std::move(client)) {}
-  sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
-    return client_.image_call(std::move(method), std::move(path), std::move(body));
-  }
-
- private:
-  CloudClient client_;
-};
-
-}  // namespace
 
 Images::Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::Repository& repository, Pace pace,
                std::vector<ImageRecord> known, std::function<void()> changed)
@@ -39,6 +18,8 @@ Images::Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::R
       repository_(repository),
       pace_(pace),
       changed_(std::move(changed)),
+      arrived_(runtime.executor),
+      checks_(runtime, repository, [this](const image::ImageId& id) { end_check(id); }),
       log_(runtime.log.named("images")),
       gate_(runtime.executor) {
   for (auto& record : known) {
@@ -55,6 +36,10 @@ std::unexpected<Error> Images::no_image(const std::string& name) {
       name);
 }
 
+std::unexpected<Error> Images::bad_name(const std::string& name) {
+  return fail(Errc::invalid_argument, "image \"{:.64}\": the name must be {}", name, wire::kImageNameRule);
+}
+
 void Images::start() {
   for (auto& [name, entry] : entries_) {
     for (const auto& cloud : entry.record.clouds) {
@@ -62,18 +47,20 @@ void Images::start() {
       gate_.spawn(bring(name, cloud));
     }
   }
+  checks_.start();
+  want_checks();
   gate_.spawn(keep());
 }
 
-sys::Task<void> Images::stop() { co_await gate_.close(); }
+sys::Task<void> Images::stop() {
+  co_await checks_.stop();
+  co_await gate_.close();
+}
 
 // ---- taking in
 
 Result<wire::SkyImage> Images::add(const wire::AddImage& request) {
-  if (!is_image_name(request.name)) {
-    return fail(Errc::invalid_argument, "image \"{}\": the name must be letters, digits and .-_+",
-                request.name.substr(0, 64));
-  }
+  if (!wire::is_image_name(request.name)) return bad_name(request.name);
   if (!request.path.starts_with('/')) {
     return fail(Errc::invalid_argument, "image {}: \"{}\" is no absolute path", request.name, request.path);
   }
@@ -107,13 +94,8 @@ sys::Task<void> Images::take_in(std::string name, std::string path) {
     changed_();
     co_return;
   }
-  const auto before = std::exchange(entry->record.id, *taken);
-  const auto saved = store_.save(entry->record);
-  if (!saved) entry->problem = saved.error().message;
-  if (before != *taken) {
-    drop_unnamed(before);
-    for (const auto& cloud : entry->record.clouds) gate_.spawn(bring(name, cloud));
-  }
+  const auto pointed = point(*entry, *taken);
+  if (!pointed) entry->problem = pointed.error().message;
   changed_();
 }
 
@@ -191,11 +173,23 @@ sys::Task<void> Images::bring(std::string name, std::string cloud) {
   }
 }
 
+std::shared_ptr<void> Images::take_way(const std::string& id, const std::string& cloud) {
+  on_their_way_.emplace(id, cloud);
+  return {nullptr, [this, id, cloud](void*) {
+            on_their_way_.erase({id, cloud});
+            arrived_.notify();
+          }};
+}
+
 sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
   const auto client = accounts_.client(cloud);
   if (!client) co_return pass(client);
   const auto* entry = find(name);
   const auto id = entry->record.id;
+  // What comes there under another name need not come twice.
+  while (on_their_way_.contains({id, cloud})) co_await arrived_.wait();
+  if (!wanted(name, cloud, id)) co_return Result<>{};
+  const auto way = take_way(id, cloud);
   const auto stored = repository_.open(id, "bringing it to " + cloud);
   if (!stored) co_return pass(stored);
   CloudStore target(*client);
@@ -213,6 +207,7 @@ sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
   auto shipment = image::ship(runtime_.executor, **stored, std::move(offer), target, std::move(on_progress));
   const auto shipped = co_await std::move(shipment);
   if (!shipped) co_return pass(shipped);
+  if (!wanted(name, cloud, id)) co_return Result<>{};
   wire::ImageName named{name, id};
   co_return co_await client->name_image(named);
 }
@@ -227,7 +222,7 @@ bool Images::wanted(const std::string& name, const std::string& cloud, const std
 // ---- bringing here
 
 Result<wire::SkyImage> Images::pull(const std::string& name, const wire::PullImage& request) {
-  if (!is_image_name(name)) return no_image(name);
+  if (!wire::is_image_name(name)) return no_image(name);
   if (const auto* known = find(name); known && !known->record.id.empty()) {
     return fail(Errc::conflict, "pull image {}: there is one of that name here (godwit image rm, or push it)", name);
   }
@@ -254,7 +249,11 @@ sys::Task<std::vector<Images::Holder>> Images::holders(std::string name, std::ve
       continue;
     }
     const auto found = std::ranges::find(list->images, name, &wire::CloudImage::name);
-    if (found != list->images.end() && found->by_content) out.push_back({cloud, found->id});
+    if (found == list->images.end() || !found->by_content) continue;
+    out.push_back({cloud, found->id, {}});
+    for (const auto& other : list->images) {
+      if (other.id == found->id && other.name != name) out.back().also.push_back(other.name);
+    }
   }
   co_return out;
 }
@@ -369,56 +368,6 @@ sys::Task<void> Images::write_disk(std::string name, image::Lease stored, wire::
   }
   drop_unnamed(id);  // where its name went meanwhile
   changed_();
-}
-
-// ---- letting go
-
-sys::Task<Result<>> Images::remove(std::string name) {
-  auto* entry = find(name);
-  if (!entry) co_return co_await remove_at_clouds(std::move(name));
-  if (entry->adding) co_return fail(Errc::conflict, "image {}: it is being added", name);
-  const auto removed = store_.remove_image(name);
-  if (!removed) co_return removed;
-  const auto id = entry->record.id;
-  for (const auto& cloud : entry->record.clouds) gate_.spawn(take_away(name, cloud));
-  entries_.erase(name);
-  drop_unnamed(id);
-  changed_();
-  co_return Result<>{};
-}
-
-// A snapshot that was never pulled, say.
-sys::Task<Result<>> Images::remove_at_clouds(std::string name) {
-  const auto found = co_await holders(name, accounts_.clouds());
-  bool some = false;
-  for (const auto& each : found) {
-    const auto client = accounts_.client(each.cloud);
-    if (!client) continue;
-    const auto removed = co_await client->remove_image(name);
-    if (!removed && removed.error().code == Errc::not_found) continue;  // everybody's
-    if (!removed) co_return pass(removed);
-    some = true;
-  }
-  if (some) co_return Result<>{};
-  co_return no_image(name);
-}
-
-// Once: a cloud that can't be reached keeps it, and says so in its own list.
-sys::Task<void> Images::take_away(std::string name, std::string cloud) {
-  const auto client = accounts_.client(cloud);
-  if (!client) co_return;
-  const auto removed = co_await client->remove_image(name);
-  if (!removed && removed.error().code != Errc::not_found) {
-    log_.warn("image {} stays at {}: {}", name, cloud, removed.error().message);
-  }
-}
-
-void Images::drop_unnamed(const std::string& id) {
-  const bool named =
-      std::any_of(entries_.begin(), entries_.end(), [&](const auto& each) { return each.second.record.id == id; });
-  if (id.empty() || named) return;
-  const auto removed = repository_.remove(id);
-  if (!removed) log_.warn("image {}: {}", image::ami_of(id), removed.error().message);
 }
 
 // ---- what is known

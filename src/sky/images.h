@@ -2,13 +2,16 @@
 // there.
 #pragma once
 
+#include "image/checks.h"
 #include "image/repository.h"
 #include "sky/accounts.h"
 #include "sky/pace.h"
 #include "sky/records.h"
 #include "wire/image.h"
+#include "wire/image_names.h"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace godwit::sky {
@@ -25,7 +28,7 @@ class Images {
   void start();
   [[nodiscard]] sys::Task<void> stop();
 
-  // Begins to take it in, and answers; view() tells what became of it. The name is free, or had another content.
+  // Begins to take it in, and answers; view() tells what became of it. The name is free, or has another content then.
   // Errors: invalid_argument, conflict (it is being taken in), exhausted.
   [[nodiscard]] Result<wire::SkyImage> add(const wire::AddImage& request);
   // Brings it to those clouds, also to their hosts that join later; one that is not here is pulled first. Errors:
@@ -40,11 +43,17 @@ class Images {
   // Begins to write its disk to a file of this machine, and answers; view() tells what became of it. Errors: not_found,
   // invalid_argument, conflict (there is a file; it is being written to; the image is not here).
   [[nodiscard]] Result<wire::SkyImage> write_out(const std::string& name, wire::ExportImage request);
+  // A further name for what `name` means, or another's, where that is asked for: the clouds that have the image under
+  // it get that content. Of an image that is not here, at the clouds that have it. Asked twice it is done once. Errors:
+  // invalid_argument, not_found, conflict (it means another content; it is being added), exhausted, those of the calls.
+  [[nodiscard]] sys::Task<Result<wire::TaggedImage>> tag(std::string name, wire::TagImage request);
   // Here and at the clouds that it was brought to; one that is not here, at the clouds that have it under that name.
-  // Instances that run of it keep it. Errors: not_found, conflict, those of the calls.
-  [[nodiscard]] sys::Task<Result<>> remove(std::string name);
-  // What the audits of it found at each cloud that it was brought to; `begins`: asks for them first. A cloud that can't
-  // be reached says so in its place. Errors: not_found.
+  // The content stays while another name means it; instances that run of it keep it. Errors: not_found, conflict, those
+  // of the calls.
+  [[nodiscard]] sys::Task<Result<wire::UntaggedImage>> remove(std::string name);
+  // What the audits of it found here, as of a cloud without a name, and at each cloud that it was brought to; `begins`:
+  // asks for them first, here once a minute at most. A cloud that can't be reached says so in its place. What was bad
+  // here comes again from those clouds. Errors: not_found, io.
   [[nodiscard]] sys::Task<Result<wire::SkyImageCheck>> check(std::string name, bool begins);
   [[nodiscard]] wire::SkyImageList list() const;
   [[nodiscard]] Result<wire::SkyImage> view(const std::string& name) const;
@@ -61,6 +70,7 @@ class Images {
   };
 
   [[nodiscard]] static std::unexpected<Error> no_image(const std::string& name);
+  [[nodiscard]] static std::unexpected<Error> bad_name(const std::string& name);
   [[nodiscard]] sys::Task<void> take_in(std::string name, std::string path);
   [[nodiscard]] sys::Task<Result<image::ImageId>> import(std::string path);
   [[nodiscard]] Result<Entry*> begin(const std::string& name);
@@ -68,6 +78,7 @@ class Images {
   struct Holder {
     std::string cloud;
     std::string id;
+    std::vector<std::string> also;  // other names of that content there
   };
   [[nodiscard]] sys::Task<std::vector<Holder>> holders(std::string name, std::vector<std::string> clouds);
   [[nodiscard]] sys::Task<void> pull_in(std::string name, std::string cloud);
@@ -75,22 +86,39 @@ class Images {
   [[nodiscard]] Result<> take_up(Entry& entry, const Holder& from);
   [[nodiscard]] sys::Task<void> bring(std::string name, std::string cloud);
   [[nodiscard]] sys::Task<Result<>> bring_once(std::string name, std::string cloud);
-  [[nodiscard]] sys::Task<Result<>> remove_at_clouds(std::string name);
-  [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  // Held while the content is brought there.
+  [[nodiscard]] std::shared_ptr<void> take_way(const std::string& id, const std::string& cloud);
   [[nodiscard]] sys::Task<void> write_disk(std::string name, image::Lease stored, wire::ExportImage request);
   [[nodiscard]] wire::ImageExport* find_export(const std::string& name, const std::string& path);
+
+  // images_names.cc
+  [[nodiscard]] Result<> point(Entry& entry, const image::ImageId& id);
+  [[nodiscard]] Result<wire::TaggedImage> tag_here(const image::ImageId& id, const wire::TagImage& request);
+  [[nodiscard]] sys::Task<Result<wire::TaggedImage>> tag_at_clouds(std::string name, wire::TagImage request);
+  [[nodiscard]] sys::Task<Result<wire::UntaggedImage>> remove_at_clouds(std::string name);
+  [[nodiscard]] sys::Task<void> take_away(std::string name, std::string cloud);
+  [[nodiscard]] std::vector<std::string> names_of(const image::ImageId& id) const;
+  void drop_unnamed(const std::string& id);
 
   // images_kept.cc
   [[nodiscard]] sys::Task<void> keep();
   [[nodiscard]] sys::Task<void> look_at(std::string cloud);
   void drop_leftovers();
+  [[nodiscard]] sys::Task<void> mend(image::ImageId id);
+  void mend_damaged();
+  [[nodiscard]] std::set<std::string> clouds_with(const image::ImageId& id) const;
+
+  // images_checked.cc
+  [[nodiscard]] Result<> begin_check(Entry& entry);
+  void want_checks();
+  void end_check(const image::ImageId& id);
+  [[nodiscard]] wire::CloudImageCheck own_check(const Entry& entry) const;
   [[nodiscard]] sys::Task<Result<wire::CloudImageCheck>> check_at(std::string cloud, std::string name, bool begins);
 
   [[nodiscard]] bool wanted(const std::string& name, const std::string& cloud, const std::string& id) const;
   [[nodiscard]] Entry* find(const std::string& name);
   [[nodiscard]] wire::ImagePush* find_push(const std::string& name, const std::string& cloud);
   [[nodiscard]] wire::SkyImage view_of(const Entry& entry) const;
-  void drop_unnamed(const std::string& id);
 
   sys::Runtime& runtime_;
   Store& store_;
@@ -99,6 +127,10 @@ class Images {
   Pace pace_;
   std::function<void()> changed_;
   std::map<std::string, Entry> entries_;
+  std::set<std::pair<std::string, std::string>> on_their_way_;  // contents, and to which clouds: once, by all names
+  sys::Signal arrived_;
+  std::set<image::ImageId> mended_;  // now
+  image::Checks checks_;
   Log log_;
   sys::Gate gate_;  // last: what it holds uses the rest
 };

@@ -1,4 +1,7 @@
-// Images that were brought to clouds stay there: what a cloud has lost of them comes again.
+// Images that were brought to clouds stay there, and those that are kept here stay here: what a cloud or this sky has
+// lost of one comes again from the other.
+#include "image/retrieval.h"
+#include "sky/cloud_store.h"
 #include "sky/images.h"
 
 #include <algorithm>
@@ -19,6 +22,7 @@ sys::Task<void> Images::keep() {
     for (const auto& [name, entry] : entries_) clouds.insert(entry.record.clouds.begin(), entry.record.clouds.end());
     for (const auto& cloud : clouds) co_await look_at(cloud);
     drop_leftovers();
+    mend_damaged();
   }
 }
 
@@ -52,23 +56,40 @@ void Images::drop_leftovers() {
   }
 }
 
-sys::Task<Result<wire::CloudImageCheck>> Images::check_at(std::string cloud, std::string name, bool begins) {
-  const auto client = accounts_.client(cloud);
-  if (!client) co_return pass(client);
-  co_return co_await client->check_image(name, begins);
+// ---- what was lost here
+
+void Images::mend_damaged() {
+  std::set<image::ImageId> damaged;
+  for (const auto& [name, entry] : entries_) {
+    const auto stored = entry.record.id.empty() ? std::nullopt : repository_.find(entry.record.id);
+    if (stored && !stored->complete()) damaged.insert(entry.record.id);
+  }
+  for (const auto& id : damaged) gate_.spawn(mend(id));
 }
 
-sys::Task<Result<wire::SkyImageCheck>> Images::check(std::string name, bool begins) {
-  const auto* entry = find(name);
-  if (!entry || entry->record.id.empty()) co_return no_image(name);
-  wire::SkyImageCheck out{name, {}};
-  const auto clouds = entry->record.clouds;
-  for (const auto& cloud : clouds) {
-    auto said = co_await check_at(cloud, name, begins);
-    if (!said) said = wire::CloudImageCheck{cloud, "", 0, {}, said.error().message};
-    out.clouds.push_back(std::move(*said));
+std::set<std::string> Images::clouds_with(const image::ImageId& id) const {
+  std::set<std::string> out;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.record.id == id) out.insert(entry.record.clouds.begin(), entry.record.clouds.end());
   }
-  co_return out;
+  return out;
+}
+
+// From the first cloud that has all of it.
+sys::Task<void> Images::mend(image::ImageId id) {
+  if (!mended_.insert(id).second) co_return;
+  for (const auto& cloud : clouds_with(id)) {
+    const auto client = accounts_.client(cloud);
+    if (!client) continue;
+    CloudStore store(*client);
+    auto retrieving = image::retrieve(runtime_, repository_, id, store, {});
+    const auto whole = co_await std::move(retrieving);
+    if (whole) log_.info("image {}: what was bad of it has come again from {}", image::ami_of(id), cloud);
+    if (whole) break;
+    log_.warn("image {}: {}", image::ami_of(id), whole.error().message);
+  }
+  mended_.erase(id);
+  changed_();
 }
 
 }  // namespace godwit::sky

@@ -1,6 +1,7 @@
 #include "sky/plan.h"
 
 #include "base/id.h"
+#include "wire/image_names.h"
 
 #include <algorithm>
 #include <limits>
@@ -13,13 +14,6 @@ constexpr std::size_t kNameLimit = 40;  // leaves room for "-NNN" in a member's 
 constexpr std::size_t kSshKeyLimit = 64;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kRoleLimit = 16;
-
-bool is_image_name(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_' || c == '+';
-  });
-}
 
 Result<> validate_member(const wire::MemberSpec& member, const std::string& fallback_type) {
   const auto bad = [&](std::string_view rule) {
@@ -208,7 +202,7 @@ Result<> validate(const wire::ClusterSpec& spec) {
   if (!spec.members.empty() && spec.size != 0 && spec.size != spec.members.size()) {
     return bad("size and members disagree (give one of them)");
   }
-  if (!is_image_name(spec.image)) return bad("image must be a name of letters, digits, .-_+");
+  if (!wire::is_image_name(spec.image)) return bad(fmt::format("image must be {}", wire::kImageNameRule));
   if (spec.ssh_keys.size() > kSshKeyLimit) return bad("ssh_keys must be at most 64");
   for (const auto& key : spec.ssh_keys) {
     const bool one_line = key.size() <= 4096 && key.find_first_of("\r\n") == std::string::npos;

@@ -47,8 +47,9 @@ struct ImageRecord {
   std::string name;
   std::string id;                   // of its content: in images/ beside the records
   std::vector<std::string> clouds;  // that it was brought to, or shall be
+  std::uint64_t check{0};           // of its content here, that was asked for last: when, in ms since 1970; 0: none
 };
-BOOST_DESCRIBE_STRUCT(ImageRecord, (), (name, id, clouds))
+BOOST_DESCRIBE_STRUCT(ImageRecord, (), (name, id, clouds, check))
 
 BOOST_DEFINE_ENUM_CLASS(MoveStep, queued, granted, ordered, ended)
 

@@ -99,7 +99,7 @@ BOOST_DESCRIBE_STRUCT(CloudImageCheck, (), (cloud, id, number, places, problem))
 
 // ---- of sky
 
-// POST and GET /v1/images/{name}/check of sky: of each cloud that it was brought to.
+// POST and GET /v1/images/{name}/check of sky: of its own store, as of a cloud without a name, and of each cloud.
 struct SkyImageCheck {
   std::string name;
   std::vector<CloudImageCheck> clouds;

@@ -1,6 +1,7 @@
 #include "wire/instance.h"
 
 #include "base/id.h"
+#include "wire/image_names.h"
 
 #include <algorithm>
 
@@ -62,7 +63,7 @@ Result<> validate(const InstanceSpec& spec) {
   if (spec.vcpus < 1 || spec.vcpus > 256) return bad("vcpus", "must be 1 to 256");
   if (spec.memory_mib < 64 || spec.memory_mib > 4 * 1024 * 1024) return bad("memory_mib", "must be 64 to 4194304");
   if (spec.disk_gib < 1 || spec.disk_gib > 65536) return bad("disk_gib", "must be 1 to 65536");
-  if (!is_word(spec.image, 128)) return bad("image", "must be a name");
+  if (!is_image_name(spec.image)) return bad("image", "must be NAME or NAME:TAG");
   if (!is_sha256(spec.image_sha256)) return bad("image_sha256", "must be 64 hex digits");
   if (!is_id("net", spec.interface.network)) return bad("interface.network", "must be a network's id");
   if (!is_mac(spec.interface.mac)) return bad("interface.mac", "must be a MAC address in lower case");

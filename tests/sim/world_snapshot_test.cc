@@ -217,6 +217,81 @@ TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsRemovedAtItsCloud) {
   EXPECT_FALSE(world.rig.call("DELETE", "/v1/images/" + kSnapshot));
 }
 
+TEST(WorldSnapshots, OneThatSkyDoesNotKeepIsTaggedAtItsCloud) {
+  SnapshotWorld world(6);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  const auto asked = world.ask();
+  ASSERT_TRUE(asked && world.within([&] { return world.is_over(asked->id); }));
+  const auto later = world.ask("web-3");
+  ASSERT_TRUE(later && world.within([&] { return world.is_over(later->id); }));
+  const auto tag = [&](const std::string& image, bool move) {
+    const wire::TagImage request{"web:stable", move};
+    return world.rig.ask<wire::TaggedImage>("POST", "/v1/images/" + image + "/tag", wire::encode(request));
+  };
+  const auto tagged = tag(kSnapshot, false);
+  ASSERT_TRUE(tagged) << tagged.error().message;
+  EXPECT_EQ(tagged->clouds, std::vector<std::string>{"cloud-a"});
+  ASSERT_TRUE(world.within([&] { return world.is_at("a2", "web:stable"); }));
+  const auto refused = tag("web-3", false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::conflict) << refused.error().message;
+  ASSERT_TRUE(tag("web-3", true));
+  const auto gone = world.rig.ask<wire::UntaggedImage>("DELETE", "/v1/images/web-3");
+  ASSERT_TRUE(gone) << gone.error().message;
+  EXPECT_EQ(gone->names, std::vector<std::string>{"web:stable"});
+  ASSERT_TRUE(world.rig.call("POST", "/v1/images/web:stable/pull", "{}"));
+  EXPECT_TRUE(world.within([&] { return world.image("web:stable").id == world.seen(later->id)->image; }));
+}
+
+TEST(WorldSnapshots, AStoppedInstancesDiskIsTakenAsItLiesAndItStartsThen) {
+  SnapshotWorld world(7);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  world.rig.world.run_for(Seconds{3});
+  const cloud::User alice{"alice", {}, false};
+  const auto state = [&] { return world.rig.cloud("cloud-a")->instances().get(alice, world.instance())->state; };
+  ASSERT_TRUE(world.rig.cloud("cloud-a")->instances().stop(alice, world.instance()));
+  const auto early = world.ask();
+  EXPECT_FALSE(early) << "it is stopping";
+  ASSERT_TRUE(world.within([&] { return state() == wire::InstanceState::stopped; }));
+  const auto written = world.written();
+  const auto asked = world.ask();
+  ASSERT_TRUE(asked) << asked.error().message;
+  ASSERT_TRUE(world.rig.cloud("cloud-a")->instances().start(alice, world.instance()));
+  ASSERT_TRUE(world.within([&] { return world.is_over(asked->id); }));
+  const auto seen = world.seen(asked->id);
+  ASSERT_EQ(seen->phase, wire::SnapshotPhase::done) << seen->problem;
+  EXPECT_GE(world.records_in("cloud-a", "/cloud/images", seen->image), written);
+  EXPECT_TRUE(world.within([&] { return state() == wire::InstanceState::running && world.written() > written; }));
+  EXPECT_TRUE(world.within([&] { return !world.has_scratch(); }));
+  EXPECT_EQ(world.rig.guests.problem(), "");
+}
+
+// While it is stopped, and the agent is killed again and again.
+TEST(WorldSnapshots, AStoppedInstancesSnapshotOutlivesItsAgent) {
+  SnapshotWorld world(8);
+  ASSERT_TRUE(world.begin()) << world.rig.describe();
+  world.rig.world.run_for(Seconds{3});
+  const cloud::User alice{"alice", {}, false};
+  auto& instances = world.rig.cloud("cloud-a")->instances();
+  ASSERT_TRUE(instances.stop(alice, world.instance()));
+  ASSERT_TRUE(
+      world.within([&] { return instances.get(alice, world.instance())->state == wire::InstanceState::stopped; }));
+  const auto written = world.written();
+  const auto host = world.rig.view().members[0].host;
+  for (int i = 0; i < 3; ++i) {
+    const auto asked = world.ask(fmt::format("web-{}", i));
+    ASSERT_TRUE(asked) << asked.error().message;
+    world.rig.world.run_for(Millis{static_cast<std::int64_t>(world.rig.world.draw_below(300))});
+    world.rig.kill(host, "agent");
+    world.rig.start(host, "agent");
+    ASSERT_TRUE(world.within([&] { return world.is_over(asked->id); }));
+    const auto seen = world.seen(asked->id);
+    ASSERT_EQ(seen->phase, wire::SnapshotPhase::done) << seen->problem;
+    EXPECT_EQ(world.records_in("cloud-a", "/cloud/images", seen->image), written);
+  }
+  EXPECT_FALSE(world.rig.qemu(host, world.instance())) << "it is still stopped";
+}
+
 TEST(WorldSnapshots, AnInstanceStaysWhileItsDiskIsCopiedAndMovesThen) {
   SnapshotWorld world(4, Seconds{5});
   ASSERT_TRUE(world.begin()) << world.rig.describe();

@@ -118,13 +118,13 @@ class WorldStore : public ::testing::Test {
       out.push_back(text);
     };
     note(ask(as, "GET", path));
-    note(ask(as, "PUT", path + "/list/0", std::string(as_text(image.list))));
+    note(ask(as, "PUT", path + "/list/0", image::pack_list_part(image.list)));
     note(ask(as, "POST", path + "/known", std::string(128, 'x')));
     note(ask(as, "POST", path + "/parcels", "GWP"));
     note(name(as, "mine", image));
     note(ask(as, "DELETE", "/v1/images/mine"));
     note(offer(as, image));
-    note(ask(as, "PUT", path + "/list/0", std::string(as_text(image.list))));
+    note(ask(as, "PUT", path + "/list/0", image::pack_list_part(image.list)));
     note(ask(as, "GET", path));
     note(name(as, "mine", image));
     note(ask(as, "GET", "/v1/images"));
