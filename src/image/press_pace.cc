@@ -7,6 +7,7 @@ namespace godwit::image {
 namespace {
 
 constexpr double kMost = 0.5;      // of the time may be spent compressing: above, it is what is waited for
+constexpr double kCrowded = 0.6;   // likewise: plain pieces may go out faster. They cost bytes, where the link is slow
 constexpr double kMuchMore = 0.8;  // two steps at once
 constexpr double kSpare = 0.3;     // as much of it as the next step would take: there is CPU for that
 constexpr double kDearer = 2.5;    // times as much as this one
@@ -36,7 +37,7 @@ void PressPace::look(TimePoint now, double span_s) {
     look_at_plain(now, piece_s);
   } else if (busy > kMost && step_ > kFastest) {
     enter(std::max(step_ - (busy > kMuchMore ? 2 : 1), kFastest));
-  } else if (busy > kMost && now >= plain_after_) {
+  } else if (busy > kCrowded && now >= plain_after_) {
     packed_s_ = piece_s;
     plain_since_ = now;
     enter(kPlain);
@@ -56,7 +57,7 @@ void PressPace::look_at_plain(TimePoint now, double piece_s) {
 }
 
 void PressPace::enter(std::size_t step) {
-  is_fresh_ = step == kPlain || step_ == kPlain;
+  is_fresh_ = step_ == kPlain;
   step_ = step;
 }
 

@@ -11,8 +11,8 @@ namespace godwit::image {
 
 class PressPace {
  public:
-  static constexpr std::size_t kWindow_pieces = 32;  // are looked at together
-  static constexpr Seconds kStay{2};                 // at least, until the other of two ways is tried again
+  static constexpr std::size_t kWindow_pieces = 16;  // are looked at together
+  static constexpr Seconds kStay{10};                // at least, until the other of two ways is tried again
   static constexpr Seconds kStayMost{64};
 
   // Of one piece that is sent from where it lies plain: what compressing it took, and whether that was done at all.
