@@ -16,6 +16,11 @@ inline constexpr std::size_t kLongestRun = 8;    // blocks
 // Of how many blocks a run shall be, in a chain of so many hosts; 0: pieces go whole.
 [[nodiscard]] std::size_t run_blocks(std::size_t hosts, std::uint64_t pieces);
 
+// The list's frames are as long as runs, for they have as many hops before them.
+[[nodiscard]] constexpr std::size_t list_digests(std::size_t run_blocks) {
+  return run_blocks == 0 ? kListDigests : run_blocks * kPage_bytes / kDigest_bytes;
+}
+
 // Before the first run of a piece: the digests of its blocks, of which the list's one is made.
 struct Blocks {
   std::uint64_t number{0};

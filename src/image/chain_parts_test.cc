@@ -37,6 +37,9 @@ TEST_F(ChainParts, AreShorterTheMoreHostsThereAreForAnImage) {
   EXPECT_EQ(run_blocks(10'000, 10 * kGib_pieces), 4U);
   EXPECT_EQ(run_blocks(16'384, kPiecesLimit), 0U);
   EXPECT_EQ(run_blocks(64, 0), 1U);
+  EXPECT_EQ(list_digests(0), kListDigests);
+  EXPECT_EQ(list_digests(1), 128U);
+  EXPECT_LE(list_digests(kLongestRun), kListDigests);
 }
 
 TEST_F(ChainParts, AreTheseBytes) {

@@ -32,9 +32,9 @@ class Served {
 };
 
 // The list's next frame; empty where that is not here yet. It is passed on as it comes, for it can be checked only when
-// it is whole, by each host for itself: a chain of a thousand would wait for a thousand lists.
-ByteVector next_of_list(const Share& at, std::uint64_t first) {
-  const auto end = std::min<std::uint64_t>(first + kListDigests, at.mine.size());
+// it is whole, by each host for itself: a chain of a thousand would wait for a thousand lists. `count`: of digests.
+ByteVector next_of_list(const Share& at, std::uint64_t first, std::uint64_t count) {
+  const auto end = std::min<std::uint64_t>(first + count, at.mine.size());
   if (!at.has_list) {
     const auto from = first * sizeof(PieceDigest);
     const auto bytes = (end - first) * sizeof(PieceDigest);
@@ -72,10 +72,11 @@ sys::Task<Ended> write_pieces(std::shared_ptr<Share> at, std::shared_ptr<Connect
       continue;
     }
     const bool lists = at->mine.size() > 0 && at->sender.wants_list(to->number);
-    if (const auto frame = lists ? next_of_list(*at, listed) : ByteVector{}; !frame.empty()) {
+    const auto count = list_digests(at->run_blocks);
+    if (const auto frame = lists ? next_of_list(*at, listed, count) : ByteVector{}; !frame.empty()) {
       const auto written = co_await to->stream->write(frame);
       if (!written) co_return written;
-      listed += kListDigests;
+      listed += count;
       if (listed >= at->mine.size()) at->sender.list_sent(to->number);
       continue;
     }
