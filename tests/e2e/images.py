@@ -6,33 +6,22 @@ nobody when all of it has come.
 
 Usage: images.py [--godwit GODWIT] [--images DIRECTORY]    (root; two minutes)
 """
-import argparse
 import hashlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from rig.acknowledged import GuestAddress
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "demo"))
-from stage import Failed, Lab, wait_until  # noqa: E402
+from rig.journey import config_of, expect, journey
+from stage import Failed, wait_until
 
 CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"], "slow": ["s1"]}
-IMAGE, CLUSTER = "small", "images"
+IMAGE, TAG, CLUSTER = "small", "small:kept", "images"
 LARGE, LARGE_MIB, SLOW_RATE = "large", 64, "16mbit"  # half a minute, and a boot's part of it 10 s
 THERE_LIMIT_S, BOOT_LIMIT_S, MOVE_LIMIT_S = 60, 90, 120
-
-
-def config():
-    out = '[wan]\nround_trip = "20ms"\n[public]\nnodes = ["user"]\n'
-    for name, hosts in CLOUDS.items():
-        out += f'[[cloud]]\nname = "{name}"\nhosts = {json.dumps(hosts)}\n'
-    return out
 
 
 def holders(lab, image=IMAGE):
@@ -49,11 +38,6 @@ def answers(guest):
         return dict(word.split("=", 1) for word in guest.ask("STAT")[0].split()[1:])
     except OSError:
         return None
-
-
-def expect(holds, what):
-    if not holds:
-        raise Failed(what)
 
 
 def brought(lab, directory):
@@ -95,8 +79,9 @@ def repaired(lab, content, guest):
         flipped(initrd(lab, each, content))
         expect(initrd(lab, each, content).read_bytes() != right, f"nothing was flipped at {each}")
     began = time.monotonic()
-    found = lab.cli("image", "check", IMAGE)
-    places = {place["host"]: place["check"] for place in found["images"][0]["clouds"][0]["places"]}
+    found = {cloud["cloud"]: cloud["places"] for cloud in lab.cli("image", "check", IMAGE)["images"][0]["clouds"]}
+    places = {place["host"]: place["check"] for place in found["one"]}
+    expect(found[""][0]["check"]["pieces"] > 0 and found[""][0]["check"]["bad"] == 0, f"sky's own: {json.dumps(found)}")
     for each in (host, other):
         expect(places[each]["bad"] == 1 and places[each]["repaired"] == 1, f"{each}: {json.dumps(places)}")
         expect(initrd(lab, each, content).read_bytes() == right, f"{each} is not what it was")
@@ -118,7 +103,10 @@ def moved(lab, guest):
 def forgotten(lab, content, guest):
     """The name goes, and with it what no instance needs; the guest boots again of what it keeps."""
     host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
-    lab.cli("image", "rm", IMAGE)
+    expect(lab.cli("image", "tag", IMAGE, TAG)["id"] == content, "the tag means another content")
+    expect(lab.cli("image", "rm", IMAGE)["names"] == [TAG], "its content goes with one of two names")
+    lab.cli("image", "push", TAG, "--to", "two")
+    lab.cli("image", "rm", TAG)
     wait_until("the hosts without an instance drop the image",
                lambda: all(not stored(lab, each) for name in ("one", "two") for each in CLOUDS[name] if each != host), THERE_LIMIT_S)
     expect(stored(lab, host) == {content}, f"{host} keeps {stored(lab, host)}")
@@ -181,26 +169,14 @@ def begun_early(lab, image):
     expect(answers(guest)["boot"] == boot, "the guest has booted anew")
 
 
-def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
-    arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
-    options = arguments.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("images: it makes network namespaces: run it as root")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("images: terminated"))  # by way of the lab's end
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(config())
-        file.flush()
-        with Lab(f"im{os.getpid()}", options.godwit, [], file.name) as lab:
-            content, guest = brought(lab, options.images / "tiny")
-            repaired(lab, content, guest)
-            moved(lab, guest)
-            forgotten(lab, content, guest)
-            with tempfile.TemporaryDirectory() as directory:
-                begun_early(lab, LargeImage(options.images / "tiny", directory))
-    print("images: passed")
+def play(lab, options):
+    content, guest = brought(lab, options.images / "tiny")
+    repaired(lab, content, guest)
+    moved(lab, guest)
+    forgotten(lab, content, guest)
+    with tempfile.TemporaryDirectory() as directory:
+        begun_early(lab, LargeImage(options.images / "tiny", directory))
 
 
 if __name__ == "__main__":
-    main()
+    journey("images", config_of(CLOUDS), play)

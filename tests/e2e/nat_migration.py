@@ -6,21 +6,13 @@ Usage: nat_migration.py [--godwit GODWIT] [--images DIRECTORY]    (root; about t
 The clouds are behind NATs of all kinds of RFC 4787 (mapping x filtering), and where UDP is blocked; of the two kinds that can't be
 joined with their like there are two clouds each. nat_transfer.py carries bytes between the same in half a minute, without a guest.
 """
-import argparse
 import itertools
 import json
-import os
-import signal
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 from rig.acknowledged import GuestAddress
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "demo"))
-from stage import Failed, Lab, run, wait_until  # noqa: E402
+from rig.journey import journey
+from stage import Failed, wait_until
 
 CLUSTER, BOOT_LIMIT_S = "nat", 90
 SCOPES = ("endpoint", "address", "address-port")
@@ -75,29 +67,17 @@ def status(guest):
         return None
 
 
-def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
-    arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
-    options = arguments.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("nat_migration: it makes network namespaces: run it as root")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("nat_migration: terminated"))  # by way of the lab's end
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(config())
-        file.flush()
-        with Lab(f"nm{os.getpid()}", options.godwit, [options.images / "tiny"], file.name) as lab:
-            names = list(CLOUDS)
-            made = lab.cli("cluster", "create", CLUSTER, "--member", f"m@{names[0]}", "--image", "tiny")
-            member = made["members"][0]
-            guest = GuestAddress(f"gw-{lab.name}-", member["ip"])
-            wait_until("the guest answers", lambda: status(guest), BOOT_LIMIT_S)
-            at, moves = names[0], 0
-            for name in walk(at, PAIRS):
-                move(lab, guest, "m", at, name)
-                at, moves = name, moves + 1
-    print(f"nat_migration: passed, {moves} moves")
+def play(lab, _options):
+    names = list(CLOUDS)
+    made = lab.cli("cluster", "create", CLUSTER, "--member", f"m@{names[0]}", "--image", "tiny")
+    guest = GuestAddress(f"gw-{lab.name}-", made["members"][0]["ip"])
+    wait_until("the guest answers", lambda: status(guest), BOOT_LIMIT_S)
+    at, moves = names[0], 0
+    for name in walk(at, PAIRS):
+        move(lab, guest, "m", at, name)
+        at, moves = name, moves + 1
+    return f"{moves} moves"
 
 
 if __name__ == "__main__":
-    main()
+    journey("nat_migration", config(), play, placed=["tiny"])

@@ -1,40 +1,21 @@
 #!/usr/bin/env python3
 """An instance's disk becomes an image while the guest writes to it; an instance begins with that image; the image comes home, is
-exported, and goes to another cloud.
+exported, and goes to another cloud. The disk of an instance that has shut itself down becomes one too.
 
 Usage: snapshot.py [--godwit GODWIT] [--images DIRECTORY]    (root; about a minute)
 """
-import argparse
-import json
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from rig.acknowledged import RECORDS, GuestAddress, Writer
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "demo"))
-from stage import Failed, Lab, wait_until  # noqa: E402
+from rig.journey import config_of, expect, journey
+from stage import Failed, wait_until
 
 CLOUDS = {"one": ["h1", "h2"], "two": ["k1"]}
-IMAGE, SNAPSHOT, CLUSTER = "small", "small-2", "original"
+IMAGE, SNAPSHOT, STOPPED, CLUSTER = "small", "small:2", "small:stopped", "original"
 THERE_LIMIT_S, BOOT_LIMIT_S, SNAPSHOT_LIMIT_S = 60, 90, 120
-
-
-def config():
-    out = '[wan]\nround_trip = "20ms"\n[public]\nnodes = ["user"]\n'
-    for name, hosts in CLOUDS.items():
-        out += f'[[cloud]]\nname = "{name}"\nhosts = {json.dumps(hosts)}\n'
-    return out
-
-
-def expect(holds, what):
-    if not holds:
-        raise Failed(what)
 
 
 def holders(lab, image):
@@ -101,35 +82,40 @@ def home_and_out(lab, content):
             raise Failed("a file that was there is written over")
 
 
-def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
-    arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
-    options = arguments.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("snapshot: it makes network namespaces: run it as root")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("snapshot: terminated"))  # by way of the lab's end
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(config())
-        file.flush()
-        with Lab(f"sn{os.getpid()}", options.godwit, [], file.name) as lab:
-            lab.cli("image", "add", IMAGE, options.images / "tiny", "--to", "one")
-            lab.cli("cluster", "create", CLUSTER, "--member", "m@one", "--image", IMAGE)
-            with Writer(guest_of(lab, CLUSTER)) as writer:
-                content, before, after = taken(lab, writer)
-            expect(not writer.problems(), f"{writer.problems()}")
-            lab.cli("cluster", "create", "clone", "--member", "c@one", "--image", SNAPSHOT)
-            holds_what_was_written(versions(guest_of(lab, "clone"), before), before, after, "the clone")
-            print("  a clone has what was written", flush=True)
-            home_and_out(lab, content)
-            lab.cli("image", "push", SNAPSHOT, "--to", "two")
-            wait_until("cloud two has the image", lambda: holders(lab, SNAPSHOT) >= set(CLOUDS["two"]), THERE_LIMIT_S)
-            left = [path for host in ("h1", "h2") for path in (lab.directory / "hosts" / host / "snapshots").iterdir()]
-            expect(not left, f"left over: {left}")
-            lab.cli("image", "rm", SNAPSHOT)
-            wait_until("the hosts without an instance drop the image", lambda: not holders(lab, SNAPSHOT), THERE_LIMIT_S)
-    print("snapshot: passed")
+def stopped(lab, guest, promised, last):
+    """The guest has shut itself down: its disk is taken as it lies, and has all that was promised; then it is there no more."""
+    try:
+        guest.ask("POWEROFF")
+    except OSError:
+        pass  # it did not answer any more
+    wait_until("the instance is stopped", lambda: lab.cli("cluster", "show", CLUSTER)["members"][0]["state"] == "stopped", BOOT_LIMIT_S)
+    began = time.monotonic()
+    seen = lab.cli("instance", "snapshot", f"{CLUSTER}/m", STOPPED, limit_s=SNAPSHOT_LIMIT_S)
+    expect(seen["phase"] == "done", f"it is {seen}")
+    print(f"  an image of a stopped instance's disk after {time.monotonic() - began:.1f} s", flush=True)
+    lab.cli("cluster", "create", "last", "--member", "c@one", "--image", STOPPED)
+    holds_what_was_written(versions(guest_of(lab, "last"), promised), promised, last, "the stopped one's clone")
+
+
+def play(lab, options):
+    lab.cli("image", "add", IMAGE, options.images / "tiny", "--to", "one")
+    lab.cli("cluster", "create", CLUSTER, "--member", "m@one", "--image", IMAGE)
+    guest = guest_of(lab, CLUSTER)
+    with Writer(guest) as writer:
+        content, before, after = taken(lab, writer)
+    expect(not writer.problems(), f"{writer.problems()}")
+    lab.cli("cluster", "create", "clone", "--member", "c@one", "--image", SNAPSHOT)
+    holds_what_was_written(versions(guest_of(lab, "clone"), before), before, after, "the clone")
+    print("  a clone has what was written", flush=True)
+    home_and_out(lab, content)
+    lab.cli("image", "push", SNAPSHOT, "--to", "two")
+    wait_until("cloud two has the image", lambda: holders(lab, SNAPSHOT) >= set(CLOUDS["two"]), THERE_LIMIT_S)
+    stopped(lab, guest, writer.acknowledged(), writer.count)
+    left = [path for host in ("h1", "h2") for path in (lab.directory / "hosts" / host / "snapshots").iterdir()]
+    expect(not left, f"left over: {left}")
+    lab.cli("image", "rm", SNAPSHOT)
+    wait_until("the hosts without an instance drop the image", lambda: not holders(lab, SNAPSHOT), THERE_LIMIT_S)
 
 
 if __name__ == "__main__":
-    main()
+    journey("snapshot", config_of(CLOUDS), play)
