@@ -1,6 +1,7 @@
 // An image taken from a store, call by call: both ends, and what may break or lie between them.
 #include "image/retrieval.h"
 
+#include "image/list_part.h"
 #include "support/image_host.h"
 #include "support/outlet_line.h"
 
