@@ -48,7 +48,8 @@ def look_at(kind, make, shares, program, directory, images):
     with open(disk, "wb") as file:
         file.truncate(DISK_MIB * MIB)
     subprocess.run([*make, disk], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    subprocess.run(["mount", "-t", kind, "-o", "loop", disk, mounted], check=True)
+    if subprocess.run(["mount", "-t", kind, "-o", "loop", disk, mounted], check=False).returncode != 0:
+        sys.exit(CANNOT)  # a container, say; mount has said why
     try:
         done = subprocess.run([program, mounted, *images], stdout=subprocess.PIPE, text=True, check=True)
         counted = json.loads(done.stdout)
