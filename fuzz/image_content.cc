@@ -1,7 +1,9 @@
-// What of an image comes from others, or from a disk that lost its power: manifests, piece lists, what says which
-// pieces are here. Input: which of them (one byte); of the last the pieces of the image (two bytes); and the bytes.
+// What of an image comes from others, or from a disk that lost its power: manifests, piece lists and parts of them,
+// what says which pieces are here. Input: which of them (one byte); of the last the pieces of the image (two bytes);
+// and the bytes.
 #include "base/assert.h"
 #include "image/here_map.h"
+#include "image/list_part.h"
 #include "image/manifest.h"
 #include "support/input.h"
 
@@ -37,6 +39,15 @@ void take_list(ByteView list) {
   GODWIT_ASSERT(static_cast<bool>(image::check_list(manifest, list)) == (list.size() == whole.size()));
 }
 
+void take_list_part(ByteView part) {
+  const auto digests = image::open_list_part(part);
+  if (!digests) return;
+  GODWIT_ASSERT(digests->size() <= image::kListPart_bytes);
+  const auto again = image::pack_list_part(*digests);
+  const auto same = image::open_list_part(as_bytes(again));
+  GODWIT_ASSERT(same && *same == *digests);
+}
+
 // With checks that hold: what is behind them is the parser's work.
 void take_here(std::uint64_t pieces, ByteView file) {
   image::HereMap fresh(pieces);
@@ -66,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto kind = static_cast<char>(input.byte());
   if (kind == 'm') take_manifest(input.text());
   if (kind == 'l') take_list(input.bytes());
+  if (kind == 'p') take_list_part(input.bytes());
   if (kind == 'h') {
     const auto high = input.byte();
     const auto pieces = (static_cast<std::uint64_t>(high) << 8U | input.byte()) % 20'000 + 1;
