@@ -14,8 +14,7 @@ and the server checks that too: so both directions are seen. The watcher reports
      "echoes_wrong": 0, "max_gap_ms": 212.3, "connections": 1, "survived": true, "why": "told to stop"}
 
 A gap is the time between two records at the watcher, less nothing: one interval is normal. server_ms is what lay between the two at
-the server, by its own clock, which stands still while its machine does: a server that migrates does not see its pause, but it does see
-how slow it is afterwards. A watcher that itself migrates does
+the server, by its own clock: what it took to send, whatever the network did. A watcher that itself migrates does
 not see the time in which it stood still, so let it run on a member that stays. It ends after --seconds, at SIGTERM or
 SIGINT ("survived": true), or when the connection breaks (false); it never connects again.
 Exit status: 0 it survived and nothing was lost, repeated or corrupt; 1 otherwise.
