@@ -241,9 +241,9 @@ Result<ImageId> Repository::resolve(std::string_view name) const {
 // ---- removing
 
 Result<> Repository::remove(const ImageId& id) {
-  end_sharing();
   const auto found = entry(id);
   if (!found) return pass(found);
+  if ((*found)->in_use()) end_sharing();  // which may be all that uses it
   if ((*found)->in_use()) {
     const auto users = (*found)->look().users;
     return fail(Errc::conflict, "remove image {}: {} uses it{}", ami_of(id), users.front(),

@@ -18,6 +18,10 @@ struct Repository::Entry {
   bool shared{false};  // what it has in common with others takes space once, or can't
 
   [[nodiscard]] bool in_use() const { return !users.empty() || !holders.empty(); }
+  [[nodiscard]] bool is_whole() const {
+    const auto image = open.lock();
+    return image ? image->complete() : status.complete();
+  }
   [[nodiscard]] ImageStatus look() const {
     auto out = status;
     if (const auto image = open.lock()) take(*image, out);

@@ -43,7 +43,7 @@ std::shared_ptr<Repository::Entry> Repository::next_to_share() const {
   std::shared_ptr<Entry> next;
   std::size_t whole = 0;
   for (const auto& [id, each] : entries_) {
-    if (!each->look().complete()) continue;
+    if (!each->is_whole()) continue;
     ++whole;
     if (!each->shared && !next) next = each;
   }

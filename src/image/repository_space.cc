@@ -31,7 +31,7 @@ std::uint64_t Repository::owed_bytes(const ImageId& but) const {
 std::vector<std::shared_ptr<Repository::Entry>> Repository::evictable(const ImageId& but) const {
   std::vector<std::shared_ptr<Entry>> all;
   for (const auto& [id, each] : entries_) {
-    if (limits_.evict && id != but && !each->in_use() && each->look().complete()) all.push_back(each);
+    if (limits_.evict && id != but && !each->in_use() && each->is_whole()) all.push_back(each);
   }
   std::ranges::sort(all, {}, [](const auto& each) { return each->status.last_used; });
   return all;
