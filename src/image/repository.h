@@ -117,7 +117,7 @@ class Repository final {
   [[nodiscard]] Result<bool> can_share();
   [[nodiscard]] std::shared_ptr<Entry> next_to_share() const;  // nullptr: nothing is left to do
   [[nodiscard]] Result<> begin_sharing(const std::shared_ptr<Entry>& entry);
-  [[nodiscard]] bool share_more();
+  [[nodiscard]] Result<bool> share_more();
   void end_sharing();  // what it leased is free; it begins again later
   [[nodiscard]] sys::Task<void> keep_shared();
 

@@ -58,8 +58,8 @@ Result<> Repository::begin_sharing(const std::shared_ptr<Entry>& entry) {
   return {};
 }
 
-// False: it is done, or an image turned out to be bad: whoever checks it will say so.
-bool Repository::share_more() {
+// False: it is done. Blocks that turned out to be bad are left as they are: whoever checks that image will say so.
+Result<bool> Repository::share_more() {
   auto& now = *sharing_;
   if (now.known.advance(kIndexedAtOnce)) return true;
   std::array<std::byte, kPieceBlocks_bytes> blocks;
@@ -68,7 +68,9 @@ bool Repository::share_more() {
     --left;
     if (!now.image->read_blocks(now.next, blocks)) continue;
     const auto found = now.known.assemble(*now.image, now.next, blocks);
-    if (found && !now.image->share(now.next, found->known)) return false;
+    if (!found) continue;
+    const auto shared = now.image->share(now.next, found->known);
+    if (!shared || !*shared) return shared;
   }
   return now.next < now.image->count();
 }
@@ -93,14 +95,19 @@ sys::Task<void> Repository::keep_shared() {
       co_await runtime_.clock.sleep_for(kAgain);
       continue;
     }
-    bool more = true;
-    while (sharing_ && more) {
+    Result<bool> more = true;
+    while (sharing_ && more && *more) {
       more = share_more();
       co_await runtime_.clock.sleep_for(kPause);
     }
     if (!sharing_) continue;  // it gave way
     const auto entry = sharing_->entry;
     end_sharing();
+    if (!more) {
+      runtime_.log.warn("{}: tried again in {} s", more.error().message, kAgain.count());
+      co_await runtime_.clock.sleep_for(kAgain);
+      continue;
+    }
     entry->shared = true;
     const auto told = runtime_.files.write_atomic(file_of(entry->status.id, kSharedName), "", kImageFileMode);
     if (!told) runtime_.log.warn("{}", told.error().message);
