@@ -146,7 +146,7 @@ sys::Task<int> run(os::System& on, Config config) {
   const auto pieces = std::make_shared<FilePieces>(runtime.page_files, config);
   image::Distribution distribution(runtime, config.name);
   distribution.start(std::move(*listener));
-  image::Assignment assignment{"ami-bench", pieces, {}, 0};
+  image::Assignment assignment{"ami-bench", pieces, {}};
   for (const auto& each : config.hosts) {
     assignment.hosts.push_back({{each.ip, config.port, each.name, {}}, each.site});
   }

@@ -120,7 +120,7 @@ sys::Task<int> run(os::System& on, PassConfig config) {
   runtime.peers.trust({{kCloud, key_of("ca.pem")}});
   const auto text = read(config.image + "/manifest.json", image::kManifest_bytes);
   const auto manifest = image::parse_manifest(text).value();
-  image::Assignment assignment{image::id_of(text), nullptr, {}, 0};
+  image::Assignment assignment{image::id_of(text), nullptr, {}};
   std::string own_ip;
   for (const auto& each : config.hosts) {
     assignment.hosts.push_back({{each.ip, config.port, each.name, {}}, kCloud});

@@ -38,13 +38,14 @@ struct AgentConfig {
   std::uint32_t image_gib{200};  // of disk, for the images that the cloud wants here
   // Of an image that an instance boots of while it comes, what no read waits for: 0: as much as can come.
   std::uint32_t image_fill_kib_s{0};
-  std::uint32_t scan_mib_s{16};  // of the guests' memory, looked through for what others need not send; 0: none
-  std::vector<LanPort> lans{};   // told at each start, not in the file
+  std::uint32_t image_send_kib_s{0};  // of all images, to the hosts behind; 0: as fast as can be
+  std::uint32_t scan_mib_s{16};       // of the guests' memory, looked through for what others need not send; 0: none
+  std::vector<LanPort> lans{};        // told at each start, not in the file
   std::string godwit{"/usr/bin/godwit"};  // likewise: this program, for disk servers
 };
 BOOST_DESCRIBE_STRUCT(AgentConfig, (),
                       (cloud, host, cloud_url, listen_ip, migration_port, directory_port, image_port, state_directory,
                        switch_socket, qemu, dnsmasq, uid_base, namespace_prefix, vcpus, memory_mib, disk_gib,
-                       content_gib, image_gib, image_fill_kib_s, scan_mib_s))
+                       content_gib, image_gib, image_fill_kib_s, image_send_kib_s, scan_mib_s))
 
 }  // namespace godwit::agent

@@ -61,6 +61,7 @@ Images::Images(sys::Runtime& runtime, const AgentConfig& config, std::function<v
 Result<> Images::start(std::unique_ptr<sys::PeerListener> listener) {
   const auto started = repository_.start();
   if (!started) return fail(started, "images");
+  distribution_.limit(std::uint64_t{config_.image_send_kib_s} << 10U);
   if (listener) distribution_.start(std::move(listener));
   checks_.start();
   gate_.spawn(watch());

@@ -1,6 +1,7 @@
 // `godwit agent join` makes a host a member of a cloud; `godwit agent run` is the host's agent.
 #include "agent/agent.h"
 #include "apps/command.h"
+#include "apps/image_send_option.h"
 #include "apps/metrics_server.h"
 #include "base/id.h"
 #include "crypto/identity.h"
@@ -254,6 +255,7 @@ void add_join(CLI::App& agent, int& exit_code) {
                    "Disk for pages that crossed, which later migrations refer to (4)");
   join->add_option("--image-fill-kib-s", options->config.image_fill_kib_s,
                    "KiB/s of an image's rest while an instance boots of what is here (0: as much as can come)");
+  add_image_send_option(*join, options->config.image_send_kib_s, "the cloud's other hosts");
   join->add_option("--scan-mib-s", options->config.scan_mib_s,
                    "MiB/s of guests' memory to look through for what others need not send (16; 0: none)");
   join->footer(

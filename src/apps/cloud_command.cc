@@ -3,6 +3,7 @@
 #include "api/cloud_routes.h"
 #include "apps/cloud_status.h"
 #include "apps/command.h"
+#include "apps/image_send_option.h"
 #include "apps/metrics_server.h"
 #include "base/id.h"
 #include "cloud/cloud.h"
@@ -27,6 +28,7 @@ struct CloudOptions {
   std::string listen;
   std::string metrics;
   std::string log{"info"};
+  std::uint32_t image_send_kib_s{0};
   std::string host;
   std::uint32_t valid_s{3600};
   std::string tenant;
@@ -155,6 +157,7 @@ Result<> run(const CloudOptions& options) {
   if (!used) return used;
   cloud::Depot depot(runtime, (*cloud)->core(), (*cloud)->images(), (*cloud)->snapshots(),
                      options.directory + "/images");
+  depot.limit(std::uint64_t{options.image_send_kib_s} << 10U);
   const auto opened = depot.open();
   if (!opened) return opened;
   api::CloudRoutes routes(**cloud, &depot);
@@ -281,6 +284,7 @@ void add_cloud_command(CLI::App& app, int& exit_code) {
 
   command = builder.add("run", "Serve the cloud's API", run);
   command->add_option("--listen", options.listen, "ADDRESS:PORT")->required();
+  add_image_send_option(*command, options.image_send_kib_s, "hosts");
   command->add_option("--metrics", options.metrics, kMetricsHelp);
   command->add_option("--log", options.log, "debug, info, warn or error")->capture_default_str();
 

@@ -1,6 +1,7 @@
 #include "api/sky_routes.h"
 #include "apps/command.h"
 #include "apps/directories.h"
+#include "apps/image_send_option.h"
 #include "cli/session.h"
 #include "crypto/token.h"
 #include "os/system.h"
@@ -19,6 +20,7 @@ struct SkyOptions {
   std::string listen{"127.0.0.1:7400"};
   std::string token_file;
   std::string log{"info"};
+  std::uint32_t image_send_kib_s{0};
 };
 
 // The bearer token of this sky's user: made at the first start, for this user's eyes only.
@@ -66,6 +68,7 @@ sys::Task<int> run(os::System& system, SkyOptions options) {
   if (!token) co_return refuse(token.error());
   auto sky = sky::Sky::open(runtime, {options.state, {}});
   if (!sky) co_return refuse(sky.error());
+  (*sky)->images().limit(std::uint64_t{options.image_send_kib_s} << 10U);
   api::SkyRoutes routes(runtime.clock, **sky, *token);
   auto server = runtime.http.serve(*listen, routes.handler());
   if (!server) co_return refuse(server.error());
@@ -107,6 +110,7 @@ void add_sky_command(CLI::App& app, int& exit_code) {
       ->add_option("--token-file", options->token_file,
                    "Where its user's token is kept (default: ~/.config/godwit/sky.token)")
       ->envname("GODWIT_TOKEN_FILE");
+  add_image_send_option(*command, options->image_send_kib_s, "clouds");
   command->add_option("--log", options->log, "debug, info, warn or error")->capture_default_str();
   command->footer(
       "Examples:\n  godwit sky run\n  godwit sky run --state /srv/sky --listen unix:/srv/sky/sky.sock\n"

@@ -27,6 +27,8 @@ class Depot {
 
   // Takes up what is there. Errors: io.
   [[nodiscard]] Result<> open();
+  // To hosts no more than so much a second, of all images; before start(). As Distribution::limit().
+  void limit(std::uint64_t bytes_per_s) { distribution_.limit(bytes_per_s); }
   // Gives to hosts at `listener`, whose address is that of the cloud's API.
   void start(std::unique_ptr<sys::PeerListener> listener, const std::string& host);
   [[nodiscard]] sys::Task<void> stop();

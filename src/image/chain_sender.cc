@@ -5,11 +5,7 @@
 namespace godwit::image::chain {
 namespace {
 
-constexpr Millis kPaceAhead{20};  // so much of a limited rate may be sent at once
-
-Nanos span_at(std::uint64_t bytes_per_s, std::size_t bytes = kPieceFrame_bytes) {
-  return Nanos(bytes * 1'000'000'000ULL / bytes_per_s);
-}
+Nanos span_of_piece(std::uint64_t bytes_per_s) { return Nanos(kPieceFrame_bytes * 1'000'000'000ULL / bytes_per_s); }
 
 }  // namespace
 
@@ -177,14 +173,9 @@ const Sender::Served* Sender::running_trial(TimePoint now) const {
   return nullptr;
 }
 
-bool Sender::pace_all(TimePoint now, Turn& turn) {
-  if (limit_bytes_per_s_ == 0) return true;
-  if (paced_until_ > now + kPaceAhead) {
-    turn.again = paced_until_ - kPaceAhead;
-    return false;
-  }
-  paced_until_ = std::max(now, paced_until_) + span_at(limit_bytes_per_s_);
-  return true;
+bool Sender::may_send(TimePoint now, Turn& turn) {
+  turn.again = rate_->take(now, kPieceFrame_bytes);
+  return !turn.again;
 }
 
 // From the image's end: the others come there last.
@@ -192,7 +183,7 @@ Sender::Turn Sender::next_of_trial(TimePoint now, Served& asking, const PieceSet
   Turn turn;
   if (asking.trial_left == 0) return turn;
   const auto piece = mine.last_beyond(asking.theirs, asking.cursor);
-  if (!piece || !pace_all(now, turn)) return turn;
+  if (!piece || !may_send(now, turn)) return turn;
   if (asking.trial_until == TimePoint::max()) asking.trial_until = now + kTrialPause;
   --asking.trial_left;
   asking.theirs.add(*piece);
@@ -228,17 +219,18 @@ Sender::Turn Sender::next(TimePoint now, Link link, const PieceSet& mine) {
     turn.again = asking.fill_from;
     return turn;
   }
-  if (!pace_all(now, turn)) return turn;
+  if (!may_send(now, turn)) return turn;
   asking.theirs.add(*piece);
   if (!wanted) asking.cursor = *piece + 1;
   if (!wanted && asking.fill_bytes_per_s > 0) {
-    asking.fill_from = std::max(now, asking.fill_from) + span_at(asking.fill_bytes_per_s);
+    asking.fill_from = std::max(now, asking.fill_from) + span_of_piece(asking.fill_bytes_per_s);
   }
   turn.piece = piece;
   return turn;
 }
 
 void Sender::not_sent(Link link, std::uint64_t piece) {
+  rate_->give_back(kPieceFrame_bytes);
   if (const auto found = served_.find(link); found != served_.end()) found->second.theirs.remove(piece);
 }
 
@@ -248,15 +240,13 @@ bool Sender::take_coming(TimePoint now, Link link, std::uint64_t piece) {
   auto& asking = found->second;
   const bool is_served = asking.role == Role::first || asking.role == Role::leaf;
   if (!asking.ready || !asking.has_list || !is_served || running_trial(now)) return false;
-  if (limit_bytes_per_s_ > 0 || asking.fill_bytes_per_s > 0 || asking.theirs.contains(piece)) return false;
+  if (rate_->is_limited() || asking.fill_bytes_per_s > 0 || asking.theirs.contains(piece)) return false;
   asking.theirs.add(piece);
   asking.cursor = piece + 1;
   return true;
 }
 
-void Sender::sent(std::size_t frame_bytes) {
-  if (limit_bytes_per_s_ > 0) paced_until_ -= span_at(limit_bytes_per_s_, kPieceFrame_bytes - frame_bytes);
-}
+void Sender::sent(std::size_t frame_bytes) { rate_->give_back(kPieceFrame_bytes - frame_bytes); }
 
 std::optional<Moved> Sender::moved(Link link) const {
   const auto found = served_.find(link);

@@ -5,9 +5,11 @@
 #include "base/time.h"
 #include "image/chain_messages.h"
 #include "image/piece_set.h"
+#include "image/send_rate.h"
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,10 +32,9 @@ class Sender {
  public:
   using Link = std::uint64_t;  // a connection; the caller numbers them
 
-  explicit Sender(std::uint64_t pieces) : pieces_(pieces) {}
+  // `rate`: shared with the process's other images.
+  Sender(std::uint64_t pieces, std::shared_ptr<SendRate> rate) : pieces_(pieces), rate_(std::move(rate)) {}
 
-  // Of all connections together; 0: no limit.
-  void set_limit(std::uint64_t bytes_per_s) { limit_bytes_per_s_ = bytes_per_s; }
   // Nobody shall pull from this host: whoever is served is told so.
   void set_leaf(TimePoint now, bool leaf);
 
@@ -105,14 +106,13 @@ class Sender {
   [[nodiscard]] std::optional<std::uint64_t> next_wanted(Served& asking, const PieceSet& mine) const;
   [[nodiscard]] Turn next_of_trial(TimePoint now, Served& asking, const PieceSet& mine);
   [[nodiscard]] const Served* running_trial(TimePoint now) const;
-  [[nodiscard]] bool pace_all(TimePoint now, Turn& turn);
+  [[nodiscard]] bool may_send(TimePoint now, Turn& turn);
 
   std::uint64_t pieces_;
-  std::uint64_t limit_bytes_per_s_{0};
+  std::shared_ptr<SendRate> rate_;
   bool leaf_{false};
   std::map<Link, Served> served_;
   TimePoint trial_again_{};
-  TimePoint paced_until_{};
 };
 
 }  // namespace godwit::image::chain

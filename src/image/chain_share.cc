@@ -19,13 +19,14 @@ std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
 
 }  // namespace
 
-Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_ptr<PiecePress> with)
+Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_ptr<PiecePress> with,
+             std::shared_ptr<SendRate> rate)
     : runtime(std::move(on)),
       own(std::move(name)),
       assignment(std::move(first)),
       mine(assignment.pieces->count()),
       press(std::move(with)),
-      sender(assignment.pieces->count()),
+      sender(assignment.pieces->count(), std::move(rate)),
       receiver(own, assignment.pieces->count()),
       changed(runtime.executor),
       gate(runtime.executor) {
@@ -36,7 +37,6 @@ Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_pt
 void Share::assign(Assignment next) {
   assignment = std::move(next);
   receiver.set_hosts(names_and_sites(assignment.hosts));
-  sender.set_limit(assignment.limit_bytes_per_s);
   run_blocks = chain::run_blocks(assignment.hosts.size(), mine.size());
   close_served(
       [this](const Connection& each) { return place_of(each.stream->peer().name) == assignment.hosts.size(); });

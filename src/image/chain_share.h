@@ -48,8 +48,9 @@ struct Connection {
 
 // Kept by its coroutines, which may end after the distribution.
 struct Share : std::enable_shared_from_this<Share> {
-  // `press`: shared, for a share may end after the distribution.
-  Share(sys::Runtime on, std::string name, Assignment now, std::shared_ptr<PiecePress> press);
+  // `press` and `rate`: shared, for a share may end after the distribution.
+  Share(sys::Runtime on, std::string name, Assignment now, std::shared_ptr<PiecePress> press,
+        std::shared_ptr<SendRate> rate);
 
   // ---- what is here
   void take_list();   // it is here now

@@ -31,12 +31,14 @@ struct Distribution::Impl {
       : runtime(std::move(on)),
         name(std::move(own)),
         press(std::make_shared<PiecePress>(runtime.clock)),
+        rate(std::make_shared<SendRate>()),
         gate(runtime.executor) {}
 
   sys::Runtime runtime;
   std::string name;
   std::unique_ptr<sys::PeerListener> listener;
   std::shared_ptr<PiecePress> press;  // shared with shares, which may end later
+  std::shared_ptr<SendRate> rate;     // likewise
   std::map<std::string, std::shared_ptr<Share>> shares;
   std::size_t greeting{0};
   sys::Gate gate;
@@ -121,6 +123,10 @@ Distribution::~Distribution() {
   impl_->gate.cancel();
 }
 
+void Distribution::limit(std::uint64_t bytes_per_s) {
+  impl_->rate->set(bytes_per_s == 0 ? 0 : std::max(bytes_per_s, kLeastSendRate_bytes_per_s));
+}
+
 void Distribution::start(std::unique_ptr<sys::PeerListener> listener) {
   impl_->listener = std::move(listener);
   if (impl_->listener) impl_->gate.spawn(accept_all(impl_));
@@ -148,7 +154,7 @@ Result<> Distribution::set(std::vector<Assignment> assignments) {
       share->assign(std::move(each));
       continue;
     }
-    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each), impl_->press);
+    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each), impl_->press, impl_->rate);
     share->gate.spawn(chain::tick(share));
   }
   for (const auto& [image, share] : impl_->shares) {

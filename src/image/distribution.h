@@ -31,14 +31,15 @@ struct ChainHost {
 [[nodiscard]] std::vector<ChainHost> in_chain_order(std::vector<ChainHost> hosts);
 
 inline constexpr std::size_t kMostChainHosts = 16'384;
-inline constexpr std::uint64_t kLeastFill_bytes_per_s = kPiece_bytes;  // less would look like a dead upstream
+// Less would look like a dead upstream.
+inline constexpr std::uint64_t kLeastFill_bytes_per_s = kPiece_bytes;
+inline constexpr std::uint64_t kLeastSendRate_bytes_per_s = 16 * kPiece_bytes;  // shared by some images and connections
 
 struct Assignment {
   std::string image;
   // Shared with connections that end a little after the assignment.
   std::shared_ptr<Pieces> pieces;
-  std::vector<ChainHost> hosts;        // in any order but for the origin, which is first; this host among them
-  std::uint64_t limit_bytes_per_s{0};  // of what this host sends of it, on the wire; 0: none
+  std::vector<ChainHost> hosts;  // in any order but for the origin, which is first; this host among them
 };
 
 struct ImageProgress {
@@ -60,6 +61,8 @@ class Distribution final {
   Distribution(const Distribution&) = delete;
   Distribution& operator=(const Distribution&) = delete;
 
+  // All that this host sends of all images goes no faster, on the wire: kLeastSendRate at least, 0: as fast as can be.
+  void limit(std::uint64_t bytes_per_s);
   void start(std::unique_ptr<sys::PeerListener> listener);
   [[nodiscard]] sys::Task<void> stop();
   // All images from now on. Errors: invalid_argument (this host is not in one's list, or the list is too long), of

@@ -43,7 +43,8 @@ sys::Task<int> distribute(os::System& system) {
   for (const auto& each : hosts) list.push_back({{"127.0.0.1", each->port, each->name, {}}, kCloud});
   for (const auto& each : hosts) {
     std::vector<Assignment> all;
-    all.push_back({testing::kImage, each->pieces, list, 40'000'000});
+    all.push_back({testing::kImage, each->pieces, list});
+    each->distribution->limit(40'000'000);
     EXPECT_TRUE(each->distribution->set(std::move(all)));
   }
   auto& clock = hosts[0]->on.clock;

@@ -1,20 +1,27 @@
 // A cloud's store of images, as one of its users.
 #pragma once
 
+#include "image/send_rate.h"
 #include "image/shipment.h"
 #include "sky/cloud_client.h"
 
 namespace godwit::sky {
 
+// What is said to it counts in `rate`, and waits for it. Borrowed references outlive the store.
 class CloudStore final : public image::ShipmentTarget {
  public:
-  explicit CloudStore(CloudClient client) : client_(std::move(client)) {}
+  CloudStore(CloudClient client, sys::Clock& clock, image::SendRate& rate)
+      : client_(std::move(client)), clock_(clock), rate_(rate) {}
   sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
-    return client_.image_call(std::move(method), std::move(path), std::move(body));
+    while (const auto again = rate_.take(clock_.now(), body.size())) co_await clock_.sleep_until(*again);
+    auto calling = client_.image_call(std::move(method), std::move(path), std::move(body));
+    co_return co_await std::move(calling);
   }
 
  private:
   CloudClient client_;
+  sys::Clock& clock_;
+  image::SendRate& rate_;
 };
 
 }  // namespace godwit::sky

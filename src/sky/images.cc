@@ -192,7 +192,7 @@ sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
   const auto way = take_way(id, cloud);
   const auto stored = repository_.open(id, "bringing it to " + cloud);
   if (!stored) co_return pass(stored);
-  CloudStore target(*client);
+  CloudStore target(*client, runtime_.clock, send_rate_);
   std::function<void(const image::ShipmentProgress&)> on_progress = [this, name,
                                                                      cloud](const image::ShipmentProgress& progress) {
     auto* push = find_push(name, cloud);
@@ -286,7 +286,7 @@ sys::Task<Result<Images::Holder>> Images::pull_once(std::string name, std::strin
   const auto& from = found.front();
   const auto client = accounts_.client(from.cloud);
   if (!client) co_return pass(client);
-  CloudStore store(*client);
+  CloudStore store(*client, runtime_.clock, send_rate_);
   std::function<void(const image::RetrievalProgress&)> on_progress = [this, name,
                                                                       at = from.cloud](const auto& progress) {
     auto* entry = find(name);

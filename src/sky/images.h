@@ -4,6 +4,7 @@
 
 #include "image/checks.h"
 #include "image/repository.h"
+#include "image/send_rate.h"
 #include "sky/accounts.h"
 #include "sky/pace.h"
 #include "sky/records.h"
@@ -25,6 +26,8 @@ class Images {
   Images(sys::Runtime& runtime, Store& store, Accounts& accounts, image::Repository& repository, Pace pace,
          std::vector<ImageRecord> known, std::function<void()> changed);
 
+  // To all clouds together no more than so much a second; 0: as fast as can be.
+  void limit(std::uint64_t bytes_per_s) { send_rate_.set(bytes_per_s); }
   void start();
   [[nodiscard]] sys::Task<void> stop();
 
@@ -125,6 +128,7 @@ class Images {
   Accounts& accounts_;
   image::Repository& repository_;
   Pace pace_;
+  image::SendRate send_rate_;
   std::function<void()> changed_;
   std::map<std::string, Entry> entries_;
   std::set<std::pair<std::string, std::string>> on_their_way_;  // contents, and to which clouds: once, by all names

@@ -81,7 +81,7 @@ sys::Task<void> Images::mend(image::ImageId id) {
   for (const auto& cloud : clouds_with(id)) {
     const auto client = accounts_.client(cloud);
     if (!client) continue;
-    CloudStore store(*client);
+    CloudStore store(*client, runtime_.clock, send_rate_);
     auto retrieving = image::retrieve(runtime_, repository_, id, store, {});
     const auto whole = co_await std::move(retrieving);
     if (whole) log_.info("image {}: what was bad of it has come again from {}", image::ami_of(id), cloud);

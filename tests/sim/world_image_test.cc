@@ -19,6 +19,22 @@ TEST(WorldImages, AnImageComesToEveryHostOfTheCloudsThatItIsBroughtTo) {
   for (const auto& push : world.view().pushes) EXPECT_LT(push.sent_bytes, kImage_bytes - kHole_bytes + 100'000);
 }
 
+// Of two MiB for each cloud the second waits for the rate that the first has used up.
+TEST(WorldImages, SkyGivesNoFasterThanItIsTold) {
+  constexpr std::uint64_t kRate = 100'000;
+  ImageWorld world(10);
+  TimePoint begun{};
+  ASSERT_TRUE(world.begin([&](const std::string&) {
+    world.rig.sky()->images().limit(kRate);
+    begun = world.rig.world.now();
+  })) << world.show();
+  ASSERT_TRUE(world.comes_everywhere()) << world.show();
+  const auto took = to_s(world.rig.world.now() - begun);
+  const auto one = static_cast<double>(kImage_bytes - kHole_bytes) / kRate;
+  EXPECT_GT(took, one);
+  EXPECT_LT(took, one + 10) << "and no slower";
+}
+
 TEST(WorldImages, WhatAClusterIsMadeOfIsBroughtToItsClouds) {
   ImageWorld world(6);
   ASSERT_TRUE(world.take_in()) << world.show();

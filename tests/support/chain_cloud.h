@@ -156,10 +156,11 @@ class ChainCloud final {
   void assign(std::size_t host) {
     auto* at = node(host);
     if (!at) return;
-    Assignment assignment{kImage, disks_[host], {}, limits[host]};
+    Assignment assignment{kImage, disks_[host], {}};
     for (std::size_t each = 0; each < size(); ++each) {
       assignment.hosts.push_back({{ip(each), kPort, name(each), {}}, sites_[each]});
     }
+    at->distribution.limit(limits[host]);
     const auto set = at->distribution.set({std::move(assignment)});
     EXPECT_TRUE(set.has_value());
   }

@@ -1,0 +1,27 @@
+#include "apps/image_send_option.h"
+
+#include <CLI/CLI.hpp>
+
+namespace godwit::apps {
+namespace {
+
+constexpr std::uint32_t kLeast_kib_s = 1024;  // image/distribution.h: less would look like a dead host
+
+}  // namespace
+
+void add_image_send_option(CLI::App& command, std::uint32_t& kib_s, const std::string& receivers) {
+  command
+      .add_option_function<std::uint32_t>(
+          "--image-send-kib-s",
+          [&kib_s](const std::uint32_t& asked) {
+            if (asked > 0 && asked < kLeast_kib_s) {
+              throw CLI::ValidationError("--image-send-kib-s",
+                                         "must be 0 (as fast as can be), or " + std::to_string(kLeast_kib_s) + " and more");
+            }
+            kib_s = asked;
+          },
+          "KiB/s at which all images together go to " + receivers + " (0: as fast as can be)")
+      ->type_name("UINT");
+}
+
+}  // namespace godwit::apps
