@@ -229,6 +229,7 @@ wire::HostReport Agent::report() const {
   report.qemu_version = facts_.capabilities.qemu_version;
   report.machine_types = facts_.capabilities.machine_types;
   report.cpu_models = facts_.capabilities.cpu_models;
+  report.queue_pairs = wire::kMostQueuePairs;
   report.migration_point = {config_.cloud, config_.host, config_.listen_ip, config_.migration_port,
                             config_.host + "." + config_.cloud + ".godwit"};
   report.directory_port = config_.directory_port;
@@ -337,10 +338,11 @@ void Agent::apply_networks() {
     part.network = network;
     part.gateway_namespace = fmt::format("{}{}", config_.namespace_prefix, network.vni);
     for (const auto& [id, instance] : instances_.all()) {
-      const auto& interface = instance->record().spec.interface;
+      const auto& spec = instance->record().spec;
+      const auto& interface = spec.interface;
       if (instance->gone() || interface.network != network.id) continue;
-      part.ports.push_back(
-          {id, interface.mac, interface.ip, tap_name_of(id), instance->claim(), instance->record().claim});
+      part.ports.push_back({id, interface.mac, interface.ip, tap_name_of(id), instance->claim(),
+                            instance->record().claim, "", spec.queue_pairs});
     }
     add_leaves(config_.cloud, config_.host, part);
     for (const auto& lan : config_.lans) {

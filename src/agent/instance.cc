@@ -299,15 +299,17 @@ sys::Task<Result<>> Instance::launch(Launch how) {
   machine.mac = spec.interface.mac;
   machine.mtu = context_.mtu_of(spec.interface.network);
   machine.serial = hypervisor::serial_of(spec.id);
+  machine.queue_pairs = spec.queue_pairs;
 
   if (base->partial) {
     const auto served = co_await base_.ensure(std::move(*base->partial));
     if (!served) co_return served;
     machine.base_socket = image::base_socket_of(directory());
   }
-  const auto tap = context_.runtime.taps.open_for_guest(tap_name_of(spec.id), machine.mtu);
+  auto tap = context_.runtime.taps.open_for_guest(tap_name_of(spec.id), machine.mtu, machine.queue_pairs);
   if (!tap) co_return pass(tap);
-  auto launched = co_await hypervisor::Machine::launch(context_.runtime, context_.qemu, std::move(machine), how, *tap);
+  auto launched =
+      co_await hypervisor::Machine::launch(context_.runtime, context_.qemu, std::move(machine), how, std::move(*tap));
   if (!launched) co_return pass(launched);
   log_.info("{} ({} vCPUs, {} MiB, {}{})", how == Launch::cold ? "boots" : "waits for its memory", spec.vcpus,
             spec.memory_mib, spec.accelerator, base_.active() ? ", while its image comes" : "");

@@ -30,6 +30,21 @@ TEST_F(CloudInstances, RunsWhatItsUserAsksForAndPinsWhatAGuestCannotChange) {
   EXPECT_EQ(view->host_key, CloudBench::key_of("a1"));
 }
 
+TEST_F(CloudInstances, ANetworkDeviceHasAQueuePairForEachVcpuWhereTheHostGivesThem) {
+  a1.report.capacity.memory_mib = a2.report.capacity.memory_mib = 8192;
+  a1.report.queue_pairs = wire::kMostQueuePairs;
+  a1.sync();
+  a2.sync();  // an agent of before, which says nothing and gives one
+  for (const auto& [number, host, type, pairs] :
+       {std::tuple(1, "a1", "t3.nano", 1U), std::tuple(2, "a1", "t3.small", 2U), std::tuple(3, "a2", "t3.small", 1U)}) {
+    auto asked = run_request(number, host);
+    asked.type = type;
+    const auto ran = run(a, asked);
+    ASSERT_TRUE(ran) << ran.error().message;
+    EXPECT_EQ(ran->spec.queue_pairs, pairs) << host << " " << type;
+  }
+}
+
 TEST_F(CloudInstances, AskingTwiceMakesOneInstance) {
   ASSERT_TRUE(run(a, run_request(1)));
   ASSERT_TRUE(run(a, run_request(1)));

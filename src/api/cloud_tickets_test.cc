@@ -44,6 +44,8 @@ TEST_F(CloudTickets, AdmissionSaysWhyNot) {
   EXPECT_EQ(refused([](R& r) { r.spec.machine_type = "pc-q35-9.2"; }).code, Errc::unsupported);
   EXPECT_EQ(refused([](R& r) { r.spec.cpu_model = "EPYC"; }).code, Errc::unsupported);
   EXPECT_EQ(refused([](R& r) { r.spec.accelerator = "kvm"; }).code, Errc::unsupported);
+  EXPECT_EQ(refused([](R& r) { r.spec.queue_pairs = 2; }).code, Errc::unsupported);  // hosts of before
+  EXPECT_EQ(refused([](R& r) { r.spec.queue_pairs = 9; }).code, Errc::invalid_argument);
   EXPECT_EQ(refused([](R& r) { r.spec.tenant = "bob"; }).code, Errc::denied);
   EXPECT_EQ(refused([](R& r) { r.spec.memory_mib = 64; }).code, Errc::invalid_argument);
   EXPECT_EQ(refused([](R& r) { r.spec.machine_type = ""; }).code, Errc::invalid_argument);

@@ -141,7 +141,8 @@ std::string instance_text(const wire::InstanceView& instance, WallTime now) {
                fmt::format("{} ({} vCPU, {} MiB, {} GiB disk)", spec.type, spec.vcpus, spec.memory_mib, spec.disk_gib));
   out += field("Image", spec.image) + field("Address", spec.interface.ip + " " + spec.interface.mac);
   out += field("Network", spec.interface.network) + field("Roles", joined(spec.roles));
-  out += field("Machine", fmt::format("{}, {}, {}", spec.machine_type, spec.cpu_model, spec.accelerator));
+  const auto queues = spec.queue_pairs == 1 ? std::string() : fmt::format(", {} network queues", spec.queue_pairs);
+  out += field("Machine", fmt::format("{}, {}, {}{}", spec.machine_type, spec.cpu_model, spec.accelerator, queues));
   out += field("Location", fmt::format("version {}", instance.location_version));
   if (!instance.migration.empty()) out += field("Migration", instance.migration);
   if (!instance.moved_to.empty()) out += field("Moved to", instance.moved_to);

@@ -31,6 +31,7 @@ Result<> validate(const HostIdentity& host, const wire::HostReport& report) {
     return bad("has more images, machine types or CPU models than a host can have");
   }
   if (report.content_of.size() > kInstancesPerReport) return bad("holds content of more than 4096 tenants");
+  if (report.queue_pairs < 1) return bad("queue_pairs must be 1 or more");
   if (!report.overlay_key.empty() && !crypto::host_key_from_hex(report.overlay_key)) {
     return bad("overlay_key must be 64 hex digits");
   }
@@ -161,7 +162,7 @@ std::vector<placement::HostOffer> Hosts::offers(Sql& sql) const {
     const auto mine = used.find(row.name);
     out.push_back({row.name, alive(row.name), capacity, mine == used.end() ? wire::HostCapacity{} : mine->second,
                    std::move(row.report.accelerator), std::move(row.report.machine_types),
-                   std::move(row.report.cpu_models), std::move(row.report.images)});
+                   std::move(row.report.cpu_models), std::move(row.report.images), row.report.queue_pairs});
   }
   return out;
 }

@@ -142,6 +142,7 @@ Result<InstanceRow> Instances::admit(Sql& sql, const User& user, const wire::Run
     if (offer.name != *host) continue;
     spec.machine_type = placement::newest_q35(offer.machine_types);
     spec.accelerator = offer.accelerator;
+    spec.queue_pairs = std::min({spec.vcpus, offer.queue_pairs, wire::kMostQueuePairs});
   }
   auto row = row_of(user, std::move(spec), *host);
   row.request_sha256 = digest_of(request);

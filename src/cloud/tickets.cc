@@ -185,7 +185,8 @@ Result<std::string> Tickets::place(Sql& sql, const User& user, const wire::Ticke
                            spec.cpu_model,
                            request.destination_host,
                            "",
-                           false};
+                           false,
+                           spec.queue_pairs};
   if (request.source_cloud == core_.name() && here) demand.not_host = here->host;
   auto host = placement::choose_host(demand, hosts_.offers(sql));
   if (!host) return fail(host, context);

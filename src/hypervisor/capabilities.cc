@@ -147,7 +147,7 @@ sys::Task<void> probe_post_copy(sys::Runtime& runtime, QemuProgram qemu, std::st
     capabilities->post_copy_problem = made.error().message;
     co_return;
   }
-  const auto machine = co_await Machine::launch(runtime, qemu, spec, Launch::deferred, -1);
+  const auto machine = co_await Machine::launch(runtime, qemu, spec, Launch::deferred);
   if (!machine) {
     capabilities->post_copy_problem = machine.error().message;
     co_return;

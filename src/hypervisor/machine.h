@@ -37,11 +37,13 @@ struct MachineSpec {
   std::string cmdline;
   std::string mac;
   std::uint32_t mtu{1400};
-  std::string serial;  // SMBIOS serial and uuid, as cloud-init's Ec2 wants them; see serial_of()
+  std::string serial;            // SMBIOS serial and uuid, as cloud-init's Ec2 wants them; see serial_of()
+  std::uint32_t queue_pairs{1};  // of the network device, part of what a migration finds the same at both ends
 };
 BOOST_DESCRIBE_STRUCT(MachineSpec, (),
                       (id, directory, uid, vcpus, memory_mib, machine_type, cpu_model, accelerator, disk_path,
-                       base_path, base_format, base_socket, kernel_path, initrd_path, cmdline, mac, mtu, serial))
+                       base_path, base_format, base_socket, kernel_path, initrd_path, cmdline, mac, mtu, serial,
+                       queue_pairs))
 
 // A uuid that starts with "ec2", the same for the same instance wherever it runs.
 [[nodiscard]] std::string serial_of(const std::string& instance_id);
@@ -57,9 +59,10 @@ struct QemuProgram {
   std::string path{"/usr/bin/qemu-system-x86_64"};
 };
 
-// The whole command line; pure. `tap_descriptor`: number in QEMU, -1 for a machine without network.
+// The whole command line; pure. `tap_descriptors`: numbers in QEMU, one a queue pair; none for a machine without
+// network.
 [[nodiscard]] std::vector<std::string> command_line(const QemuProgram& qemu, const MachineSpec& spec, Launch launch,
-                                                    int tap_descriptor);
+                                                    const std::vector<int>& tap_descriptors);
 
 enum class MachineState : std::uint8_t {
   starting = 1,
@@ -91,12 +94,12 @@ struct MemoryOptions {
 
 class Machine {
  public:
-  // Starts QEMU and returns when its monitor answers. Takes over `tap_descriptor` (closed here; -1: none).
-  // Errors: not_found (no QEMU), timed_out, io with the last line that QEMU said. Leaves no process behind when it
-  // fails.
-  [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> launch(sys::Runtime& runtime, QemuProgram qemu,
-                                                                          MachineSpec spec, Launch launch,
-                                                                          int tap_descriptor);
+  // Starts QEMU and returns when its monitor answers. Takes over `tap_descriptors`: one a queue pair, closed here;
+  // none: a machine without network. Errors: not_found (no QEMU), timed_out, io with the last line that QEMU said.
+  // Leaves no process behind when it fails.
+  [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> launch(
+      sys::Runtime& runtime, QemuProgram qemu, MachineSpec spec, Launch launch,
+      std::vector<int> tap_descriptors = std::vector<int>());
   // The one that DIRECTORY.json tells of. Errors: not_found (nothing recorded), unavailable (its process is gone; the
   // record is removed), timed_out (alive, but hung).
   [[nodiscard]] static sys::Task<Result<std::unique_ptr<Machine>>> adopt(sys::Runtime& runtime, std::string directory);

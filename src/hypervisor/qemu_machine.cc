@@ -67,17 +67,21 @@ sys::Task<Result<std::unique_ptr<Qmp>>> connect_when_there(sys::Runtime& runtime
 }  // namespace
 
 sys::Task<Result<std::unique_ptr<Machine>>> Machine::launch(sys::Runtime& runtime, QemuProgram qemu, MachineSpec spec,
-                                                            Launch launch, int tap_descriptor) {
-  constexpr int kTapInQemu = 3;
+                                                            Launch launch, std::vector<int> tap_descriptors) {
+  constexpr int kFirstInQemu = 3;
   sys::ProcessSpec process;
-  process.argv = command_line(qemu, spec, launch, tap_descriptor < 0 ? -1 : kTapInQemu);
+  std::vector<int> in_qemu;
+  for (const int each : tap_descriptors) {
+    in_qemu.push_back(kFirstInQemu + static_cast<int>(in_qemu.size()));
+    process.descriptors.emplace_back(each, in_qemu.back());
+  }
+  process.argv = command_line(qemu, spec, launch, in_qemu);
   process.uid = spec.uid;
   process.output_path = log_of(spec.directory);
-  if (tap_descriptor >= 0) process.descriptors.emplace_back(tap_descriptor, kTapInQemu);
   const auto cleared = runtime.files.remove(process.output_path);
   if (!cleared) runtime.log.warn("{}", cleared.error().message);
   const auto spawned = runtime.processes.spawn(process);
-  if (tap_descriptor >= 0) runtime.taps.close_descriptor(tap_descriptor);
+  for (const int each : tap_descriptors) runtime.taps.close_descriptor(each);
   if (!spawned) co_return fail(spawned, "start QEMU for " + spec.id);
 
   // Until it is recorded and answers, this frame owns the process: an error or a cancellation ends it.

@@ -1,6 +1,5 @@
 // Packets on Linux: a UDP socket, or one of each family, with recvmmsg and sendmmsg, each message up to 64 KiB of
-// datagrams (UDP GSO and GRO, see udp(7)), TAP devices with read and write, each frame behind its virtio_net_hdr, one
-// epoll set for all.
+// datagrams (UDP GSO and GRO, see udp(7)), devices of any kind, one epoll set for all.
 #pragma once
 
 #include "sys/packet.h"
@@ -18,8 +17,7 @@ class SystemPacketIo final : public sys::PacketIo {
                                                                     const sys::UdpEndpoint& other = {});
   ~SystemPacketIo() override;
 
-  // A TAP with IFF_VNET_HDR.
-  [[nodiscard]] sys::PortHandle attach(int descriptor) override;
+  [[nodiscard]] sys::PortHandle attach(std::unique_ptr<sys::PacketDevice> device) override;
   void detach(sys::PortHandle port) override;
   [[nodiscard]] sys::UdpEndpoint local() const override;
   [[nodiscard]] sys::Task<Result<>> wait_readable() override;

@@ -3,62 +3,22 @@
 #include "os/awaiting.h"
 #include "os/packet_netlink.h"
 #include "os/packet_netns.h"
+#include "os/tap_device.h"
 
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
-#include <cstring>
 #include <map>
 
 namespace godwit::os {
 namespace {
 
-constexpr std::uint32_t kQueueFrames = 1000;  // between the kernel and us, a device
+constexpr std::uint32_t kQueueFrames = 1000;  // between the kernel and us, a queue
 constexpr const char* kGatewayDevice = "gw0";
-
-// What the kernel need not do to frames before we read them: they cross the overlay as they are, and whoever gets them
-// in the end, a guest or a card, does it. linux/if_tun.h; USO came with Linux 6.2.
-constexpr unsigned kSegmentation = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-constexpr unsigned kUdpSegmentation = 0x20U | 0x40U;  // TUN_F_USO4, TUN_F_USO6
-
-void take_super_frames(int tap) {
-  if (::ioctl(tap, TUNSETOFFLOAD, kSegmentation | kUdpSegmentation) == 0) return;
-  // Without it the kernel cuts them before we read: slower, and right.
-  [[maybe_unused]] const auto taken = ::ioctl(tap, TUNSETOFFLOAD, kSegmentation);
-}
-
-// Opens the persistent TAP `name` in this thread's network namespace, making it if it is not there.
-Result<Descriptor> attach_tap(const std::string& name) {
-  if (name.empty() || name.size() >= IFNAMSIZ) {
-    return fail(Errc::invalid_argument, "open tap \"{}\": a name has 1 to {} characters", name, IFNAMSIZ - 1);
-  }
-  Descriptor tun(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!tun) {
-    auto failure = fail_errno(errno, "open /dev/net/tun");
-    failure.error().message += ": load the kernel module tun, and run as root";
-    return failure;
-  }
-  ifreq request{};
-  std::memcpy(request.ifr_name, name.data(), name.size());
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  const bool done = ::ioctl(tun.get(), TUNSETIFF, &request) == 0 && ::ioctl(tun.get(), TUNSETPERSIST, 1) == 0;
-  if (done) {
-    take_super_frames(tun.get());
-    return tun;
-  }
-  const int error = errno;
-  auto failure = fail_errno(error, fmt::format("open tap \"{}\"", name));
-  if (error == EBUSY) failure = fail(Errc::conflict, "open tap \"{}\": another switch holds it; stop that first", name);
-  if (error == EPERM) failure.error().message += ": run as root, or give the binary CAP_NET_ADMIN";
-  return failure;
-}
 
 // The host's own IPv6 must not speak on a device that belongs to a guest, and must where the address is IPv6. Best
 // effort: /proc/sys may be read-only.
@@ -82,12 +42,14 @@ Result<Descriptor> link_events() {
   return socket;
 }
 
-Result<int> make_gateway(const sys::GatewaySpec& spec) {
+using Device = std::unique_ptr<sys::PacketDevice>;
+
+Result<Device> make_gateway(const sys::GatewaySpec& spec) {
   auto netlink = Netlink::open();
   if (!netlink) return pass(netlink);
   const auto loopback = netlink->bring_up(link_index("lo"));
   if (!loopback) return pass(loopback);
-  auto tap = attach_tap(kGatewayDevice);
+  auto tap = TapDevice::open(kGatewayDevice, 1);
   if (!tap) return pass(tap);
   set_ipv6(kGatewayDevice, true);
   const int index = link_index(kGatewayDevice);
@@ -98,7 +60,7 @@ Result<int> make_gateway(const sys::GatewaySpec& spec) {
     // A host without IPv6 still serves IPv4.
     if (!given && address.find(':') == std::string::npos) return pass(given);
   }
-  return tap->release();
+  return std::move(*tap);
 }
 
 }  // namespace
@@ -128,13 +90,15 @@ Result<std::unique_ptr<SystemSwitchLinks>> SystemSwitchLinks::open(const sys::Ex
   return std::unique_ptr<SystemSwitchLinks>(new SystemSwitchLinks(std::move(impl)));
 }
 
-Result<int> SystemSwitchLinks::open_tap(const std::string& name, std::uint32_t mtu) {
-  auto tap = attach_tap(name);
+Result<Device> SystemSwitchLinks::open_tap(const std::string& name, std::uint32_t mtu, std::uint32_t queues) {
+  auto tap = TapDevice::open(name, queues);
   if (!tap) return pass(tap);
   set_ipv6(name, false);
+  if ((*tap)->queues().size() > 1) [[maybe_unused]]
+    const auto spared = impl_->netlink.skip_scheduling(link_index(name));
   const auto set = impl_->netlink.set_link(link_index(name), {mtu, kQueueFrames, 0, false});
   if (!set) return fail(set, name);
-  return tap->release();
+  return std::move(*tap);
 }
 
 Result<> SystemSwitchLinks::remove_tap(const std::string& name) {
@@ -170,21 +134,25 @@ Result<> SystemSwitchLinks::part(const std::string& guest) {
   return index == 0 ? Result<>{} : impl_->netlink.end_redirect(index);
 }
 
-Result<int> SystemSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
-  auto made = in_network_namespace(spec.network_namespace, [&] { return make_gateway(spec); });
-  if (!made) return fail(made, "gateway " + spec.network_namespace);
+Result<Device> SystemSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
+  Result<Device> made;
+  const auto inside = in_network_namespace(spec.network_namespace, [&]() -> Result<> {
+    made = make_gateway(spec);
+    return made ? Result<>() : Result<>(pass(made));
+  });
+  if (!inside) return fail(inside, "gateway " + spec.network_namespace);
   return made;
 }
 
-Result<int> SystemSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
-  auto tap = attach_tap(spec.name);
+Result<Device> SystemSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
+  auto tap = TapDevice::open(spec.name, 1);
   if (!tap) return pass(tap);
   set_ipv6(spec.name, true);
   const int index = link_index(spec.name);
   const auto set = impl_->netlink.set_link(index, {spec.mtu, kQueueFrames, spec.mac, false});
   const auto given = set ? impl_->netlink.set_address(index, spec.address) : set;
   if (!given) return fail(given, spec.name);
-  return tap->release();
+  return std::move(*tap);
 }
 
 Result<> SystemSwitchLinks::remove_gateway(const std::string& network_namespace) {

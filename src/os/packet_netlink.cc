@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -9,6 +10,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -126,6 +128,27 @@ Request redirection(int from, int to) {
   return request;
 }
 
+// The value of an attribute among others; empty when it is not there.
+std::string_view attribute_in(std::string_view attributes, std::uint16_t type) {
+  nlattr header{};
+  while (attributes.size() >= sizeof header) {
+    std::memcpy(&header, attributes.data(), sizeof header);
+    if (header.nla_len < sizeof header || header.nla_len > attributes.size()) return {};
+    if ((header.nla_type & NLA_TYPE_MASK) == type) {
+      return attributes.substr(sizeof header, header.nla_len - sizeof header);
+    }
+    attributes.remove_prefix(std::min<std::size_t>(NLA_ALIGN(header.nla_len), attributes.size()));
+  }
+  return {};
+}
+
+std::uint32_t number_in(std::string_view attributes, std::uint16_t type) {
+  std::uint32_t out = 0;
+  const auto value = attribute_in(attributes, type);
+  if (value.size() == sizeof out) std::memcpy(&out, value.data(), sizeof out);
+  return out;
+}
+
 }  // namespace
 
 int link_index(const std::string& name) { return static_cast<int>(::if_nametoindex(name.c_str())); }
@@ -137,7 +160,7 @@ Result<Netlink> Netlink::open() {
   return Netlink(std::move(socket));
 }
 
-int Netlink::ask(std::string_view request) {
+int Netlink::ask(std::string_view request, std::string* answer) {
   std::string message(request);
   const std::uint32_t sequence = ++sequence_;
   std::memcpy(message.data() + offsetof(nlmsghdr, nlmsg_seq), &sequence, sizeof sequence);
@@ -146,16 +169,20 @@ int Netlink::ask(std::string_view request) {
   const auto* to = reinterpret_cast<const sockaddr*>(&kernel);
   if (::sendto(socket_.get(), message.data(), message.size(), 0, to, sizeof kernel) < 0) return errno;
   for (;;) {
-    alignas(nlmsghdr) std::array<char, 8192> answer{};
-    const auto size = ::recv(socket_.get(), answer.data(), answer.size(), 0);
+    alignas(nlmsghdr) std::array<char, 16384> message_in{};
+    const auto size = ::recv(socket_.get(), message_in.data(), message_in.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
     nlmsghdr header{};
     if (static_cast<std::size_t>(size) < sizeof header + sizeof(nlmsgerr)) continue;
-    std::memcpy(&header, answer.data(), sizeof header);
-    if (header.nlmsg_seq != sequence || header.nlmsg_type != NLMSG_ERROR) continue;
+    std::memcpy(&header, message_in.data(), sizeof header);
+    if (header.nlmsg_seq != sequence) continue;
+    if (header.nlmsg_type != NLMSG_ERROR) {
+      if (answer) answer->assign(message_in.data() + NLMSG_HDRLEN, static_cast<std::size_t>(size) - NLMSG_HDRLEN);
+      continue;
+    }
     nlmsgerr error{};
-    std::memcpy(&error, answer.data() + NLMSG_HDRLEN, sizeof error);
+    std::memcpy(&error, message_in.data() + NLMSG_HDRLEN, sizeof error);
     return -error.error;
   }
 }
@@ -236,6 +263,26 @@ Result<> Netlink::end_redirect(int from) {
   const int error = ask(request.finish());
   if (error == ENOENT || error == EINVAL || error == ENODEV) return {};
   return outcome(error, fmt::format("end the redirection of network device {}", from));
+}
+
+Result<> Netlink::skip_scheduling(int index) {
+  Request request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
+  request.put(traffic_control(index, 0, TC_H_ROOT));
+  request.text(TCA_KIND, "noqueue");
+  return outcome(ask(request.finish()), fmt::format("take the scheduler from network device {}", index));
+}
+
+Result<std::uint32_t> Netlink::tap_queues(int index) {
+  Request request(RTM_GETLINK, 0);
+  request.put(link(index, false));
+  std::string answer;
+  const auto asked = outcome(ask(request.finish(), &answer), fmt::format("look at network device {}", index));
+  if (!asked) return pass(asked);
+  if (answer.size() < sizeof(ifinfomsg)) return std::uint32_t{0};
+  const auto info = attribute_in(std::string_view(answer).substr(NLMSG_ALIGN(sizeof(ifinfomsg))), IFLA_LINKINFO);
+  if (attribute_in(info, IFLA_INFO_KIND).substr(0, 3) != "tun") return std::uint32_t{0};
+  const auto data = attribute_in(info, IFLA_INFO_DATA);
+  return number_in(data, IFLA_TUN_NUM_QUEUES) + number_in(data, IFLA_TUN_NUM_DISABLED_QUEUES);
 }
 
 }  // namespace godwit::os

@@ -32,11 +32,16 @@ class Netlink {
   [[nodiscard]] Result<> redirect(int from, int to);
   // Ends that; not an error when there is none.
   [[nodiscard]] Result<> end_redirect(int from);
+  // What goes out waits nowhere in the kernel but in the device's own queues. To be called before the device is up:
+  // for one of several queues Linux makes a scheduler for each of 256, 6.5 MiB a TAP, and then needs none of them.
+  [[nodiscard]] Result<> skip_scheduling(int index);
+  // How many queues of a TAP processes hold now; 0 of any other device. Errors: not_found, io.
+  [[nodiscard]] Result<std::uint32_t> tap_queues(int index);
 
  private:
   explicit Netlink(Descriptor socket) : socket_(std::move(socket)) {}
-  // Sends one request and waits for its acknowledgement.
-  [[nodiscard]] int ask(std::string_view request);
+  // Sends one request and waits for its acknowledgement. `answer`: the message that came before it, without its header.
+  [[nodiscard]] int ask(std::string_view request, std::string* answer = nullptr);
 
   Descriptor socket_;
   std::uint32_t sequence_{0};

@@ -58,11 +58,11 @@ Result<> enter(const std::string& path) {
 
 }  // namespace
 
-Result<int> in_network_namespace(const std::string& name, const std::function<Result<int>()>& job) {
-  Result<int> out = -1;
+Result<> in_network_namespace(const std::string& name, const std::function<Result<>()>& job) {
+  Result<> out;
   std::thread inside([&] {
     const auto entered = enter(path_of(name));
-    out = entered ? job() : Result<int>(pass(entered));
+    out = entered ? job() : entered;
   });
   inside.join();
   return out;

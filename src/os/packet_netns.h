@@ -9,7 +9,7 @@
 namespace godwit::os {
 
 // Runs `job` on a thread of its own inside the namespace, which is made if it is not there.
-[[nodiscard]] Result<int> in_network_namespace(const std::string& name, const std::function<Result<int>()>& job);
+[[nodiscard]] Result<> in_network_namespace(const std::string& name, const std::function<Result<>()>& job);
 
 // It lives on while processes are inside. Not an error when it is not there.
 [[nodiscard]] Result<> remove_network_namespace(const std::string& name);

@@ -1,6 +1,7 @@
 #include "os/taps.h"
 
 #include "os/descriptor.h"
+#include "os/packet_netlink.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -8,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -29,7 +31,7 @@ std::unexpected<Error> refused(int error, const std::string& name) {
   return failure;
 }
 
-Result<Descriptor> attach(const std::string& name) {
+Result<Descriptor> attach(const std::string& name, int flags) {
   Descriptor tun(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!tun) {
     const int error = errno;
@@ -38,9 +40,16 @@ Result<Descriptor> attach(const std::string& name) {
     return failure;
   }
   auto request = request_for(name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
   if (::ioctl(tun.get(), TUNSETIFF, &request) != 0) return refused(errno, name);
   return tun;
+}
+
+// Best effort: with it a device takes 6 MiB less of the kernel's memory.
+void skip_scheduling(const std::string& name) {
+  auto netlink = Netlink::open();
+  if (netlink) [[maybe_unused]]
+    const auto spared = netlink->skip_scheduling(link_index(name));
 }
 
 Result<> bring_up(const std::string& name, unsigned mtu) {
@@ -60,16 +69,25 @@ Result<> bring_up(const std::string& name, unsigned mtu) {
 
 }  // namespace
 
-Result<int> SystemTaps::open_for_guest(const std::string& name, unsigned mtu) {
+Result<std::vector<int>> SystemTaps::open_for_guest(const std::string& name, unsigned mtu, unsigned queues) {
   if (name.empty() || name.size() >= IFNAMSIZ || name.find_first_of("/ %:") != std::string::npos) {
     return fail(Errc::invalid_argument, "open tap \"{}\": a name has 1 to {} characters, none of \"/ %:\"", name,
                 IFNAMSIZ - 1);
   }
-  auto tun = attach(name);
-  if (!tun) return pass(tun);
+  std::vector<Descriptor> held;
+  while (held.size() < std::max(queues, 1U)) {
+    // To one of several queues that somebody holds the kernel would add another, unless it is to be new.
+    const int flags = (queues > 1 ? IFF_MULTI_QUEUE : 0) | (held.empty() ? IFF_TUN_EXCL : 0);
+    auto tun = attach(name, flags);
+    if (!tun) return pass(tun);
+    held.push_back(std::move(*tun));
+  }
+  if (queues > 1) skip_scheduling(name);
   const auto up = bring_up(name, mtu);
   if (!up) return pass(up);
-  return tun->release();
+  std::vector<int> out;
+  for (auto& each : held) out.push_back(each.release());
+  return out;
 }
 
 void SystemTaps::close_descriptor(int descriptor) { ::close(descriptor); }

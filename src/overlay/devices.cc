@@ -37,6 +37,7 @@ Devices::Wanted Devices::wanted() const {
       device.tap = tap_name({id, instance});
       device.guest = port.guest_device;
       device.mtu = segment->mtu();
+      device.queues = port.queues;
       out.emplace(PortName{id, instance}, std::move(device));
     }
     if (segment->bridges()) {
@@ -61,7 +62,8 @@ bool Devices::reconcile() {
   for (auto each = devices_.begin(); each != devices_.end();) {
     const auto found = now_wanted.find(each->first);
     const bool keep = found != now_wanted.end() && found->second.guest == each->second.guest &&
-                      found->second.mtu == each->second.mtu && found->second.spec == each->second.spec;
+                      found->second.mtu == each->second.mtu && found->second.queues == each->second.queues &&
+                      found->second.spec == each->second.spec;
     const bool removed = !keep && remove(each->first, each->second);
     all = all && (keep || removed);
     each = removed ? devices_.erase(each) : std::next(each);
@@ -95,9 +97,9 @@ bool Devices::make(const PortName& name, Device& device) {
 
 bool Devices::make_port(const PortName& name, Device& device) {
   if (device.handle == 0) {
-    const auto opened = links_.open_tap(device.tap, device.mtu);
+    auto opened = links_.open_tap(device.tap, device.mtu, device.queues);
     if (!opened) return complain(name, device, opened.error());
-    device.handle = io_.attach(*opened);
+    device.handle = io_.attach(std::move(*opened));
   }
   const auto joined = links_.join(device.tap, device.guest, name.instance == kLanPort);
   if (!joined) {
@@ -111,9 +113,9 @@ bool Devices::make_port(const PortName& name, Device& device) {
 
 bool Devices::make_gateway(const PortName& name, Device& device) {
   if (device.handle == 0) {
-    const auto opened = links_.open_gateway(device.spec);
+    auto opened = links_.open_gateway(device.spec);
     if (!opened) return complain(name, device, opened.error());
-    device.handle = io_.attach(*opened);
+    device.handle = io_.attach(std::move(*opened));
   }
   core_.attach(name, device.handle);
   device.complaint.clear();
@@ -122,9 +124,9 @@ bool Devices::make_gateway(const PortName& name, Device& device) {
 
 bool Devices::make_own(const PortName& name, Device& device) {
   if (device.handle == 0) {
-    const auto opened = links_.open_host_device(device.own);
+    auto opened = links_.open_host_device(device.own);
     if (!opened) return complain(name, device, opened.error());
-    device.handle = io_.attach(*opened);
+    device.handle = io_.attach(std::move(*opened));
   }
   core_.attach(name, device.handle);
   device.complaint.clear();

@@ -29,6 +29,7 @@ class Devices {
     sys::GatewaySpec spec;    // a gateway's
     sys::HostDeviceSpec own;  // this host's
     std::uint32_t mtu{0};
+    std::uint32_t queues{1};  // a port's
     sys::PortHandle handle{0};
     std::string complaint;  // logged last, so that it is not logged again and again
   };

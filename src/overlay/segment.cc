@@ -1,6 +1,7 @@
 #include "overlay/segment.h"
 
 #include "base/id.h"
+#include "wire/instance.h"
 
 #include <algorithm>
 #include <set>
@@ -59,6 +60,7 @@ Result<> check_ports(const wire::SwitchNetwork& config) {
     const auto ip = field(config.network, port.instance, wire::parse_ipv4(port.ip));
     if (!ip) return pass(ip);
     if (mac->is_group()) return bad("mac must be a single address");
+    if (port.queues < 1 || port.queues > wire::kMostQueuePairs) return bad("queues must be 1 to 8");
   }
   return {};
 }
@@ -212,6 +214,7 @@ void Segment::take_ports(const std::vector<wire::SwitchPort>& ports) {
     port.mac = *wire::parse_mac(wanted.mac);
     port.ip = *wire::parse_ipv4(wanted.ip);
     port.guest_device = wanted.guest_tap;
+    port.queues = wanted.queues;
     port.leaf_key.reset();
     if (const auto key = crypto::host_key_from_hex(wanted.wireguard_key)) port.leaf_key = *key;
     port.claimed = std::max(port.claimed, wanted.version);
@@ -367,7 +370,7 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
   }
   for (const auto& [instance, port] : ports_) {
     out.ports.push_back({instance, to_string(port.mac), to_string(port.ip), port.guest_device, port.claimed, "",
-                         port.leaf_key ? to_hex(*port.leaf_key) : std::string()});
+                         port.leaf_key ? to_hex(*port.leaf_key) : std::string(), port.queues});
   }
   out.gateway_namespace = gateway_namespace_;
   out.lan_device = lan_device_;

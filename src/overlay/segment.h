@@ -52,6 +52,7 @@ struct Port {
   wire::Mac mac;
   wire::Ipv4 ip;
   std::string guest_device;
+  std::uint32_t queues{1};                        // of its device
   std::uint64_t claimed{0};                       // the highest version that our agent claimed for it
   sys::PortHandle handle{0};                      // 0: no device yet
   LinkLocals link_locals;                         // that it uses beside the one of its MAC

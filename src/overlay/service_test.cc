@@ -17,15 +17,26 @@ namespace {
 using godwit::testing::EventLoop;
 using godwit::testing::TempDirectory;
 
+// What comes and goes is FakePackets' business.
+class NoDevice final : public sys::PacketDevice {
+ public:
+  std::span<const int> queues() const override { return {}; }
+  std::optional<sys::DeviceFrame> read(std::size_t /*queue*/, ByteSpan /*room*/) override { return std::nullopt; }
+  bool write(std::size_t /*queue*/, ByteView /*frame*/, const sys::Offload& /*offload*/) override { return false; }
+  void flush() override {}
+};
+using MadeDevice = Result<std::unique_ptr<sys::PacketDevice>>;
+
 // Devices that are names in sets.
 class FakeLinks final : public sys::SwitchLinks {
  public:
   explicit FakeLinks(const sys::Executor& executor) : changed_(executor) {}
 
-  Result<int> open_tap(const std::string& name, std::uint32_t /*mtu*/) override {
+  MadeDevice open_tap(const std::string& name, std::uint32_t /*mtu*/, std::uint32_t wanted) override {
     if (broken) return fail(Errc::io, "open tap \"{}\": broken for the test", name);
     taps.insert(name);
-    return 100;
+    queues[name] = wanted;
+    return std::make_unique<NoDevice>();
   }
   Result<> remove_tap(const std::string& name) override {
     taps.erase(name);
@@ -41,15 +52,15 @@ class FakeLinks final : public sys::SwitchLinks {
     std::erase_if(joined, [&](const auto& each) { return each.second == guest; });
     return {};
   }
-  Result<int> open_gateway(const sys::GatewaySpec& spec) override {
+  MadeDevice open_gateway(const sys::GatewaySpec& spec) override {
     gateways.insert(spec.network_namespace);
     addresses = spec.addresses;
-    return 200;
+    return std::make_unique<NoDevice>();
   }
-  Result<int> open_host_device(const sys::HostDeviceSpec& spec) override {
+  MadeDevice open_host_device(const sys::HostDeviceSpec& spec) override {
     taps.insert(spec.name);
     host_address = spec.address;
-    return 300;
+    return std::make_unique<NoDevice>();
   }
   Result<> remove_gateway(const std::string& network_namespace) override {
     gateways.erase(network_namespace);
@@ -66,6 +77,7 @@ class FakeLinks final : public sys::SwitchLinks {
   }
 
   std::set<std::string> taps;
+  std::map<std::string, std::uint32_t> queues;  // by TAP
   std::set<std::string> guests;
   std::set<std::string> gateways;
   std::map<std::string, std::string> joined;
@@ -82,7 +94,7 @@ class FakePackets final : public sys::PacketIo {
  public:
   explicit FakePackets(const sys::Executor& executor) : readable_(executor) {}
 
-  sys::PortHandle attach(int /*descriptor*/) override {
+  sys::PortHandle attach(std::unique_ptr<sys::PacketDevice> /*device*/) override {
     attached.insert(++last_);
     return last_;
   }
@@ -231,6 +243,27 @@ TEST_F(ServiceTest, AConfigurationMakesDevicesAndAnEmptyOneRemovesThem) {
     EXPECT_EQ(reply.error, "");
     EXPECT_TRUE(links.taps.empty() && links.gateways.empty() && links.joined.empty() && packets.attached.empty());
   });
+}
+
+TEST_F(ServiceTest, APortsDeviceHasAsManyQueuesAsItsGuestsAlsoAfterARestart) {
+  const auto tap = tap_name({kNetworkId, instance_id(0)});
+  run([&](Client& client) -> sys::Task<void> {
+    auto wanted = config({{0, 1}});
+    auto reply = co_await client.ask(config_request(wanted));
+    EXPECT_EQ(links.queues.at(tap), 1U);  // an agent of before says nothing
+    wanted.networks.at(0).ports.at(0).queues = 4;
+    reply = co_await client.ask(config_request(wanted));
+    EXPECT_EQ(reply.error, "");
+    EXPECT_EQ(links.queues.at(tap), 4U);
+    wanted.networks.at(0).ports.at(0).queues = 9;
+    reply = co_await client.ask(config_request(wanted));
+    EXPECT_NE(reply.error.find("queues must be 1 to 8"), std::string::npos) << reply.error;
+  });
+  links.queues.clear();
+  const auto saved = load_state(files, directory / "");
+  ASSERT_TRUE(saved && *saved);
+  run([](Client&) -> sys::Task<void> { co_return; }, *saved);
+  EXPECT_EQ(links.queues.at(tap), 4U);
 }
 
 TEST_F(ServiceTest, AHostThatOthersMayDialHasADeviceForThatAndSaysItsAddress) {

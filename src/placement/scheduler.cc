@@ -57,6 +57,11 @@ std::optional<Objection> objection(const Demand& demand, const HostOffer& offer)
   if (!has(offer.cpu_models, demand.cpu_model)) {
     return Objection{Errc::unsupported, "does not offer CPU model " + demand.cpu_model};
   }
+  if (offer.queue_pairs < demand.queue_pairs) {
+    return Objection{Errc::unsupported,
+                     fmt::format("gives network devices {} pairs of queues at most, not {}: update it",
+                                 offer.queue_pairs, demand.queue_pairs)};
+  }
   if (!demand.image_comes && !has_image(demand, offer)) {
     return Objection{Errc::unavailable, fmt::format("does not have image {} (sha256 {}…)", demand.image,
                                                     demand.image_sha256.substr(0, 12))};

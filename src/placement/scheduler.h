@@ -18,6 +18,7 @@ struct HostOffer {
   std::vector<std::string> machine_types;
   std::vector<std::string> cpu_models;
   std::vector<wire::ImageReport> images;
+  std::uint32_t queue_pairs{1};  // of a guest's network device, at most
 };
 
 // Empty strings ask for nothing in particular.
@@ -31,11 +32,12 @@ struct Demand {
   std::string host;         // this one or none
   std::string not_host;     // any but this one: a migration inside one cloud
   bool image_comes{false};  // to a host that has not got it: such hosts are taken after those that have
+  std::uint32_t queue_pairs{1};
 };
 
 // The name of the fitting host with the largest share of memory free; of equal ones the first by name. Those that have
 // the image come first.
-// Errors name every host and what speaks against it: exhausted (room), unsupported (accelerator, machine, CPU),
+// Errors name every host and what speaks against it: exhausted (room), unsupported (accelerator, machine, CPU, queues),
 // unavailable (hosts silent, image not there yet), not_found (no such host).
 [[nodiscard]] Result<std::string> choose_host(const Demand& demand, const std::vector<HostOffer>& offers);
 

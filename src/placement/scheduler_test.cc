@@ -52,6 +52,10 @@ TEST(Scheduler, SaysWhichFeatureIsMissing) {
   asked.cpu_model = "Skylake-Server";
   EXPECT_NE(refused(asked, offer("a1")).message.find("CPU model Skylake-Server"), std::string::npos);
   asked = demand();
+  asked.queue_pairs = 2;  // its agent is of before there was a choice
+  EXPECT_EQ(refused(asked, offer("a1")).code, Errc::unsupported);
+  EXPECT_NE(refused(asked, offer("a1")).message.find("1 pairs of queues at most, not 2"), std::string::npos);
+  asked = demand();
   asked.image_sha256 = std::string(64, 'b');
   EXPECT_EQ(refused(asked, offer("a1")).code, Errc::unavailable);
   auto silent = offer("a1");

@@ -7,8 +7,16 @@
 namespace godwit::sim {
 namespace {
 
-constexpr int kDescriptor = 100;  // of whatever is opened: nobody reads it
 constexpr std::size_t kQueue = 1'000;
+
+// A device that is a name: nothing comes from it, and it loses what it is given.
+class SilentDevice final : public sys::PacketDevice {
+ public:
+  [[nodiscard]] std::span<const int> queues() const override { return {}; }
+  [[nodiscard]] std::optional<sys::DeviceFrame> read(std::size_t, ByteSpan) override { return std::nullopt; }
+  [[nodiscard]] bool write(std::size_t, ByteView, const sys::Offload&) override { return false; }
+  void flush() override {}
+};
 
 }  // namespace
 
@@ -28,7 +36,7 @@ SimPacketIo::SimPacketIo(Process& process, sys::UdpEndpoint local)
 
 SimPacketIo::~SimPacketIo() { process_.host().udp_ports_.erase(local_.port); }
 
-sys::PortHandle SimPacketIo::attach(int) { return ++last_; }
+sys::PortHandle SimPacketIo::attach(std::unique_ptr<sys::PacketDevice>) { return ++last_; }
 
 sys::Task<Result<>> SimPacketIo::wait_readable() {
   while (waiting_.empty()) co_await readable_.wait();
@@ -72,9 +80,10 @@ void SimPacketIo::take(const sys::UdpEndpoint& from, ByteVector bytes) {
 SimSwitchLinks::SimSwitchLinks(Process& process)
     : host_(process.host()), changed_(process.runtime().executor), watch_(host_, changed_) {}
 
-Result<int> SimSwitchLinks::open_tap(const std::string& name, std::uint32_t) {
+Result<std::unique_ptr<sys::PacketDevice>> SimSwitchLinks::open_tap(const std::string& name, std::uint32_t,
+                                                                    std::uint32_t) {
   host_.switch_taps_.insert(name);
-  return kDescriptor;
+  return std::make_unique<SilentDevice>();
 }
 
 Result<> SimSwitchLinks::remove_tap(const std::string& name) {
@@ -89,14 +98,14 @@ Result<bool> SimSwitchLinks::join(const std::string& tap, const std::string& gue
 
 Result<> SimSwitchLinks::part(const std::string&) { return {}; }
 
-Result<int> SimSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
+Result<std::unique_ptr<sys::PacketDevice>> SimSwitchLinks::open_gateway(const sys::GatewaySpec& spec) {
   host_.gateways_.insert(spec.network_namespace);
-  return kDescriptor;
+  return std::make_unique<SilentDevice>();
 }
 
-Result<int> SimSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
+Result<std::unique_ptr<sys::PacketDevice>> SimSwitchLinks::open_host_device(const sys::HostDeviceSpec& spec) {
   host_.switch_taps_.insert(spec.name);
-  return kDescriptor;
+  return std::make_unique<SilentDevice>();
 }
 
 Result<> SimSwitchLinks::remove_gateway(const std::string& network_namespace) {

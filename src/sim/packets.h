@@ -17,7 +17,7 @@ class SimPacketIo final : public sys::PacketIo {
   [[nodiscard]] static Result<std::unique_ptr<SimPacketIo>> open(Process& process, std::uint16_t port);
   ~SimPacketIo() override;
 
-  sys::PortHandle attach(int descriptor) override;
+  sys::PortHandle attach(std::unique_ptr<sys::PacketDevice> device) override;
   void detach(sys::PortHandle) override {}
   [[nodiscard]] sys::UdpEndpoint local() const override { return local_; }
   [[nodiscard]] sys::Task<Result<>> wait_readable() override;
@@ -43,12 +43,13 @@ class SimSwitchLinks final : public sys::SwitchLinks {
  public:
   explicit SimSwitchLinks(Process& process);
 
-  [[nodiscard]] Result<int> open_tap(const std::string& name, std::uint32_t mtu) override;
+  [[nodiscard]] Result<std::unique_ptr<sys::PacketDevice>> open_tap(const std::string& name, std::uint32_t mtu,
+                                                                    std::uint32_t queues) override;
   [[nodiscard]] Result<> remove_tap(const std::string& name) override;
   [[nodiscard]] Result<bool> join(const std::string& tap, const std::string& guest, bool promiscuous) override;
   [[nodiscard]] Result<> part(const std::string& guest) override;
-  [[nodiscard]] Result<int> open_gateway(const sys::GatewaySpec& spec) override;
-  [[nodiscard]] Result<int> open_host_device(const sys::HostDeviceSpec& spec) override;
+  [[nodiscard]] Result<std::unique_ptr<sys::PacketDevice>> open_gateway(const sys::GatewaySpec& spec) override;
+  [[nodiscard]] Result<std::unique_ptr<sys::PacketDevice>> open_host_device(const sys::HostDeviceSpec& spec) override;
   [[nodiscard]] Result<> remove_gateway(const std::string& network_namespace) override;
   [[nodiscard]] sys::Task<Result<>> wait_changed() override;
 

@@ -1,5 +1,6 @@
 #include "sim/processes.h"
 
+#include <algorithm>
 #include <csignal>
 
 namespace godwit::sim {
@@ -60,22 +61,28 @@ sys::Task<void> await_death(Process& self, sys::ProcessId id) {
 
 sys::Task<void> SimProcesses::wait_gone(sys::ProcessId id) { return await_death(self_, id); }
 
-Result<int> SimTaps::open_for_guest(const std::string& name, unsigned) {
+Result<std::vector<int>> SimTaps::open_for_guest(const std::string& name, unsigned, unsigned queues) {
   auto& taps = self_.host().taps_;
   if (taps.contains(name)) return fail(Errc::conflict, "open tap \"{}\": EBUSY Device or resource busy", name);
   taps[name] = self_.id().pid;
-  self_.open_taps_[next_] = name;
+  std::vector<int> out;
+  for (unsigned queue = 0; queue < queues; ++queue) {
+    self_.open_taps_[next_] = name;
+    out.push_back(next_++);
+  }
   self_.host().links_changed();
-  return next_++;
+  return out;
 }
 
 void SimTaps::close_descriptor(int descriptor) {
   const auto found = self_.open_taps_.find(descriptor);
   if (found == self_.open_taps_.end()) return;
-  auto& taps = self_.host().taps_;
-  const auto tap = taps.find(found->second);
-  if (tap != taps.end() && tap->second == self_.id().pid) taps.erase(tap);
+  const auto name = found->second;
   self_.open_taps_.erase(found);
+  if (std::ranges::any_of(self_.open_taps_, [&](const auto& each) { return each.second == name; })) return;
+  auto& taps = self_.host().taps_;
+  const auto tap = taps.find(name);
+  if (tap != taps.end() && tap->second == self_.id().pid) taps.erase(tap);
   self_.host().links_changed();
 }
 

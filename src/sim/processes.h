@@ -23,7 +23,8 @@ class SimProcesses final : public sys::Processes {
 class SimTaps final : public sys::Taps {
  public:
   explicit SimTaps(Process& self) : self_(self) {}
-  [[nodiscard]] Result<int> open_for_guest(const std::string& name, unsigned mtu) override;
+  [[nodiscard]] Result<std::vector<int>> open_for_guest(const std::string& name, unsigned mtu,
+                                                        unsigned queues) override;
   void close_descriptor(int descriptor) override;
 
  private:

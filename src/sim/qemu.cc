@@ -18,6 +18,13 @@ std::string option_in(const std::string& options, const std::string& key) {
   return options.substr(start, options.find(',', start) - start);
 }
 
+// "fd=3" or "fds=3:4" of a -netdev.
+std::uint8_t queue_pairs_in(const std::string& options) {
+  if (!option_in(options, "fd").empty()) return 1;
+  const auto descriptors = option_in(options, "fds");
+  return static_cast<std::uint8_t>(descriptors.empty() ? 0 : 1 + std::ranges::count(descriptors, ':'));
+}
+
 QemuLine line_of(const sys::ProcessSpec& spec) {
   QemuLine line;
   const auto& words = spec.argv;
@@ -26,6 +33,7 @@ QemuLine line_of(const sys::ProcessSpec& spec) {
     if (words[i] == "-S") line.stopped = true;
     if (words[i] == "-incoming") line.incoming = true;
     if (words[i] == "-name") line.instance = option_in(next, "guest");
+    if (words[i] == "-netdev") line.queue_pairs = queue_pairs_in(next);
     if (words[i] == "-device" && next.starts_with("virtio-net-pci,")) line.mac = option_in(next, "mac");
     if (words[i] == "-chardev" && next.starts_with("socket,id=qmp,")) line.monitor_path = option_in(next, "path");
     if (words[i] != "-blockdev") continue;

@@ -28,6 +28,8 @@ class Qemu final : public Program {
 
   [[nodiscard]] const std::string& instance() const { return core_.line.instance; }
   [[nodiscard]] bool running() const { return core_.running(); }
+  // Of its network device; 0 where it has none.
+  [[nodiscard]] std::size_t queue_pairs() const { return core_.line.queue_pairs; }
   // Alive, and deaf for good.
   void hang();
   // The guest powers itself off.

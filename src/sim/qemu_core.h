@@ -39,6 +39,7 @@ struct QemuLine {
   std::string base_path;    // of a file,
   std::string base_socket;  // or of an NBD server
   std::string mac;          // empty: no network
+  std::uint8_t queue_pairs{0};
   bool incoming{false};
   bool stopped{false};  // -S
 };

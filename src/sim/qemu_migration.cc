@@ -11,8 +11,9 @@ constexpr std::uint64_t kPartBytes = 64UL * 1024;
 constexpr std::size_t kFrameLimit = 1024UL * 1024;
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::byte kLoaded{1};
-constexpr std::size_t kDevicesBytes = 9;  // what the guest remembers, whether it has booted; then anything
-constexpr Millis kBottomHalf{1};          // between the word that it has failed and the vCPUs that run again
+// What the guest remembers, whether it has booted, the queue pairs of its network device; then anything.
+constexpr std::size_t kDevicesBytes = 10;
+constexpr Millis kBottomHalf{1};  // between the word that it has failed and the vCPUs that run again
 
 ByteVector frame_of(Kind kind, ByteVector data) {
   ByteVector frame{static_cast<std::byte>(kind)};
@@ -217,6 +218,7 @@ ByteVector QemuOutgoing::devices() const {
   ByteVector devices;
   append_be64(devices, core_.remembered());
   devices.push_back(static_cast<std::byte>(core_.booted));
+  devices.push_back(static_cast<std::byte>(core_.line.queue_pairs));
   devices.resize(std::max<std::size_t>(devices.size(), core_.settings.device_bytes));
   return devices;
 }
@@ -365,6 +367,10 @@ sys::Task<Result<>> QemuIncoming::load_from(sys::Stream* stream) {
     in_part_ = head[0] == static_cast<std::byte>(kPackage);
     const bool devices = in_part_ || head[0] == static_cast<std::byte>(kDevices);
     if (!devices || size < kDevicesBytes) co_return fail(Errc::protocol, "Invalid argument");
+    if (const auto pairs = std::to_integer<unsigned>(data[9]); pairs != core_.line.queue_pairs) {
+      co_return fail(Errc::protocol, "{} != {}: error while loading state of device 'virtio-net'",
+                     core_.line.queue_pairs, pairs);
+    }
     core_.remember(load_be64(data));
     core_.booted = data[8] != std::byte{0};
     co_return Result<>{};

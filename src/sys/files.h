@@ -69,9 +69,11 @@ class Processes {
 class Taps {
  public:
   virtual ~Taps() = default;
-  // Creates and opens the device `name` (at most 15 characters). The caller owns the descriptor: it hands it to QEMU
-  // and closes it. Errors: conflict (somebody else holds it), io (with the remedy: root or CAP_NET_ADMIN).
-  [[nodiscard]] virtual Result<int> open_for_guest(const std::string& name, unsigned mtu) = 0;
+  // Creates and opens the device `name` (at most 15 characters): one descriptor a queue, in their order. The caller
+  // owns them: it hands them to QEMU and closes them. Errors: conflict (somebody else holds it), io (with the remedy:
+  // root or CAP_NET_ADMIN).
+  [[nodiscard]] virtual Result<std::vector<int>> open_for_guest(const std::string& name, unsigned mtu,
+                                                                unsigned queues) = 0;
   virtual void close_descriptor(int descriptor) = 0;
 };
 

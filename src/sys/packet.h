@@ -9,6 +9,8 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,12 +89,56 @@ struct PacketCounts {
   std::uint64_t too_long{0};   // datagrams for a link with a smaller MTU: nothing is fragmented
 };
 
+// What read() of a device has found.
+struct DeviceFrame {
+  ByteSpan bytes;  // the frame: inside the room that was given. Empty: one that is no frame, or too long, was dropped
+  std::size_t room_bytes{0};  // so much of the room is in use, from its beginning
+  Offload offload;
+};
+
+// An Ethernet device as a PacketIo sees it, and the seam for another kind of it: a TAP is one, a vhost-user backend
+// would be another, beside it in the same PacketIo. Who makes devices is SwitchLinks; nobody else knows which kind one
+// is.
+//
+// It has one or more queues, each a way for frames in both directions. A frame keeps its place behind those that went
+// before it in the same queue; of different queues nothing is promised.
+//   Threads: all is called on the strand of its PacketIo, and nothing of it may block. Threads that an implementation
+//   has
+//     beside that are its own business.
+//   Memory: read() copies into the room, and write() has copied when it returns: the switch alters and parses what it
+//   has
+//     read, so it can't be memory that a guest still writes to.
+//   Errors: there are none to return. What can't be sent is dropped; a device whose other end has gone is one without a
+//     cable: it has nothing to read and takes nothing, until SwitchLinks finds it gone, or its other end comes back.
+//   Life: whoever holds it owns all that belongs to it; the destructor lets go of that, and the guest's frames wait, or
+//     are lost, as with a cable.
+class PacketDevice {
+ public:
+  // Room that read() needs for the longest frame and whatever the device puts before it.
+  static constexpr std::size_t kRoomBytes = kFrameLimit + 64;
+
+  virtual ~PacketDevice() = default;
+  // For each queue a descriptor that epoll finds readable for as long as read() has something (level-triggered): they,
+  // and how many, stay the same for the device's life. Owned by the device.
+  [[nodiscard]] virtual std::span<const int> queues() const = 0;
+  // The next frame of a queue, in `room` (kRoomBytes at least); nothing when there is none now.
+  [[nodiscard]] virtual std::optional<DeviceFrame> read(std::size_t queue, ByteSpan room) = 0;
+  // Queues a frame. False: it was dropped.
+  [[nodiscard]] virtual bool write(std::size_t queue, ByteView frame, const Offload& offload) = 0;
+  // After a batch of write(): whoever has to be told of it is told, once.
+  virtual void flush() = 0;
+};
+
 // A UDP socket and any number of Ethernet devices. One strand.
+//
+// Order: frames of one flow (addresses and ports, either way round) that a device gives by one queue are received in
+// that order, and those that are sent to it go to the queue by which the flow was last received, in theirs. Busy queues
+// take turns; none keeps another, or the socket, waiting for longer than a batch.
 class PacketIo {
  public:
   virtual ~PacketIo() = default;
-  // Takes the descriptor of a device: closes it at detach() or at the end.
-  [[nodiscard]] virtual PortHandle attach(int descriptor) = 0;
+  // Takes a device: lets go of it at detach() or at the end.
+  [[nodiscard]] virtual PortHandle attach(std::unique_ptr<PacketDevice> device) = 0;
   virtual void detach(PortHandle port) = 0;
   // The address that the UDP socket is bound to.
   [[nodiscard]] virtual UdpEndpoint local() const = 0;
@@ -129,9 +175,10 @@ struct HostDeviceSpec {
 class SwitchLinks {
  public:
   virtual ~SwitchLinks() = default;
-  // A persistent TAP of ours, up, whose frames have a virtio_net_hdr and may be super-frames; the descriptor is the
-  // caller's. Errors: conflict (another process holds it), io.
-  [[nodiscard]] virtual Result<int> open_tap(const std::string& name, std::uint32_t mtu) = 0;
+  // A persistent TAP of ours, up, whose frames may be super-frames. One that is there keeps the number of queues that
+  // it was made with: it has `queues`, or one. Errors: conflict (another process holds it), io.
+  [[nodiscard]] virtual Result<std::unique_ptr<PacketDevice>> open_tap(const std::string& name, std::uint32_t mtu,
+                                                                       std::uint32_t queues) = 0;
   // Not an error when it is not there.
   [[nodiscard]] virtual Result<> remove_tap(const std::string& name) = 0;
   // Redirects what comes in at either device out of the other one. True: joined (again); false: `guest` is not there.
@@ -140,10 +187,10 @@ class SwitchLinks {
   [[nodiscard]] virtual Result<bool> join(const std::string& tap, const std::string& guest, bool promiscuous) = 0;
   // Ends the redirection out of `guest`; not an error when it is not there.
   [[nodiscard]] virtual Result<> part(const std::string& guest) = 0;
-  // A TAP "gw0" inside the namespace, with these addresses; the descriptor is the caller's.
-  [[nodiscard]] virtual Result<int> open_gateway(const GatewaySpec& spec) = 0;
-  // A TAP in the switch's own namespace, with this address; the descriptor is the caller's. remove_tap() removes it.
-  [[nodiscard]] virtual Result<int> open_host_device(const HostDeviceSpec& spec) = 0;
+  // A TAP "gw0" inside the namespace, with these addresses.
+  [[nodiscard]] virtual Result<std::unique_ptr<PacketDevice>> open_gateway(const GatewaySpec& spec) = 0;
+  // A TAP in the switch's own namespace, with this address. remove_tap() removes it.
+  [[nodiscard]] virtual Result<std::unique_ptr<PacketDevice>> open_host_device(const HostDeviceSpec& spec) = 0;
   // Device and namespace. Not an error when they are not there.
   [[nodiscard]] virtual Result<> remove_gateway(const std::string& network_namespace) = 0;
   // Returns when devices may have come, gone or changed since the last call. Errors: io.

@@ -84,12 +84,13 @@ struct HostReport {
   std::vector<BootOrder> boot_orders{};  // seen since the last report that was answered
   std::vector<SnapshotReport> snapshots{};
   std::vector<ImageCheck> checks{};  // of its images, the last one each
+  std::uint32_t queue_pairs{1};      // that it gives a guest's network device, at most; earlier agents gave one
 };
 BOOST_DESCRIBE_STRUCT(HostReport, (),
                       (host, capacity, accelerator, qemu_version, machine_types, cpu_models, migration_point,
                        directory_port, image_port, overlay_ip, overlay_port, overlay_key, images, arrivals, instances,
                        migrations, content_of, unsettled, lans, seen_generation, wait_ms, boot_orders, snapshots,
-                       checks))
+                       checks, queue_pairs))
 
 BOOST_DEFINE_ENUM_CLASS(DesiredInstanceState, running, stopped, absent)
 

@@ -76,6 +76,7 @@ Result<> validate(const InstanceSpec& spec) {
   if (!is_word(spec.machine_type, 64)) return bad("machine_type", "must be a name");
   if (!is_word(spec.cpu_model, 64)) return bad("cpu_model", "must be a name");
   if (spec.accelerator != "kvm" && spec.accelerator != "tcg") return bad("accelerator", "must be kvm or tcg");
+  if (spec.queue_pairs < 1 || spec.queue_pairs > kMostQueuePairs) return bad("queue_pairs", "must be 1 to 8");
   return {};
 }
 

@@ -29,6 +29,9 @@ BOOST_DESCRIBE_STRUCT(InstanceType, (), (name, vcpus, memory_mib, disk_gib))
 // it).
 BOOST_DEFINE_ENUM_CLASS(InstanceState, pending, running, stopping, stopped, shutting_down, terminated, moved, in_doubt)
 
+// Pairs of queues of a guest's network device, one a vCPU up to so many.
+constexpr std::uint32_t kMostQueuePairs = 8;
+
 struct NetworkInterface {
   std::string network;  // "net-0123…"
   std::string mac;      // "02:67:…", lower case
@@ -56,10 +59,12 @@ struct InstanceSpec {
   std::string machine_type;
   std::string cpu_model;
   std::string accelerator;  // "kvm" or "tcg"
+  // Of its network device. What was first scheduled before there was a choice has one.
+  std::uint32_t queue_pairs{1};
 };
 BOOST_DESCRIBE_STRUCT(InstanceSpec, (),
                       (id, tenant, name, cluster, roles, type, vcpus, memory_mib, disk_gib, image, image_sha256,
-                       interface, ssh_keys, user_data, machine_type, cpu_model, accelerator))
+                       interface, ssh_keys, user_data, machine_type, cpu_model, accelerator, queue_pairs))
 
 // Checks every field against what may stand in a file name, a command line or a table. Errors: invalid_argument.
 [[nodiscard]] Result<> validate(const InstanceSpec& spec);

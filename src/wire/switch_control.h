@@ -23,8 +23,9 @@ struct SwitchPort {
   std::string claim{};  // of that version, as in Location; empty: its cloud's word is awaited
   // In hex. Then it has no guest_tap: the member is a WireGuard peer with this key, which dials this host's switch.
   std::string wireguard_key{};
+  std::uint32_t queues{1};  // of the switch's own TAP: as many as `guest_tap` has
 };
-BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, claim, wireguard_key))
+BOOST_DESCRIBE_STRUCT(SwitchPort, (), (instance, mac, ip, guest_tap, version, claim, wireguard_key, queues))
 
 struct SwitchNetwork {
   Network network;

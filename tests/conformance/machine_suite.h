@@ -42,9 +42,19 @@ class Attempt {
 
   sys::Task<Result<>> begin(hypervisor::Launch how = hypervisor::Launch::incoming) {
     static int number = 0;
-    const auto target = rig_.make("destination-" + std::to_string(++number));
+    auto target = rig_.make("destination-" + std::to_string(++number));
+    target.vcpus = source_->spec().vcpus;
+    std::vector<int> taps;
+    if (!destination_tap.empty()) {
+      target.queue_pairs = destination_pairs;
+      target.mac = source_->spec().mac;
+      target.mtu = source_->spec().mtu;
+      auto opened = rig_.runtime().taps.open_for_guest(destination_tap, target.mtu, destination_pairs);
+      if (!opened) co_return pass(opened);
+      taps = std::move(*opened);
+    }
     const hypervisor::QemuProgram qemu;
-    auto launched = co_await Machine::launch(rig_.runtime(), qemu, target, how, -1);
+    auto launched = co_await Machine::launch(rig_.runtime(), qemu, target, how, std::move(taps));
     if (!launched) co_return pass(launched);
     destination = std::move(*launched);
     const auto& at = source_->spec();
@@ -82,6 +92,8 @@ class Attempt {
 
   void carry_on(Machine& adopted) { source_ = &adopted; }
 
+  std::string destination_tap;  // empty: it has no network device
+  std::uint32_t destination_pairs{1};
   std::unique_ptr<Machine> destination;
   std::unique_ptr<Pump> disk;
   std::unique_ptr<Pump> memory;
@@ -403,8 +415,7 @@ TYPED_TEST_P(MachineSuite, ADiskThatAnotherMachineHasIsAClearError) {
     auto other = t->rig.make("locked-out");
     other.disk_path = source->spec().disk_path;
     const hypervisor::QemuProgram qemu;
-    const auto launched =
-        co_await hypervisor::Machine::launch(t->rig.runtime(), qemu, other, hypervisor::Launch::cold, -1);
+    const auto launched = co_await hypervisor::Machine::launch(t->rig.runtime(), qemu, other, hypervisor::Launch::cold);
     GODWIT_CO_ASSERT(!launched);
     EXPECT_EQ(launched.error().code, Errc::io);
     EXPECT_NE(launched.error().message.find("another process using the image"), std::string::npos)

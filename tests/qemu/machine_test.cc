@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
 #include "conformance/post_copy_suite.h"
+#include "conformance/queue_pairs_suite.h"
 #include "conformance/snapshot_suite.h"
 #include "hypervisor/qemu_machine.h"
 #include "image/store.h"
@@ -82,12 +83,29 @@ class RealRig {
     const auto filled = co_await runtime_.processes.run(fill(spec.disk_path), Seconds{20});
     if (!filled) co_return pass(filled);
     const hypervisor::QemuProgram qemu;
-    auto launched = co_await Machine::launch(runtime_, qemu, spec, Launch::cold, -1);
+    auto launched = co_await Machine::launch(runtime_, qemu, spec, Launch::cold);
     if (!launched) co_return pass(launched);
     shared().source = spec.directory;
     const auto ready = co_await says(spec, "godwit-tiny ready");
     if (!ready) co_return pass(ready);
     co_return std::move(launched);
+  }
+
+  sys::Task<Result<std::unique_ptr<Machine>>> boot(hypervisor::MachineSpec spec, std::vector<int> taps) {
+    const hypervisor::QemuProgram qemu;
+    auto launched = co_await Machine::launch(runtime_, qemu, spec, Launch::cold, std::move(taps));
+    if (!launched) co_return pass(launched);
+    const auto ready = co_await says(spec, "godwit-tiny ready");
+    if (!ready) co_return pass(ready);
+    co_return std::move(launched);
+  }
+  // QEMU lets go of those that its guest has not enabled.
+  static std::size_t queues_in_use(const Machine& /*machine*/, const std::string& tap) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net/" + tap + "/queues")) {
+      if (entry.path().filename().string().starts_with("tx-")) ++count;
+    }
+    return count;
   }
 
   void hang(const Machine& machine) { signal(machine, SIGSTOP); }
@@ -197,5 +215,6 @@ TEST(Capabilities, TellWhatThisHostsQemuCanDo) {
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, MachineSuite, RealRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, PostCopySuite, RealRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Real, SnapshotSuite, RealRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Real, QueuePairsSuite, RealRig);
 
 }  // namespace godwit::testing

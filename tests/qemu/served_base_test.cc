@@ -202,7 +202,7 @@ sys::Task<void> moves_onto_its_file(Stage& stage) {
   stage.put(0);  // QEMU reads it before its monitor answers
   stage.start_desk();
   stage.start_server();
-  auto launched = co_await Machine::launch(runtime, qemu, stage.spec(), Launch::cold, -1);
+  auto launched = co_await Machine::launch(runtime, qemu, stage.spec(), Launch::cold);
   GODWIT_CO_ASSERT_OK(launched);
   auto machine = std::move(*launched);
   EXPECT_FALSE(machine->has_local_base());

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "conformance/machine_suite.h"
 #include "conformance/post_copy_suite.h"
+#include "conformance/queue_pairs_suite.h"
 #include "conformance/snapshot_suite.h"
 #include "sim/qemu.h"
 #include "support/nbd_zeros.h"
@@ -54,9 +55,19 @@ class SimRig {
   sys::Task<Result<std::unique_ptr<hypervisor::Machine>>> source() {
     const auto spec = make("source");
     const hypervisor::QemuProgram qemu;
-    auto machine = co_await hypervisor::Machine::launch(runtime(), qemu, spec, hypervisor::Launch::cold, -1);
+    auto machine = co_await hypervisor::Machine::launch(runtime(), qemu, spec, hypervisor::Launch::cold);
     co_await runtime().clock.sleep_for(Millis{200});  // it has written something
     co_return std::move(machine);
+  }
+
+  sys::Task<Result<std::unique_ptr<hypervisor::Machine>>> boot(hypervisor::MachineSpec spec, std::vector<int> taps) {
+    const hypervisor::QemuProgram qemu;
+    co_return co_await hypervisor::Machine::launch(runtime(), qemu, std::move(spec), hypervisor::Launch::cold,
+                                                   std::move(taps));
+  }
+  std::size_t queues_in_use(const hypervisor::Machine& machine, const std::string& /*tap*/) {
+    auto* process = process_of(machine);
+    return process ? dynamic_cast<Qemu&>(process->program()).queue_pairs() : 0;
   }
 
   void hang(const hypervisor::Machine& machine) {
@@ -106,10 +117,10 @@ hypervisor::MachineSpec served(SimRig& rig) {
 sys::Task<void> moves_onto_its_file(SimRig* rig) {
   const auto spec = served(*rig);
   const hypervisor::QemuProgram qemu;
-  auto launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  auto launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold);
   EXPECT_FALSE(launched) << "nobody serves there";
   const testing::NbdZeros server(rig->runtime(), spec.base_socket);
-  launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  launched = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold);
   GODWIT_CO_ASSERT_OK(launched);
   EXPECT_FALSE((*launched)->has_local_base());
   const auto mirrored = co_await (*launched)->start_disk(spec.directory + "/nbd.sock", 0);
@@ -152,7 +163,7 @@ sys::Task<void> goes_on_where_another_has_begun(SimRig* rig, std::size_t steps) 
   const auto spec = served(*rig);
   const hypervisor::QemuProgram qemu;
   const testing::NbdZeros server(rig->runtime(), spec.base_socket);
-  auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold, -1);
+  auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::cold);
   GODWIT_CO_ASSERT_OK(machine);
   co_await (*machine)->detach();
   wire::json::array now;
@@ -185,7 +196,7 @@ sys::Task<void> waits_for_a_migration(SimRig* rig) {
   const auto spec = served(*rig);
   const hypervisor::QemuProgram qemu;
   const testing::NbdZeros server(rig->runtime(), spec.base_socket);
-  const auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::incoming, -1);
+  const auto machine = co_await Machine::launch(rig->runtime(), qemu, spec, Launch::incoming);
   GODWIT_CO_ASSERT_OK(machine);
   const auto moved = co_await (*machine)->use_local_base();
   EXPECT_EQ(moved ? Errc{} : moved.error().code, Errc::conflict);
@@ -206,4 +217,5 @@ namespace godwit::testing {
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, MachineSuite, sim::SimRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, PostCopySuite, sim::SimRig);
 INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, SnapshotSuite, sim::SimRig);
+INSTANTIATE_TYPED_TEST_SUITE_P(Simulated, QueuePairsSuite, sim::SimRig);
 }  // namespace godwit::testing

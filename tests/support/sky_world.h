@@ -62,7 +62,9 @@ class NoPageFiles final : public sys::PageFiles {
 };
 
 class NoTaps final : public sys::Taps {
-  Result<int> open_for_guest(const std::string&, unsigned) override { return fail(Errc::unsupported, "none here"); }
+  Result<std::vector<int>> open_for_guest(const std::string&, unsigned, unsigned) override {
+    return fail(Errc::unsupported, "none here");
+  }
   void close_descriptor(int) override {}
 };
 
