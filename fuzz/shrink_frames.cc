@@ -24,6 +24,19 @@ class StillClock final : public sys::Clock {
   [[nodiscard]] sys::Task<void> sleep_until(TimePoint) override { co_return; }
 };
 
+// A cloud that has nothing, but may be asked.
+class EmptyCloud final : public content::Siblings {
+ public:
+  std::optional<CloudKey> key_of(const std::string&) const override { return CloudKey{std::byte{1}}; }
+  bool may_know(const std::string&) const override { return true; }
+  sys::Task<std::vector<content::PageId>> bring(std::string, std::vector<content::PageDigest> digests) override {
+    co_return std::vector<content::PageId>(digests.size());
+  }
+  sys::Task<std::vector<content::PageId>> bring_alike(std::string, std::vector<content::Sketch> sketches) override {
+    co_return std::vector<content::PageId>(sketches.size());
+  }
+};
+
 struct Side {
   sim::PageFiles files;
   content::Store store{files, "/store", {}};
@@ -53,7 +66,8 @@ void run_both(boost::asio::io_context& context, sys::Task<Result<>> forth, sys::
 
 void hear_source(ByteView said, std::size_t piece) {
   Side side;
-  Arrivals arrivals{side.store, side.rapport, nullptr, false};
+  EmptyCloud cloud;
+  Arrivals arrivals{side.store, side.rapport, nullptr, false, "alice", 0, &cloud};
   boost::asio::io_context context{1};
   fuzz::ByteStream wan(said, piece);
   fuzz::ByteStream local(as_bytes("what QEMU answers"), piece);
@@ -64,7 +78,11 @@ void hear_source(ByteView said, std::size_t piece) {
 
 void hear_destination(ByteView said, std::size_t piece) {
   Side side;
+  EmptyCloud cloud;
   Departure departure{side.store, side.rapport, nullptr, Places{}, wire::Savings{}};
+  departure.siblings = &cloud;
+  departure.tenant = "alice";
+  departure.frames_version = kFramesVersion;
   StillClock clock;
   boost::asio::io_context context{1};
   std::uint64_t wan_bytes = 0;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "content/digest_table.h"
+#include "content/id_table.h"
 
 #include <xxhash.h>
 
@@ -33,8 +34,11 @@ Ring::Ring(std::vector<std::string> members) : members_(std::move(members)) {
 }
 
 const std::string& Ring::owner_of(const PageDigest& digest) const {
+  return owner_of(load_be64(ByteView(digest).last(8)));
+}
+
+const std::string& Ring::owner_of(SketchTag place) const {
   GODWIT_ASSERT(!points_.empty());
-  const auto place = load_be64(ByteView(digest).last(8));
   const auto after = std::lower_bound(points_.begin(), points_.end(), place,
                                       [](const Point& point, std::uint64_t wanted) { return point.place < wanted; });
   return members_[after == points_.end() ? points_.front().member : after->member];
@@ -85,43 +89,64 @@ void Holdings::list(std::size_t place, std::vector<PageDigest>& into) const {
 std::uint64_t Holdings::size() const { return impl_->table.size(); }
 std::uint64_t Holdings::bytes() const { return impl_->table.bytes(); }
 
+// An entry's id in the table is its age and its holder; what is too old is not alive.
 struct OwnerTable::Impl {
-  std::uint64_t most;
-  DigestTable<2> table;
+  static constexpr unsigned kHostBits = 11;
+  static constexpr std::uint64_t kHostMask = (1U << kHostBits) - 1;
+  static_assert(kHostMask == kMostHosts);
+  static constexpr std::uint64_t kMostAges = 4096;  // half of what the table's 24 bits tell apart
+
+  [[nodiscard]] Window alive() const { return {(age - std::min(age, ages - 1)) << kHostBits, (age + 1) << kHostBits}; }
+
+  std::uint64_t an_age;  // entries
+  std::uint64_t ages;
+  IdTable<3> table;
+  std::uint64_t age{0};
+  std::uint64_t in_age{0};
 };
 
-OwnerTable::OwnerTable(std::uint64_t most_entries)
-    : impl_(
-          std::make_unique<Impl>(Impl{std::clamp<std::uint64_t>(most_entries, 1, DigestTable<2>::kMostEntries), {}})) {}
+OwnerTable::OwnerTable(std::uint64_t most_entries) {
+  const auto an_age = std::max<std::uint64_t>((most_entries + Impl::kMostAges - 1) / Impl::kMostAges, 1);
+  impl_ = std::make_unique<Impl>(Impl{an_age, std::max<std::uint64_t>(most_entries / an_age, 1), {}, 0, 0});
+}
 OwnerTable::~OwnerTable() = default;
 OwnerTable::OwnerTable(OwnerTable&&) noexcept = default;
 OwnerTable& OwnerTable::operator=(OwnerTable&&) noexcept = default;
 
-void OwnerTable::add(const PageDigest& digest, HostNumber holder) {
-  auto& table = impl_->table;
-  if (const auto number = table.find(digest)) return table.set(*number, holder);
-  while (table.size() >= impl_->most) table.forget_oldest();
-  table.add(digest, holder);
+void OwnerTable::add(Hint hint, HostNumber holder) {
+  auto& at = *impl_;
+  if (holder == 0 || holder > kMostHosts) return;
+  if (at.in_age == at.an_age) {
+    ++at.age;
+    at.in_age = 0;
+  }
+  ++at.in_age;
+  at.table.replace(hint, at.age << Impl::kHostBits | holder, at.alive());
 }
 
-HostNumber OwnerTable::find(const PageDigest& digest) const {
-  const auto number = impl_->table.find(digest);
-  return number ? static_cast<HostNumber>(impl_->table.value(*number)) : HostNumber{0};
+HostNumber OwnerTable::find(Hint hint) const {
+  std::uint64_t newest = 0;
+  for (const auto id : impl_->table.find(hint, impl_->alive()).all()) newest = std::max(newest, id);
+  return static_cast<HostNumber>(newest & Impl::kHostMask);
 }
 
-void OwnerTable::forget(const PageDigest& digest, HostNumber holder) {
-  const auto number = impl_->table.find(digest);
-  if (number && impl_->table.value(*number) == holder) impl_->table.set(*number, 0);
+void OwnerTable::forget(Hint hint, HostNumber holder) {
+  if (find(hint) != holder) return;
+  impl_->table.forget(hint);
 }
 
 void OwnerTable::drop(HostNumber holder) {
-  auto& table = impl_->table;
-  for (auto number = table.first(); number < table.next(); ++number) {
-    if (table.value(number) == holder) table.set(number, 0);
-  }
+  impl_->table.forget_if(impl_->alive(), [&](std::uint64_t id) { return (id & Impl::kHostMask) == holder; });
 }
 
-std::uint64_t OwnerTable::size() const { return impl_->table.size(); }
+std::uint64_t OwnerTable::size() const {
+  std::uint64_t size = 0;
+  for (std::size_t place = 0; place < impl_->table.places(); ++place) {
+    impl_->table.visit(place, impl_->alive(), [&](std::uint32_t, std::uint64_t) { ++size; });
+  }
+  return size;
+}
+
 std::uint64_t OwnerTable::bytes() const { return impl_->table.bytes(); }
 
 }  // namespace godwit::content

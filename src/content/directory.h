@@ -4,6 +4,7 @@
 #pragma once
 
 #include "content/digest.h"
+#include "content/sketch_key.h"
 #include "content/store.h"
 
 #include <memory>
@@ -24,6 +25,7 @@ class Ring final {
   [[nodiscard]] const std::vector<std::string>& members() const { return members_; }  // sorted
   // The name of the owner; not of an empty ring.
   [[nodiscard]] const std::string& owner_of(const PageDigest& digest) const;
+  [[nodiscard]] const std::string& owner_of(SketchTag tag) const;
 
  private:
   struct Point {
@@ -66,21 +68,29 @@ class Holdings final {
 // A host of the cloud, as this agent numbers it. 0: none.
 using HostNumber = std::uint16_t;
 
-// What this agent knows as an owner, of all domains: from a digest to a host that holds it. At most 24 bytes an entry.
+// What an owner keeps of a digest, or of a tag: 32 bits of chance. One that means another costs a question.
+using Hint = std::uint32_t;
+[[nodiscard]] inline Hint hint_of(const PageDigest& digest) { return load_be32(digest); }
+[[nodiscard]] constexpr Hint hint_of(SketchTag tag) { return static_cast<Hint>(tag); }
+
+// What this agent knows as an owner, of all domains: from a hint to a host that holds such a page. At most 9 bytes an
+// entry; a page has three, of its digest and of its sketch. What was told at about the same time is forgotten at once.
 class OwnerTable final {
  public:
+  static constexpr HostNumber kMostHosts = 2'047;
+
   explicit OwnerTable(std::uint64_t most_entries);
   ~OwnerTable();
   OwnerTable(OwnerTable&&) noexcept;
   OwnerTable& operator=(OwnerTable&&) noexcept;
 
-  void add(const PageDigest& digest, HostNumber holder);  // the last who says so is believed
-  [[nodiscard]] HostNumber find(const PageDigest& digest) const;
-  void forget(const PageDigest& digest, HostNumber holder);  // it holds it no longer, unless another does
+  void add(Hint hint, HostNumber holder);  // the last who says so is believed; 1 to kMostHosts
+  [[nodiscard]] HostNumber find(Hint hint) const;
+  void forget(Hint hint, HostNumber holder);  // it holds it no longer, unless another does
   // Of a host that departed; its number may be given to another then. Cost: a pass over all entries.
   void drop(HostNumber holder);
 
-  [[nodiscard]] std::uint64_t size() const;  // with those that were forgotten, until their turn comes
+  [[nodiscard]] std::uint64_t size() const;  // likewise
   [[nodiscard]] std::uint64_t bytes() const;
 
  private:

@@ -73,6 +73,31 @@ class IdTable {
     }
   }
 
+  // The entries of a hash are there no more.
+  void forget(std::uint32_t hash) {
+    hash = never_zero(hash);
+    const auto [a, b] = places_of(hash);
+    for (auto* bucket : {&buckets_[a], &buckets_[b]}) {
+      for (auto& each : bucket->hashes) {
+        if (each != hash) continue;
+        each = 0;
+        --used_;
+      }
+    }
+  }
+
+  // What `gone` says so of, by its id, is there no more. Cost: a pass over all.
+  template <class F>
+  void forget_if(Window alive, F&& gone) {
+    for (Bucket& each : buckets_) {
+      for (std::size_t i = 0; i < kSlots; ++i) {
+        if (each.is_free(i, alive) || !gone(each.id(i, alive))) continue;
+        each.hashes[i] = 0;
+        --used_;
+      }
+    }
+  }
+
   // Of memory.
   [[nodiscard]] std::uint64_t bytes() const { return buckets_.capacity() * sizeof(Bucket); }
 

@@ -81,5 +81,17 @@ TYPED_TEST(IdTables, IdsBeyondWhatAnEntryHoldsAreToldByTheWindow) {
   EXPECT_EQ(table.find(7, {kFar + 1, kFar + 100}).count, 0U);
 }
 
+TYPED_TEST(IdTables, WhatIsForgottenMakesRoom) {
+  TypeParam table;
+  for (std::uint64_t id = 1; id <= 10'000; ++id) table.replace(hash_of(id), id, {1, id});
+  const auto bytes = table.bytes();
+  const Window alive{1, 10'001};
+  table.forget_if(alive, [](std::uint64_t id) { return id % 2 == 0; });
+  for (std::uint64_t id = 1; id <= 10'000; ++id)
+    EXPECT_EQ(holds(table.find(hash_of(id), alive), id), id % 2 == 1) << id;
+  for (std::uint64_t id = 10'001; id <= 14'000; ++id) table.replace(hash_of(id), id, {1, id});
+  EXPECT_EQ(table.bytes(), bytes);
+}
+
 }  // namespace
 }  // namespace godwit::content

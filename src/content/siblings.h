@@ -5,6 +5,7 @@
 #pragma once
 
 #include "content/digest.h"
+#include "content/sketch.h"
 #include "content/store.h"
 #include "sys/task.h"
 
@@ -17,6 +18,7 @@
 namespace godwit::content {
 
 inline constexpr std::size_t kLookupLimit = 4096;  // digests in one question
+inline constexpr std::size_t kSeekLimit = 1024;    // sketches
 
 class Siblings {
  public:
@@ -29,6 +31,10 @@ class Siblings {
   // For each of at most kLookupLimit digests, in their order, the page in this host's own store, which holds it from
   // now on like any other (pin it first); 0 where no host was found to hold it in time. Ends within a second.
   [[nodiscard]] virtual sys::Task<std::vector<PageId>> bring(std::string tenant, std::vector<PageDigest> digests) = 0;
+  // The same for pages that are like others: for each of at most kSeekLimit sketches one that shares a super-feature
+  // with it, as far as a host was found to hold one. A good guess, never a promise.
+  [[nodiscard]] virtual sys::Task<std::vector<PageId>> bring_alike(std::string tenant,
+                                                                   std::vector<Sketch> sketches) = 0;
 };
 
 }  // namespace godwit::content

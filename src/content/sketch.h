@@ -18,5 +18,12 @@ using Sketch = std::array<std::uint32_t, kSuperFeatures>;  // 0: the page has to
 
 // `page`: kPage_bytes. Pure. Cost: half a microsecond.
 [[nodiscard]] Sketch sketch_of(ByteView page);
+// Whether their pages may be taken for alike: they share a super-feature.
+[[nodiscard]] constexpr bool are_alike(const Sketch& a, const Sketch& b) {
+  for (std::size_t i = 0; i < kSuperFeatures; ++i) {
+    if (a[i] != 0 && a[i] == b[i]) return true;
+  }
+  return false;
+}
 
 }  // namespace godwit::content

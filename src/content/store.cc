@@ -3,7 +3,6 @@
 #include "base/assert.h"
 #include "content/id_table.h"
 #include "content/page_log.h"
-#include "content/sketch.h"
 
 #if defined(__x86_64__)
 #include <xxh_x86dispatch.h>  // picks AVX2 or AVX-512 as it runs
@@ -30,6 +29,11 @@ std::uint64_t pages_within(const StoreLimits& limits) {
 std::uint32_t hash_in(Domain domain, std::uint64_t value) {
   const std::uint64_t mixed = (value ^ domain * 0x9e3779b97f4a7c15ULL) * 0xd6e8feb86659fd93ULL;
   return static_cast<std::uint32_t>(mixed >> 32U);
+}
+
+// Super-features are hashes already, and this finds them again: hash_of_feature(domain, hash) is the feature.
+std::uint32_t hash_of_feature(Domain domain, std::uint32_t feature) {
+  return feature ^ static_cast<std::uint32_t>((domain * 0x9e3779b97f4a7c15ULL) >> 32U);
 }
 
 class LogPin final : public Store::Pin {
@@ -98,7 +102,7 @@ void Store::Impl::take_up(PageId id, Domain domain, ByteView page) {
   add_old(exact, hash_in(domain, fingerprint_of(page)), id);
   const auto sketch = sketch_of(page);
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
-    if (sketch[i] != 0) add_old(alike[i], hash_in(domain, sketch[i]), id);
+    if (sketch[i] != 0) add_old(alike[i], hash_of_feature(domain, sketch[i]), id);
   }
 }
 
@@ -133,7 +137,7 @@ Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerp
   impl_->exact.replace(hash_in(domain, fingerprint), *id, alive);
   const auto sketch = sketch_of(page);
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
-    if (sketch[i] != 0) impl_->alike[i].replace(hash_in(domain, sketch[i]), *id, alive);
+    if (sketch[i] != 0) impl_->alike[i].replace(hash_of_feature(domain, sketch[i]), *id, alive);
   }
   return id;
 }
@@ -159,18 +163,41 @@ PageId Store::find(Domain domain, ByteView page, std::uint64_t fingerprint) cons
 }
 
 PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const {
-  const auto sketch = sketch_of(page);
+  return find_alike(domain, sketch_of(page), at_least);
+}
+
+PageId Store::find_alike(Domain domain, const Sketch& sketch, PageId at_least) const {
   Window alive = impl_->alive();
   alive.first = std::max(alive.first, at_least);
   if (alive.first >= alive.next) return 0;
   std::array<PageId, kSuperFeatures> found{};
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
     if (sketch[i] == 0) continue;
-    for (const PageId id : impl_->alike[i].find(hash_in(domain, sketch[i]), impl_->alive()).all()) {
+    for (const PageId id : impl_->alike[i].find(hash_of_feature(domain, sketch[i]), impl_->alive()).all()) {
       if (id >= alive.first && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
     }
   }
   return *std::max_element(found.begin(), found.end());  // the newest: two that agree are one
+}
+
+std::size_t Store::likeness_places() const {
+  std::size_t places = 0;
+  for (const auto& each : impl_->alike) places += each.places();
+  return places;
+}
+
+void Store::list_likenesses(std::size_t place, std::vector<Likeness>& into) const {
+  for (std::size_t i = 0; i < kSuperFeatures; ++i) {
+    const auto& table = impl_->alike[i];
+    if (place < table.places()) {
+      return table.visit(place, impl_->alive(), [&](std::uint32_t hash, PageId id) {
+        const auto domain = impl_->log.domain_of(id);
+        const auto feature = hash_of_feature(domain, hash);
+        if (domain != kNoDomain && feature != 0) into.push_back({domain, i, feature});
+      });
+    }
+    place -= table.places();
+  }
 }
 
 std::unique_ptr<Store::Pin> Store::pin(PageId id) { return std::make_unique<LogPin>(impl_->log.pins(), id); }

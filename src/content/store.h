@@ -3,6 +3,7 @@
 #pragma once
 
 #include "content/blocks.h"
+#include "content/sketch.h"
 #include "sys/page_file.h"
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace godwit::content {
 
@@ -70,6 +72,17 @@ class Store final {
   [[nodiscard]] PageId find(Domain domain, ByteView page, std::uint64_t fingerprint) const;
   // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
   [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
+  [[nodiscard]] PageId find_alike(Domain domain, const Sketch& sketch, PageId at_least) const;
+
+  // What pages are found by as alike: super-feature `feature` at `place` of a sketch, of some page that is held. All
+  // lie in so many places, of at most 9 each; those of one, appended to `into`. Adding pages moves them about.
+  struct Likeness {
+    Domain domain{kNoDomain};
+    std::size_t place{0};
+    std::uint32_t feature{0};
+  };
+  [[nodiscard]] std::size_t likeness_places() const;
+  void list_likenesses(std::size_t place, std::vector<Likeness>& into) const;
 
   // Pages from `id` on are not evicted while the pin lives, which the store must outlive.
   class Pin;

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <tuple>
+
 namespace godwit::content {
 namespace {
 
@@ -174,6 +177,26 @@ TEST_F(Stored, APageWithAFewWordsChangedIsFoundAsSimilar) {
   EXPECT_GE(found, 180);
   EXPECT_EQ(store_.find_similar(tenant_, page_of(9'999), 1), 0U);
   EXPECT_EQ(store_.find_similar(tenant_, ByteVector(kPage_bytes), 1), 0U) << "zeros are like nothing";
+}
+
+TEST_F(Stored, WhatPagesAreFoundByIsListedForEachTenant) {
+  const auto other = store_.domain("bob");
+  std::map<std::tuple<Domain, std::size_t, std::uint32_t>, int> expected;
+  for (std::uint64_t number = 0; number < 1000; ++number) {
+    const auto page = page_of(number);
+    const auto domain = number % 3 == 0 ? other : tenant_;
+    EXPECT_TRUE(store_.append(domain, page, fingerprint_of(page)));
+    const auto sketch = sketch_of(page);
+    for (std::size_t place = 0; place < kSuperFeatures; ++place) expected[{domain, place, sketch[place]}] = 1;
+  }
+  std::map<std::tuple<Domain, std::size_t, std::uint32_t>, int> seen;
+  for (std::size_t place = 0; place < store_.likeness_places(); ++place) {
+    std::vector<Store::Likeness> there;
+    store_.list_likenesses(place, there);
+    EXPECT_LE(there.size(), 9U);
+    for (const auto& each : there) ++seen[{each.domain, each.place, each.feature}];
+  }
+  EXPECT_EQ(seen, expected);
 }
 
 TEST_F(Stored, TheNewestVersionOfAPageIsTheOneThatIsSimilar) {

@@ -1,13 +1,20 @@
 #include "migrate/answers.h"
 
+#include <algorithm>
+#include <map>
+
 namespace godwit::migrate {
 
-std::optional<std::array<std::byte, 32>> Answers::begin() {
+std::optional<CloudKey> Answers::begin(const std::optional<CloudKey>& theirs) {
   auto& arrivals = arrivals_;
   if (arrivals.siblings == nullptr || !arrivals.siblings->may_know(arrivals.tenant)) return std::nullopt;
   const auto key = arrivals.siblings->key_of(arrivals.tenant);
   if (!key) return std::nullopt;
   connection_ = ++arrivals.rapport->last_connection;
+  if (theirs) {
+    source_key_.emplace(*theirs);
+    ++arrivals.rapport->last_connection;  // connection_ + 1: of what is alike
+  }
   first_ = arrivals.store.next();
   return key;
 }
@@ -31,6 +38,28 @@ sys::Task<Result<ByteVector>> Answers::answer(ByteVector asked) {
   }
   arrivals_.rapport->settle(arrivals_.store, arrivals_.memory);
   co_return held;
+}
+
+sys::Task<Result<ByteVector>> Answers::answer_alike(ByteVector sought) {
+  auto sketches = parse_sketches(sought);
+  if (!source_key_ || !sketches) co_return fail(Errc::protocol, "the source seeks what makes no sense");
+  Alikes alikes(sketches->size());
+  const auto found = co_await arrivals_.siblings->bring_alike(arrivals_.tenant, std::move(*sketches));
+  auto& rapport = *arrivals_.rapport;
+  std::map<content::PageId, content::PageId> kept;
+  ByteVector page(kPage_bytes);
+  for (std::size_t at = 0; at < std::min(found.size(), alikes.size()); ++at) {
+    if (found[at] == 0) continue;
+    // What crossed before goes by the number that it has: the source knows it, or can't use it.
+    auto id = kept.contains(found[at]) ? kept.at(found[at]) : found[at];
+    const bool is_new = !rapport.mine.of(id) && !rapport.theirs.of(id);
+    if (is_new) id = kept[found[at]] = keep(id);
+    if (id == 0 || !arrivals_.store.read(rapport.domain, id, page)) continue;
+    if (is_new) rapport.mine.add({connection_ + 1, alike_numbers_++}, id, 1);
+    alikes[at] = AlikePage{source_key_->digest(page), is_new};
+  }
+  rapport.settle(arrivals_.store, arrivals_.memory);
+  co_return pack(alikes);
 }
 
 // The page where it stays, under an id that no other number has; 0: it is gone.

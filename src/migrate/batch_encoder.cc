@@ -188,6 +188,12 @@ bool BatchEncoder::is_held(ByteView page, std::uint64_t fingerprint) const {
   return equal != 0 && held(equal).has_value();
 }
 
+bool BatchEncoder::has_like(const content::Sketch& sketch, std::uint64_t place) const {
+  auto like = departure_.places.get(place);
+  if (like == 0) like = departure_.store.find_alike(departure_.rapport->domain, sketch, 0);
+  return like != 0 && held(like).has_value();
+}
+
 // The page's own last version, else one that is like it: what it is compressed against, with all of the batch's others.
 bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
   auto& departure = departure_;

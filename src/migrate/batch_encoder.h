@@ -3,12 +3,14 @@
 #pragma once
 
 #include "content/library.h"
+#include "content/siblings.h"
 #include "migrate/batch.h"
 #include "migrate/host_memory.h"
 #include "migrate/rapport.h"
 #include "wire/migration.h"
 
 #include <deque>
+#include <string>
 #include <unordered_map>
 
 namespace godwit::migrate {
@@ -48,6 +50,10 @@ struct Departure {
   // Shared by all migrations of a host.
   std::shared_ptr<HostMemory> memory{std::make_shared<HostMemory>()};
   Favour::Member member{0};  // as memory->favour knows it
+  // What this host's own cloud holds of the tenant's content; nullptr: nothing.
+  content::Siblings* siblings{nullptr};
+  std::string tenant{};
+  std::uint8_t frames_version{1};  // that the destination speaks
 };
 
 class BatchEncoder final {
@@ -73,6 +79,8 @@ class BatchEncoder final {
   [[nodiscard]] std::size_t kept_bytes() const { return kept_bytes_; }
   // The destination has this page, and a batch may refer to it.
   [[nodiscard]] bool is_held(ByteView page, std::uint64_t fingerprint) const;
+  // There is something that a batch would compare the page of this sketch and place with.
+  [[nodiscard]] bool has_like(const content::Sketch& sketch, std::uint64_t place) const;
   // From now on pages of other connections may be referred to, and nothing else of what crossed before.
   void may_refer_to_others(bool may) { others_ = may; }
 

@@ -49,8 +49,9 @@ struct Welcome {
   std::string nonce;
   std::string encoding;
   std::string post_copy_problem;  // what stands against it here, where the source has asked for it
+  std::uint32_t batches{1};       // the newest version of docs/formats/batch.md that it speaks
 };
-BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, unknown, code, error, nonce, encoding, post_copy_problem))
+BOOST_DESCRIBE_STRUCT(Welcome, (), (version, ok, unknown, code, error, nonce, encoding, post_copy_problem, batches))
 
 BOOST_DEFINE_ENUM_CLASS(FrameType,
                         none,  // invalid

@@ -1,5 +1,7 @@
 #include "migrate/destination.h"
 
+#include "migrate/shrink_frames.h"
+
 #include <algorithm>
 
 namespace godwit::migrate {
@@ -67,6 +69,7 @@ sys::Task<Result<>> Destination::course(std::unique_ptr<sys::PeerStream> control
   welcome.ok = true;
   welcome.nonce = nonce_;
   welcome.encoding = std::move(encoding);
+  welcome.batches = kFramesVersion;
   if (record_.options.post_copy) welcome.post_copy_problem = guest_->post_copy_problem().substr(0, kReasonLimit_bytes);
   record_.options.post_copy = record_.options.post_copy && welcome.post_copy_problem.empty();
   const auto bytes = pack(welcome);

@@ -21,6 +21,7 @@ struct TransferSpec {
   // Whether the mirror may flush the destination's disk. No: who asks for the transfer flushes it, before the guest
   // runs there, and no round trip is spent on it.
   bool flushes_cross{false};
+  std::uint8_t frames_version{1};  // at the source: what the destination speaks of docs/formats/batch.md
 };
 
 // How the connections of one migration cross the WAN, at one of its ends. Outlives every carry() of its own.

@@ -65,7 +65,7 @@ bool Inquiry::is_worth_asking(ByteView page, std::uint64_t fingerprint) const {
   return !(image && image->index->find(page, fingerprint, 0)) && !encoder_.is_held(page, fingerprint);
 }
 
-Result<> Inquiry::answered(const Backlog& backlog, ByteView held) {
+Result<> Inquiry::answered(const Backlog& backlog, ByteView held, bool seek) {
   if (asked_.empty()) return fail(Errc::protocol, "the destination answers what was not asked");
   const auto questions = std::move(asked_.front());
   asked_.pop_front();
@@ -75,10 +75,14 @@ Result<> Inquiry::answered(const Backlog& backlog, ByteView held) {
   for (std::size_t at = 0; at < questions.size(); ++at) {
     const bool is_held = (held[at / 8] >> (at % 8) & std::byte{1}) != std::byte{0};
     worth_ += ((is_held ? 1.0 : 0.0) - worth_) * kForget;
-    if (!is_held) continue;
-    const auto number = number_++;
     const auto& question = questions[at];
     const auto page = backlog.bytes.subspan(question.byte - backlog.bytes_before, kPage_bytes);
+    if (!is_held) {
+      const auto place = (*backlog.stretches)[question.stretch - backlog.stretches_before].place;
+      if (seek) seeking_.consider({question.stretch, question.byte, place}, page);
+      continue;
+    }
+    const auto number = number_++;
     const auto stored = departure_.store.append(rapport.domain, page, question.fingerprint);
     if (stored) rapport.theirs.add({connection_, number}, *stored, 1);
   }
@@ -88,6 +92,9 @@ Result<> Inquiry::answered(const Backlog& backlog, ByteView held) {
 }
 
 Inquiry::Ready Inquiry::ready(const Backlog& backlog) const {
+  if (const auto first = seeking_.first()) {  // it was answered before what is asked now
+    return {first->byte - backlog.bytes_before, first->stretch - backlog.stretches_before};
+  }
   if (asked_.empty()) return {backlog.bytes.size(), backlog.stretches->size()};
   const auto& first = asked_.front().front();
   return {first.byte - backlog.bytes_before, first.stretch - backlog.stretches_before};

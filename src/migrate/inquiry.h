@@ -6,6 +6,7 @@
 #include "content/siblings.h"
 #include "migrate/batch_encoder.h"
 #include "migrate/channel.h"
+#include "migrate/seeking.h"
 #include "migrate/shrink_frames.h"
 
 #include <deque>
@@ -27,15 +28,17 @@ struct Backlog {
 class Inquiry final {
  public:
   Inquiry(Departure& departure, const BatchEncoder& encoder, Channel channel)
-      : departure_(departure), encoder_(encoder), channel_(channel) {}
+      : departure_(departure), encoder_(encoder), channel_(channel), seeking_(departure, encoder) {}
 
   // The destination's cloud answers questions, if the welcome has its key.
   void begin(const ShrinkWelcome& welcome);
   // Looks at what came since it last looked. What to ask, the payload of one `ask`; empty: nothing. Only pages that
   // pass for the first time are asked about: in later rounds a round trip would be spent in vain, or in the pause.
   [[nodiscard]] ByteVector look(const Backlog& backlog);
-  // Errors: protocol (an answer to no question, or of another size).
-  [[nodiscard]] Result<> answered(const Backlog& backlog, ByteView held);
+  // Errors: protocol (an answer to no question, or of another size). `seek`: what is not held may be sought as alike,
+  // which takes a round trip more.
+  [[nodiscard]] Result<> answered(const Backlog& backlog, ByteView held, bool seek = false);
+  [[nodiscard]] Seeking& seeking() { return seeking_; }
   // How much of the backlog's begin waits for no answer.
   struct Ready {
     std::size_t bytes{0};
@@ -44,7 +47,7 @@ class Inquiry final {
   [[nodiscard]] Ready ready(const Backlog& backlog) const;
   // How far ahead of the batches to look, in bytes: while questions are asked, more than a round trip's worth.
   [[nodiscard]] std::size_t ahead_bytes() const;
-  [[nodiscard]] std::size_t open() const { return asked_.size(); }
+  [[nodiscard]] std::size_t open() const { return asked_.size() + seeking_.open(); }
 
  private:
   struct Question {
@@ -67,6 +70,7 @@ class Inquiry final {
   std::uint64_t last_asked_{0};                      // of the stream's bytes, 0: none
   std::map<std::uint64_t, std::uint64_t> furthest_;  // of each block of memory, the last page that passed
   std::deque<std::vector<Question>> asked_;
+  Seeking seeking_;
   double worth_{1};  // how many of the last pages that were asked about were held; 0: not worth asking any more
 };
 

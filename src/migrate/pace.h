@@ -26,12 +26,15 @@ class Pace {
   // would change anything: such a batch says nothing of the link.
   void note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes, Nanos rest = {});
   [[nodiscard]] Effort effort() const;
+  // Nothing says that CPU is what is waited for: what saves bytes may take a round trip more.
+  [[nodiscard]] bool is_patient() const { return fixed_ ? fixed_->similar : step_ >= kBegin; }
   // The next bytes need not become a batch.
   [[nodiscard]] bool passes() const { return !fixed_ && step_ == kPassing; }
 
  private:
   static constexpr int kPassing = 0;
   static constexpr int kReferring = 1;
+  static constexpr int kBegin = 6;
   // How fast one of the two goes: the median of its last slices, so that a pause of the machine says nothing. The first
   // slice still has to do with the other way, and doesn't count.
   class Way {
@@ -55,7 +58,7 @@ class Pace {
   void compare_ways();
 
   std::optional<Effort> fixed_;
-  int step_{6};
+  int step_{kBegin};
   double encoding_ms_{0};
   double writing_ms_{0};
   double stream_bytes_{0};

@@ -63,13 +63,8 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   if (frame.type == ShrinkFrame::hello) co_return greet(frame);
   const bool again = frame.type == ShrinkFrame::again;
   if (!decoder_ || (again && !lacks_)) co_return out_of_turn();
-  if (frame.type == ShrinkFrame::ask) {
-    asked_bytes_ += frame.payload.size();
-    if (asked_.size() == kOpenQuestions || asked_bytes_ > kAskedLimit_bytes) co_return out_of_turn();
-    asked_.push_back(std::move(frame.payload));
-    changed_.notify();
-    co_return Result<>{};
-  }
+  const bool asks = frame.type == ShrinkFrame::ask || frame.type == ShrinkFrame::seek;
+  if (asks) co_return queue_question(std::move(frame));
   if (lacks_ && !again) {
     held_bytes_ += frame.payload.size();
     const bool may_wait = frame.type == ShrinkFrame::batch || frame.type == ShrinkFrame::raw;
@@ -92,6 +87,14 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
     done = co_await give(std::move(next), local);
   }
   co_return done;
+}
+
+Result<> ShrinkDestination::queue_question(ReceivedFrame frame) {
+  asked_bytes_ += frame.payload.size();
+  if (asked_.size() == kOpenQuestions || asked_bytes_ > kAskedLimit_bytes) return out_of_turn();
+  asked_.push_back(std::move(frame));
+  changed_.notify();
+  return {};
 }
 
 sys::Task<Result<>> ShrinkDestination::give(ReceivedFrame frame, sys::Stream& local) {
@@ -131,7 +134,8 @@ Result<> ShrinkDestination::greet(const ReceivedFrame& frame) {
   welcome.rapport = rapport.id;
   welcome.sent_from = rapport.theirs.first_connection_from(arrivals_.leased_from);
   welcome.theirs_from = rapport.mine.first_connection_from(arrivals_.leased_from);
-  welcome.key = answers_.begin();
+  welcome.version = hello->version;
+  welcome.key = answers_.begin(hello->key);
   welcome.connection = answers_.connection();
   welcome.window_bytes = static_cast<std::uint32_t>(room_.window());
   decoder_.emplace(arrivals_, hello->connection);
@@ -156,16 +160,18 @@ sys::Task<Result<>> ShrinkDestination::answer() {
       co_await changed_.wait();
       continue;
     }
-    auto asked = std::move(asked_.front());
+    auto asked = std::move(asked_.front().payload);
+    const bool alike = asked_.front().type == ShrinkFrame::seek;
     const auto size = asked.size();
-    auto held = co_await answers_.answer(std::move(asked));
-    if (!held) {
+    auto answering = alike ? answers_.answer_alike(std::move(asked)) : answers_.answer(std::move(asked));
+    const auto answered = co_await std::move(answering);
+    if (!answered) {
       end();
-      co_return pass(held);
+      co_return pass(answered);
     }
     asked_.pop_front();
     asked_bytes_ -= size;
-    say(ShrinkFrame::held, *held);
+    say(alike ? ShrinkFrame::alike : ShrinkFrame::held, *answered);
   }
   co_return Result<>{};
 }

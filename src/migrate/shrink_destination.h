@@ -30,6 +30,7 @@ class ShrinkDestination final {
   [[nodiscard]] sys::Task<Result<>> read_local(sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> write_wan(sys::Stream& wan, sys::Stream& local);
   [[nodiscard]] sys::Task<Result<>> answer();
+  [[nodiscard]] Result<> queue_question(ReceivedFrame frame);
   void say(ShrinkFrame type, ByteView payload);
   void end();
 
@@ -38,7 +39,7 @@ class ShrinkDestination final {
   std::optional<BatchDecoder> decoder_;  // from hello on
   std::optional<wire::NbdGreeting> greeting_;
   Answers answers_;
-  std::deque<ByteVector> asked_;
+  std::deque<ReceivedFrame> asked_;
   std::size_t asked_bytes_{0};
   sys::Signal changed_;
   ByteVector to_say_;

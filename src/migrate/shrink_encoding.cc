@@ -134,7 +134,11 @@ std::unique_ptr<Transfer> ShrinkEncoding::leave(TransferSpec spec) {
                       wire::Savings{},
                       effort_,
                       tag_of(spec.instance),
-                      memory_};
+                      memory_,
+                      Favour::Member{0},
+                      siblings_,
+                      spec.tenant,
+                      spec.frames_version};
   return std::make_unique<Leaving>(runtime_, images_, rapports_, std::move(departure));
 }
 

@@ -2,6 +2,7 @@
 // chance has it. Each ends with QEMU's bytes at the other side, or with a failure that both sides see, and there what
 // came is the begin of what was sent.
 #include "migrate/shrink_encoding.h"
+#include "migrate/shrink_frames.h"
 #include "sim/host.h"
 #include "sim/page_files.h"
 #include "support/crossings.h"
@@ -63,6 +64,23 @@ class SomeSiblings final : public content::Siblings {
       const auto page = pages_.find(digests[at]);
       if (page == pages_.end() || random_() % 10 == 0) continue;
       const auto kept = store_.append(store_.domain(tenant), page->second, content::fingerprint_of(page->second));
+      if (kept) found[at] = *kept;
+    }
+    co_return found;
+  }
+  sys::Task<std::vector<content::PageId>> bring_alike(std::string tenant,
+                                                      std::vector<content::Sketch> sketches) override {
+    const auto until = clock_.now() + Millis(static_cast<std::int64_t>(random_() % 200));
+    co_await clock_.sleep_until(until);
+    std::vector<content::PageId> found(sketches.size());
+    for (std::size_t at = 0; at < sketches.size(); ++at) {
+      const auto domain = store_.domain(tenant);
+      found[at] = store_.find_alike(domain, sketches[at], 0);
+      if (found[at] != 0 || random_() % 4 == 0) continue;
+      const auto page = std::ranges::find_if(
+          pages_, [&](const auto& each) { return content::are_alike(content::sketch_of(each.second), sketches[at]); });
+      if (page == pages_.end()) continue;
+      const auto kept = store_.append(domain, page->second, content::fingerprint_of(page->second));
       if (kept) found[at] = *kept;
     }
     co_return found;
@@ -247,7 +265,11 @@ class World {
 
   void add_migration(HostContent& from, HostContent& to) {
     const bool asks = fate_ == Fate::siblings || (fate_ == Fate::little_memory && random_() % 2 == 0);
-    Migration migration{from.encoding.leave(from.spec), (asks ? to.asking : to.encoding).arrive(to.spec)};
+    const bool seeks = asks && random_() % 3 != 0;
+    auto leaving = from.spec;
+    leaving.frames_version = seeks || random_() % 2 == 0 ? kFramesVersion : std::uint8_t{1};
+    Migration migration{(seeks ? from.asking : from.encoding).leave(leaving),
+                        (asks ? to.asking : to.encoding).arrive(to.spec)};
     for (auto connections = 1 + random_() % 5; connections > 0; --connections) {
       const bool disk = random_() % 5 != 0;
       Crossing crossing;

@@ -5,9 +5,14 @@
 namespace godwit::migrate {
 namespace {
 
-constexpr std::byte kVersion{1};
+// Of a sketch, in `alike`.
+constexpr std::byte kNewAlike{1};
+constexpr std::byte kKnownAlike{2};
+constexpr std::size_t kHello_bytes = 1 + sizeof(RapportId) + 4;
 
 std::unexpected<Error> bad(std::string_view what) { return fail(Errc::protocol, "a frame that is not ours: {}", what); }
+
+bool is_spoken(std::byte version) { return version >= std::byte{1} && version <= std::byte{kFramesVersion}; }
 
 }  // namespace
 
@@ -60,14 +65,15 @@ ByteVector make_frame(ShrinkFrame type, ByteView payload) {
 }
 
 ByteVector pack(const ShrinkHello& hello) {
-  ByteVector out{kVersion};
+  ByteVector out{static_cast<std::byte>(hello.version)};
   append(out, hello.rapport);
   append_be32(out, hello.connection);
+  if (hello.key) append(out, *hello.key);
   return out;
 }
 
 ByteVector pack(const ShrinkWelcome& welcome) {
-  ByteVector out{kVersion, welcome.known ? std::byte{1} : std::byte{0}};
+  ByteVector out{static_cast<std::byte>(welcome.version), welcome.known ? std::byte{1} : std::byte{0}};
   append(out, welcome.rapport);
   append_be32(out, welcome.sent_from);
   append_be32(out, welcome.theirs_from);
@@ -79,9 +85,13 @@ ByteVector pack(const ShrinkWelcome& welcome) {
 
 Result<ShrinkHello> parse_shrink_hello(ByteView payload) {
   ShrinkHello hello;
-  if (payload.size() != 1 + hello.rapport.size() + 4 || payload.front() != kVersion) return bad("hello");
+  const bool has_key = payload.size() == kHello_bytes + sizeof(CloudKey);
+  if ((payload.size() != kHello_bytes && !has_key) || !is_spoken(payload.front())) return bad("hello");
+  hello.version = static_cast<std::uint8_t>(payload.front());
+  if (has_key && hello.version == 1) return bad("hello");
   std::ranges::copy(payload.subspan(1, hello.rapport.size()), hello.rapport.begin());
-  hello.connection = load_be32(payload.last(4));
+  hello.connection = load_be32(payload.subspan(1 + hello.rapport.size()));
+  if (has_key) std::ranges::copy(payload.last(sizeof(CloudKey)), hello.key.emplace().begin());
   return hello;
 }
 
@@ -91,7 +101,8 @@ Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
   constexpr std::size_t kLeast = kNumbers + 4 * sizeof(std::uint32_t);
   auto& key = welcome.key.emplace();
   const bool has_key = payload.size() == kLeast + key.size();
-  if ((payload.size() != kLeast && !has_key) || payload.front() != kVersion) return bad("welcome");
+  if ((payload.size() != kLeast && !has_key) || !is_spoken(payload.front())) return bad("welcome");
+  welcome.version = static_cast<std::uint8_t>(payload.front());
   welcome.known = payload[1] == std::byte{1};
   std::ranges::copy(payload.subspan(2, welcome.rapport.size()), welcome.rapport.begin());
   welcome.sent_from = load_be32(payload.subspan(kNumbers));
@@ -101,6 +112,55 @@ Result<ShrinkWelcome> parse_shrink_welcome(ByteView payload) {
   std::ranges::copy(payload.subspan(kLeast), key.begin());
   if (!has_key) welcome.key.reset();
   return welcome;
+}
+
+ByteVector pack_sketches(const std::vector<content::Sketch>& sketches) {
+  ByteVector out;
+  for (const auto& each : sketches) {
+    for (const auto feature : each) append_be32(out, feature);
+  }
+  return out;
+}
+
+Result<std::vector<content::Sketch>> parse_sketches(ByteView payload) {
+  std::vector<content::Sketch> sketches(payload.size() / sizeof(content::Sketch));
+  if (sketches.empty() || sketches.size() > content::kSeekLimit || payload.size() % sizeof(content::Sketch) != 0) {
+    return bad("sketches");
+  }
+  for (auto& each : sketches) {
+    for (auto& feature : each) {
+      feature = load_be32(payload);
+      payload = payload.subspan(sizeof(feature));
+    }
+  }
+  return sketches;
+}
+
+ByteVector pack(const Alikes& alikes) {
+  ByteVector out;
+  for (const auto& each : alikes) {
+    out.push_back(each ? (each->is_new ? kNewAlike : kKnownAlike) : std::byte{0});
+  }
+  for (const auto& each : alikes) {
+    if (each) append(out, each->digest);
+  }
+  return out;
+}
+
+Result<Alikes> parse_alikes(ByteView payload, std::size_t count) {
+  if (payload.size() < count) return bad("alike");
+  auto digests = payload.subspan(count);
+  Alikes alikes(count);
+  for (std::size_t at = 0; at < count; ++at) {
+    if (payload[at] == std::byte{0}) continue;
+    if (payload[at] > kKnownAlike || digests.size() < sizeof(content::PageDigest)) return bad("alike");
+    auto& page = alikes[at].emplace();
+    page.is_new = payload[at] == kNewAlike;
+    std::ranges::copy(digests.first(page.digest.size()), page.digest.begin());
+    digests = digests.subspan(page.digest.size());
+  }
+  if (!digests.empty()) return bad("alike");
+  return alikes;
 }
 
 ByteVector pack_number(std::uint64_t batch) {

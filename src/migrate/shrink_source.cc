@@ -43,8 +43,8 @@ ShrinkSource::ShrinkSource(const sys::Executor& executor, sys::Clock& clock, Dep
 
 sys::Task<Result<>> ShrinkSource::forth(sys::Stream& local, sys::Stream& wan) {
   using namespace boost::asio::experimental::awaitable_operators;
-  auto both = read_local(local, wan) && write_wan(wan, local);
-  const auto [read, written] = co_await std::move(both);
+  auto all = read_local(local, wan) && write_wan(wan, local) && bring_alike();
+  const auto [read, written, brought] = co_await std::move(all);
   co_return written ? read : written;
 }
 
@@ -120,22 +120,26 @@ Backlog ShrinkSource::backlog() const {
 
 void ShrinkSource::ask() {
   auto digests = inquiry_.look(backlog());
-  if (!digests.empty()) to_ask_.push_back(std::move(digests));
+  if (!digests.empty()) to_ask_.push_back({ShrinkFrame::ask, std::move(digests)});
 }
 
 // ---- batches, as the link takes them
 
 sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local) {
-  auto hello = pack(ShrinkHello{departure_.rapport->id, connection_});
+  hello_.rapport = departure_.rapport->id;
+  hello_.connection = connection_;
+  hello_.version = departure_.frames_version;
+  hello_.key = inquiry_.seeking().key();
+  auto hello = pack(hello_);
   auto sent = co_await send(wan, ShrinkFrame::hello, std::move(hello));
   while (sent && !over_) {
     const bool all_said = local_ended_ && waiting_bytes() == 0;
     if (passing_) {
       co_await wait();
     } else if (!to_ask_.empty()) {
-      auto digests = std::move(to_ask_.front());
+      auto question = std::move(to_ask_.front());
       to_ask_.pop_front();
-      sent = co_await send(wan, ShrinkFrame::ask, std::move(digests));
+      sent = co_await send(wan, question.type, std::move(question.payload));
     } else if (!lacking_.empty()) {
       auto again = encoder_.again(lacking_.front());
       lacking_.pop_front();
@@ -153,6 +157,7 @@ sys::Task<Result<>> ShrinkSource::write_wan(sys::Stream& wan, sys::Stream& local
   }
   if (sent && !over_) {
     end_said_ = true;
+    changed_.notify();
     sent = co_await send(wan, ShrinkFrame::end, {});
   }
   if (!sent) {
@@ -335,11 +340,10 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
   if (frame.type == ShrinkFrame::hello) {
     const auto welcome = parse_shrink_welcome(frame.payload);
     if (!welcome) return pass(welcome);
-    welcomed(*welcome);
-    return {};
+    return welcomed(*welcome);
   }
-  if (frame.type == ShrinkFrame::held) {
-    const auto taken = inquiry_.answered(backlog(), frame.payload);
+  if (frame.type == ShrinkFrame::held || frame.type == ShrinkFrame::alike) {
+    const auto taken = hear_answer(frame);
     changed_.notify();
     return taken;
   }
@@ -357,13 +361,46 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
   return {};
 }
 
-void ShrinkSource::welcomed(const ShrinkWelcome& welcome) {
+Result<> ShrinkSource::hear_answer(const ReceivedFrame& frame) {
+  auto& seeking = inquiry_.seeking();
+  if (frame.type == ShrinkFrame::held) {
+    const auto taken = inquiry_.answered(backlog(), frame.payload, pace_.is_patient());
+    auto sketches = seeking.seek();
+    if (!sketches.empty()) to_ask_.push_back({ShrinkFrame::seek, std::move(sketches)});
+    return taken;
+  }
+  auto digests = seeking.answered(frame.payload);
+  if (!digests) return pass(digests);
+  if (!digests->empty()) to_bring_.push_back(std::move(*digests));
+  return {};
+}
+
+// What the destination found for us, from the hosts of this host's own cloud: beside the batches before it.
+sys::Task<Result<>> ShrinkSource::bring_alike() {
+  while (!over_ && !end_said_) {
+    if (to_bring_.empty()) {
+      co_await changed_.wait();
+      continue;
+    }
+    auto digests = std::move(to_bring_.front());
+    to_bring_.pop_front();
+    const auto ids = co_await departure_.siblings->bring(departure_.tenant, std::move(digests));
+    inquiry_.seeking().brought(ids);
+    changed_.notify();
+  }
+  co_return Result<>{};
+}
+
+Result<> ShrinkSource::welcomed(const ShrinkWelcome& welcome) {
+  if (welcome.version != hello_.version) return fail(Errc::protocol, "the destination speaks another version");
   auto& rapport = *departure_.rapport;
   if (!welcome.known) rapport.forget_before(connection_);
   rapport.forget_before(welcome.sent_from, welcome.theirs_from);
   window_bytes_ = std::clamp<std::size_t>(welcome.window_bytes, kWindowLeast_bytes, kWindowMost_bytes);
   if (welcome.key && room_.take_ahead(kAhead_bytes)) inquiry_.begin(welcome);
+  if (hello_.key) inquiry_.seeking().begin(welcome);
   encoder_.may_refer_to_others(true);
+  return {};
 }
 
 void ShrinkSource::end() {

@@ -33,8 +33,10 @@ class ShrinkSource final {
   void note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes);
   void passed(std::size_t bytes);
   [[nodiscard]] sys::Task<Result<>> send(sys::Stream& wan, ShrinkFrame type, ByteVector payload);
+  [[nodiscard]] sys::Task<Result<>> bring_alike();
   [[nodiscard]] Result<> hear(const ReceivedFrame& frame);
-  void welcomed(const ShrinkWelcome& welcome);
+  [[nodiscard]] Result<> hear_answer(const ReceivedFrame& frame);
+  [[nodiscard]] Result<> welcomed(const ShrinkWelcome& welcome);
   void end();
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
   [[nodiscard]] bool may_read() const;
@@ -52,6 +54,7 @@ class ShrinkSource final {
   sys::Clock& clock_;
   Departure& departure_;
   std::uint32_t connection_;
+  ShrinkHello hello_;
   Channel channel_;
   SourceRoom room_;
   std::size_t window_bytes_{kWindowLeast_bytes};
@@ -68,7 +71,12 @@ class ShrinkSource final {
   std::uint64_t taken_bytes_{0};                 // since the begin
   std::uint64_t taken_stretches_{0};
   Speed speed_;  // of what is taken
-  std::deque<ByteVector> to_ask_;
+  struct Question {
+    ShrinkFrame type{};
+    ByteVector payload;
+  };
+  std::deque<Question> to_ask_;
+  std::deque<std::vector<content::PageDigest>> to_bring_;  // from this host's own cloud
   std::deque<std::uint64_t> lacking_;
   Pace pace_;
   TimePoint noted_;      // when pace_ was told last

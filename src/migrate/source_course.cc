@@ -1,5 +1,6 @@
 // The source's course, in the order in which it happens: connect, copy the disk, copy the memory, switch over. Any
 // failure before the vote ends it, and the guest runs on here.
+#include "migrate/shrink_frames.h"
 #include "migrate/source.h"
 
 #include <algorithm>
@@ -82,8 +83,10 @@ sys::Task<Result<>> Source::connect() {
   if (!welcome->ok || chosen == context_.encodings.end() || !asked) {
     co_return fail(Errc::protocol, "the destination's welcome makes no sense");
   }
-  transfer_ = (*chosen)->leave(
-      {record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name, record_.spec.id});
+  TransferSpec transfer{record_.spec.tenant, record_.spec.image_sha256, record_.destination.certificate_name,
+                        record_.spec.id};
+  transfer.frames_version = static_cast<std::uint8_t>(std::clamp<std::uint32_t>(welcome->batches, 1, kFramesVersion));
+  transfer_ = (*chosen)->leave(std::move(transfer));
   post_copy_problem_ = welcome->post_copy_problem.substr(0, kReasonLimit_bytes);
   nonce_ = welcome->nonce;
   take_control(std::move(*stream));

@@ -30,5 +30,8 @@ struct Sources {
 // As content::Siblings::bring; `sources` outlives it.
 [[nodiscard]] sys::Task<std::vector<content::PageId>> bring_pages(const Sources& sources, std::string tenant,
                                                                   std::vector<PageDigest> digests);
+// As content::Siblings::bring_alike.
+[[nodiscard]] sys::Task<std::vector<content::PageId>> bring_alike(const Sources& sources, std::string tenant,
+                                                                  std::vector<Sketch> sketches);
 
 }  // namespace godwit::siblings

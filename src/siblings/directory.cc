@@ -24,8 +24,7 @@ struct Directory::Impl {
         on_held(std::move(held)),
         own(draw_incarnation(runtime.random)),
         holder(store),
-        publisher(holder,
-                  [this](const std::string& to, std::vector<PageDigest> digests) { tell(to, std::move(digests)); }),
+        publisher(holder, [this](const std::string& to, Entries entries) { tell(to, std::move(entries)); }),
         server(runtime, self.cloud, own, holder, owner,
                [this](std::vector<PageDigest> missing) { withdraw(std::move(missing)); }),
         sources{runtime, self.name, holder, owner, publisher.ring(), links},
@@ -35,7 +34,7 @@ struct Directory::Impl {
 
   void set(Surroundings now);
   void set_siblings(const std::vector<Sibling>& siblings);
-  void tell(const std::string& to, std::vector<PageDigest> digests);
+  void tell(const std::string& to, Entries entries);
   void withdraw(std::vector<PageDigest> digests);
   sys::Task<void> publish();
 
@@ -82,9 +81,16 @@ void Directory::Impl::set_siblings(const std::vector<Sibling>& siblings) {
   publisher.set_ring(content::Ring(std::move(names)));
 }
 
-void Directory::Impl::tell(const std::string& to, std::vector<PageDigest> digests) {
-  if (to == self.name) return owner.tell(self.name, digests);
-  if (const auto link = links.find(to); link != links.end()) link->second->say(pack(Tell{std::move(digests)}));
+void Directory::Impl::tell(const std::string& to, Entries entries) {
+  if (to == self.name) {
+    owner.tell(self.name, entries.digests);
+    owner.tell_alike(self.name, entries.tags);
+    return;
+  }
+  const auto link = links.find(to);
+  if (link == links.end()) return;
+  if (!entries.digests.empty()) link->second->say(pack(Tell{std::move(entries.digests)}));
+  if (!entries.tags.empty()) link->second->say(pack(TellAlike{std::move(entries.tags)}));
 }
 
 void Directory::Impl::withdraw(std::vector<PageDigest> digests) {
@@ -116,6 +122,12 @@ template <class State>
 sys::Task<std::vector<content::PageId>> bring_for(std::shared_ptr<State> at, std::string tenant,
                                                   std::vector<PageDigest> digests) {
   co_return co_await bring_pages(at->sources, std::move(tenant), std::move(digests));
+}
+
+template <class State>
+sys::Task<std::vector<content::PageId>> bring_alike_for(std::shared_ptr<State> at, std::string tenant,
+                                                        std::vector<Sketch> sketches) {
+  co_return co_await bring_alike(at->sources, std::move(tenant), std::move(sketches));
 }
 
 }  // namespace
@@ -157,6 +169,10 @@ bool Directory::may_know(const std::string& tenant) const {
 
 sys::Task<std::vector<content::PageId>> Directory::bring(std::string tenant, std::vector<PageDigest> digests) {
   return bring_for(impl_, std::move(tenant), std::move(digests));
+}
+
+sys::Task<std::vector<content::PageId>> Directory::bring_alike(std::string tenant, std::vector<Sketch> sketches) {
+  return bring_alike_for(impl_, std::move(tenant), std::move(sketches));
 }
 
 }  // namespace godwit::siblings

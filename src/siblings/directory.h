@@ -58,6 +58,8 @@ class Directory final : public content::Siblings {
   [[nodiscard]] bool may_know(const std::string& tenant) const override;
   [[nodiscard]] sys::Task<std::vector<content::PageId>> bring(std::string tenant,
                                                               std::vector<PageDigest> digests) override;
+  [[nodiscard]] sys::Task<std::vector<content::PageId>> bring_alike(std::string tenant,
+                                                                    std::vector<Sketch> sketches) override;
 
  private:
   struct Impl;

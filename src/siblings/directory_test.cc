@@ -91,6 +91,64 @@ TEST(Directory, NothingOfAnotherTenantIsBrought) {
   EXPECT_FALSE(cloud.node(1)->directory.may_know(kAlice));
 }
 
+content::Sketch sketch_of_changed(std::uint64_t number) {
+  return content::sketch_of(godwit::testing::changed(page_of(number), 3, number));
+}
+
+TEST(Directory, BringsPagesThatAreLikeThoseThatAreAskedFor) {
+  Cloud cloud(1, 3);
+  for (const int host : {0, 1, 2}) cloud.tenants[host] = {kAlice};
+  cloud.tell_all();
+  for (std::uint64_t i = 0; i < 500; ++i) cloud.node(0)->keep(kAlice, i);
+  cloud.settle();
+  std::vector<content::Sketch> sketches;
+  for (std::uint64_t i = 0; i < 600; ++i) sketches.push_back(sketch_of_changed(i));
+  const auto brought = cloud.bring_alike(2, kAlice, sketches);
+  EXPECT_LT(brought->took, Millis{50});
+  EXPECT_GT(found(brought->ids), 450U);
+  ByteVector page(kPage_bytes);
+  auto& store = cloud.node(2)->store;
+  for (std::uint64_t i = 0; i < 600; ++i) {
+    if (brought->ids[i] == 0) continue;
+    ASSERT_TRUE(store.read(store.domain(kAlice), brought->ids[i], page).has_value());
+    EXPECT_EQ(page, page_of(i));
+  }
+  const auto again = cloud.bring_alike(2, kAlice, sketches);
+  EXPECT_EQ(again->ids, brought->ids) << "they are here now";
+  cloud.crash(0);
+  const auto exact = cloud.bring(2, kAlice, {digest_of(kAlice, 7)});
+  EXPECT_EQ(exact->ids[0], brought->ids[7]) << "and found by their digests";
+}
+
+TEST(Directory, NothingOfAnotherTenantIsBroughtAsAlike) {
+  Cloud cloud(1, 3);
+  cloud.tenants[0] = {kAlice, kBob};
+  cloud.tenants[1] = {kBob};
+  cloud.tell_all();
+  for (std::uint64_t i = 0; i < 50; ++i) cloud.node(0)->keep(kAlice, i);
+  cloud.settle();
+  std::vector<content::Sketch> sketches;
+  for (std::uint64_t i = 0; i < 50; ++i) sketches.push_back(content::sketch_of(page_of(i)));
+  EXPECT_EQ(found(cloud.bring_alike(1, kBob, sketches)->ids), 0U) << "held, but not of that tenant";
+  EXPECT_EQ(found(cloud.bring_alike(1, kAlice, sketches)->ids), 0U) << "no key, no tags, no proof";
+  EXPECT_EQ(found(cloud.bring_alike(0, kBob, sketches)->ids), 0U) << "not from its own store either";
+  EXPECT_EQ(found(cloud.bring_alike(0, kAlice, sketches)->ids), 50U);
+}
+
+TEST(Directory, ABringingOfPagesThatAreAlikeEndsInTimeWhateverItsSiblingsDo) {
+  Cloud cloud(1, 3);
+  for (const int host : {0, 1, 2}) cloud.tenants[host] = {kAlice};
+  cloud.tell_all();
+  for (std::uint64_t i = 0; i < 300; ++i) cloud.node(0)->keep(kAlice, i);
+  cloud.settle();
+  std::vector<content::Sketch> sketches;
+  for (std::uint64_t i = 0; i < 300; ++i) sketches.push_back(content::sketch_of(page_of(i)));
+  cloud.world.network().cut("a0", "a2");
+  EXPECT_LE(cloud.bring_alike(2, kAlice, sketches)->took, kBringLimit);
+  cloud.world.network().cut("a1", "a2");
+  EXPECT_LE(cloud.bring_alike(2, kAlice, sketches)->took, kBringLimit);
+}
+
 TEST(Directory, AHostThatComesTakesOverItsShareAndOneThatGoesGivesItBack) {
   Cloud cloud(1, 2);
   for (const int host : {0, 1, 2}) cloud.tenants[host] = {kAlice};

@@ -24,8 +24,8 @@ void Holder::set_tenants(const std::vector<TenantKey>& tenants) {
       kept.emplace(each.tenant, std::move(*before));
       continue;
     }
-    kept.emplace(each.tenant,
-                 Tenant{each, content::PageKey(each.key), crypto::MacKey(each.key), store_.domain(each.tenant), 0});
+    kept.emplace(each.tenant, Tenant{each, content::PageKey(each.key), content::SketchKey(each.key),
+                                     crypto::MacKey(each.key), store_.domain(each.tenant), 0});
   }
   tenants_ = std::move(kept);
   by_domain_.clear();
@@ -66,7 +66,7 @@ std::vector<std::string> Holder::tenants_held() const {
 
 bool Holder::has_more() const { return std::max(next_, store_.first()) < store_.next(); }
 
-void Holder::publish(std::size_t most, std::vector<PageDigest>& published) {
+void Holder::publish(std::size_t most, Entries& published) {
   holdings_.forget_before(store_.first());
   if (next_ < store_.first()) {
     const auto gone = ahead_.lower_bound(store_.first());
@@ -81,20 +81,36 @@ void Holder::publish(std::size_t most, std::vector<PageDigest>& published) {
   }
 }
 
-void Holder::publish_one(content::PageId id, Tenant& tenant, std::vector<PageDigest>& published) {
+void Holder::publish_one(content::PageId id, Tenant& tenant, Entries& published) {
   PageDigest digest;
+  const bool is_here = store_.read(tenant.domain, id, page_).has_value();
   if (const auto known = ahead_.find(id); known != ahead_.end()) {
     digest = known->second;
     ahead_ids_.erase(digest);
     ahead_.erase(known);
   } else {
-    if (!store_.read(tenant.domain, id, page_)) return;
+    if (!is_here) return;
     digest = tenant.digests.digest(page_);
   }
   tenant.newest = id;
   const bool is_new = holdings_.find(digest) == 0;
   holdings_.add(digest, id);
-  if (is_new) published.push_back(digest);
+  if (!is_new) return;
+  published.digests.push_back(digest);
+  if (!is_here) return;
+  for (const auto tag : tags_of(tenant, content::sketch_of(page_))) {
+    if (tag != 0) published.tags.push_back(tag);
+  }
+}
+
+void Holder::list(std::size_t place, Entries& into) const {
+  if (place < holdings_.places()) return holdings_.list(place, into.digests);
+  std::vector<content::Store::Likeness> there;
+  store_.list_likenesses(place - holdings_.places(), there);
+  for (const auto& each : there) {
+    const auto tenant = by_domain_.find(each.domain);
+    if (tenant != by_domain_.end()) into.tags.push_back(tenant->second->sketches.tag(each.place, each.feature));
+  }
 }
 
 // ---- finding and taking
@@ -110,6 +126,25 @@ content::PageId Holder::find(const std::string& tenant, const PageDigest& digest
   return store_.domain_of(id) == whose->domain ? id : 0;
 }
 
+content::PageId Holder::find_alike(const std::string& tenant, const Sketch& sketch) const {
+  const auto* whose = find_tenant(tenant);
+  if (!whose || whose->domain == content::kNoDomain) return 0;
+  return store_.find_alike(whose->domain, sketch, 0);
+}
+
+Holder::Tags Holder::tags_of(const std::string& tenant, const Sketch& sketch) const {
+  const auto* whose = find_tenant(tenant);
+  return whose ? tags_of(*whose, sketch) : Tags{};
+}
+
+Holder::Tags Holder::tags_of(const Tenant& tenant, const Sketch& sketch) {
+  Tags tags{};
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    if (sketch[i] != 0) tags[i] = tenant.sketches.tag(i, sketch[i]);
+  }
+  return tags;
+}
+
 Result<> Holder::read(const std::string& tenant, content::PageId id, ByteSpan into) const {
   const auto* whose = find_tenant(tenant);
   return store_.read(whose ? whose->domain : content::kNoDomain, id, into);
@@ -121,11 +156,24 @@ Result<content::PageId> Holder::take(const std::string& tenant, const PageDigest
   if (whose->digests.digest(page) != digest) {
     return fail(Errc::not_authentic, "keep a page: it has not the digest that was asked for");
   }
+  return take(*whose, digest, page);
+}
+
+Result<content::PageId> Holder::take_alike(const std::string& tenant, const Sketch& sketch, ByteView page) {
+  auto* whose = find_tenant(tenant);
+  if (!whose) return fail(Errc::denied, "keep a page of tenant {}: this host has not its key", tenant);
+  if (!content::are_alike(content::sketch_of(page), sketch)) {
+    return fail(Errc::not_authentic, "keep a page: it is not like the one that was asked for");
+  }
+  return take(*whose, whose->digests.digest(page), page);
+}
+
+Result<content::PageId> Holder::take(Tenant& tenant, const PageDigest& digest, ByteView page) {
   const auto fingerprint = content::fingerprint_of(page);
-  if (const auto equal = store_.find(whose->domain, page, fingerprint); equal != 0) return equal;
-  const auto id = store_.append(whose->domain, page, fingerprint);
+  if (const auto equal = store_.find(tenant.domain, page, fingerprint); equal != 0) return equal;
+  const auto id = store_.append(tenant.domain, page, fingerprint);
   if (!id) return id;
-  whose->newest = *id;
+  tenant.newest = *id;
   if (ahead_.size() < kMostAhead && ahead_ids_.emplace(digest, *id).second) ahead_.emplace(*id, digest);
   return id;
 }

@@ -131,25 +131,40 @@ bool Link::State::queue(ByteVector frame) {
 namespace {
 
 template <class State>
-sys::Task<Result<Welcome>> greet(std::shared_ptr<State> at, sys::PeerStream& stream) {
-  const auto hello = pack(Hello{at->own});
+sys::Task<Result<Welcome>> greet(std::shared_ptr<State> at, sys::PeerStream& stream, std::uint32_t version) {
+  const Hello ours{at->own, version};
+  const auto hello = pack(ours);
   const auto written = co_await stream.write(hello);
   if (!written) co_return pass(written);
   const auto frame = co_await read_frame(stream, kGreetingLimit_bytes);
   if (!frame) co_return pass(frame);
-  co_return parse_welcome(*frame);
+  auto welcome = parse_welcome(*frame);
+  if (welcome && welcome->version > version) co_return fail(Errc::protocol, "directory: a version that was not said");
+  co_return welcome;
 }
 
+// `refused`: it was there, and did not answer this greeting.
 template <class State>
-sys::Task<Result<std::unique_ptr<sys::PeerStream>>> connect(std::shared_ptr<State> at) {
+sys::Task<Result<std::unique_ptr<sys::PeerStream>>> connect(std::shared_ptr<State> at, std::uint32_t version,
+                                                            bool& refused) {
   sys::PeerAddress address{at->sibling.ip, at->sibling.port, at->sibling.name};
   auto dialing = at->runtime.peers.dial(std::move(address));
   auto stream = co_await sys::within(at->runtime.clock, kDialLimit, "dial", std::move(dialing));
   if (!stream) co_return stream;
-  auto greeting = greet(at, **stream);
+  auto greeting = greet(at, **stream, version);
   const auto welcome = co_await sys::within(at->runtime.clock, kGreetingLimit, "hello", std::move(greeting));
+  refused = !welcome && welcome.error().code != Errc::timed_out;
   if (!welcome) co_return pass(welcome);
   at->welcome = *welcome;
+  co_return stream;
+}
+
+// An older agent hangs up on the word of a newer one: then it is spoken to as it speaks.
+template <class State>
+sys::Task<Result<std::unique_ptr<sys::PeerStream>>> connect(std::shared_ptr<State> at) {
+  bool refused = false;
+  auto stream = co_await connect(at, kProtocolVersion, refused);
+  if (!stream && refused) stream = co_await connect(at, kOldestVersion, refused);
   co_return stream;
 }
 
@@ -160,6 +175,7 @@ sys::Task<Result<>> write_frames(std::shared_ptr<State> at, sys::PeerStream& str
     const ByteVector frame = std::move(at->outgoing.front());
     at->outgoing.pop_front();
     at->outgoing_bytes -= frame.size();
+    if (least_version(frame) > at->welcome.version) continue;  // it would not know what that means
     const auto written = co_await stream.write(frame);
     if (!written) co_return written;
   }
@@ -228,6 +244,9 @@ sys::Task<Result<ByteVector>> ask_on(std::shared_ptr<State> at, Link::Make make,
   const auto request = ++at->last_request;
   auto frame = make(request, at->welcome.nonce);
   if (!frame) co_return frame;
+  if (least_version(*frame) > at->welcome.version) {
+    co_return fail(Errc::unsupported, "ask {}: its agent is older than the question", at->sibling.name);
+  }
   if (!at->queue(std::move(*frame))) co_return fail(Errc::exhausted, "ask {}: it reads nothing", at->sibling.name);
   const auto asked_at = at->now();
   const auto answer = std::make_shared<Answer>(at->runtime.executor);

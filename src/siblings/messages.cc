@@ -37,6 +37,19 @@ void append_digests(ByteVector& out, const std::vector<PageDigest>& digests) {
   for (const auto& each : digests) append(out, each);
 }
 
+void append_tags(ByteVector& out, const std::vector<SketchTag>& tags) {
+  GODWIT_ASSERT(tags.size() <= kTagsLimit);
+  append_be16(out, static_cast<std::uint16_t>(tags.size()));
+  for (const auto each : tags) append_be64(out, each);
+}
+
+void append_sketches(ByteVector& out, const std::vector<Sketch>& sketches) {
+  append_be16(out, static_cast<std::uint16_t>(sketches.size()));
+  for (const auto& each : sketches) {
+    for (const auto feature : each) append_be32(out, feature);
+  }
+}
+
 ByteVector pack_digests(Type type, const std::vector<PageDigest>& digests) {
   auto out = begin(type);
   append_digests(out, digests);
@@ -92,6 +105,24 @@ class Reader {
     for (auto& each : out) into(each);
     return out;
   }
+  std::vector<SketchTag> tags() {
+    const std::size_t count = u16();
+    if (count > kTagsLimit || rest_.size() < count * sizeof(SketchTag)) ok_ = false;
+    if (!ok_) return {};
+    std::vector<SketchTag> out(count);
+    for (auto& each : out) each = u64();
+    return out;
+  }
+  std::vector<Sketch> sketches(std::size_t limit) {
+    const std::size_t count = u16();
+    if (count > limit || rest_.size() < count * sizeof(Sketch)) ok_ = false;
+    if (!ok_) return {};
+    std::vector<Sketch> out(count);
+    for (auto& each : out) {
+      for (auto& feature : each) feature = u32();
+    }
+    return out;
+  }
 
   void refuse() { ok_ = false; }
   [[nodiscard]] bool ok() const { return ok_; }
@@ -114,23 +145,25 @@ std::unexpected<Error> bad(std::string_view message) {
 }
 
 std::unexpected<Error> other_version(std::uint32_t version) {
-  return fail(Errc::unsupported, "directory: version {} where {} is spoken: the older agent must be upgraded", version,
-              kProtocolVersion);
+  return fail(Errc::unsupported, "directory: version {} where {} to {} are spoken: the older agent must be upgraded",
+              version, kOldestVersion, kProtocolVersion);
 }
+
+bool is_spoken(std::uint32_t version) { return version >= kOldestVersion && version <= kProtocolVersion; }
 
 }  // namespace
 
 ByteVector pack(const Hello& message) {
   auto out = begin(Type::hello);
   append_be32(out, kMagic);
-  append_be32(out, kProtocolVersion);
+  append_be32(out, message.version);
   append_be64(out, message.incarnation);
   return end(std::move(out));
 }
 
 ByteVector pack(const Welcome& message) {
   auto out = begin(Type::welcome);
-  append_be32(out, kProtocolVersion);
+  append_be32(out, message.version);
   append_be64(out, message.incarnation);
   append(out, message.nonce);
   return end(std::move(out));
@@ -179,26 +212,56 @@ ByteVector pack(const Pages& message) {
   return end(std::move(out));
 }
 
+ByteVector pack(const TellAlike& message) {
+  auto out = begin(Type::tell_alike);
+  append_tags(out, message.tags);
+  return end(std::move(out));
+}
+
+ByteVector pack(const Seek& message) {
+  auto out = begin(Type::seek);
+  append_be32(out, message.request);
+  append_tags(out, message.tags);
+  return end(std::move(out));
+}
+
+ByteVector pack(const FetchAlike& message) {
+  GODWIT_ASSERT(message.sketches.size() <= kFetchLimit && message.tenant.size() <= kTenantLimit_bytes);
+  auto out = begin(Type::fetch_alike);
+  append_be32(out, message.request);
+  append_text(out, message.tenant);
+  append(out, message.proof);
+  append_sketches(out, message.sketches);
+  return end(std::move(out));
+}
+
 std::optional<Type> type_of(ByteView frame) {
   if (frame.empty()) return std::nullopt;
   const auto type = static_cast<Type>(frame[0]);
-  if (type < Type::hello || type > Type::pages) return std::nullopt;
+  if (type < Type::hello || type > Type::fetch_alike) return std::nullopt;
   return type;
+}
+
+std::uint32_t least_version(ByteView packed) {
+  const auto type = type_of(packed.subspan(4));
+  return type && *type >= Type::tell_alike ? 2 : 1;
 }
 
 Result<Hello> parse_hello(ByteView frame) {
   auto reader = open(frame, Type::hello);
   if (reader.u32() != kMagic) return bad("hello");
-  if (const auto version = reader.u32(); reader.ok() && version != kProtocolVersion) return other_version(version);
-  Hello message{reader.u64()};
+  const auto version = reader.u32();
+  if (reader.ok() && !is_spoken(version)) return other_version(version);
+  Hello message{reader.u64(), version};
   if (!reader.whole() || message.incarnation == 0) return bad("hello");
   return message;
 }
 
 Result<Welcome> parse_welcome(ByteView frame) {
   auto reader = open(frame, Type::welcome);
-  if (const auto version = reader.u32(); reader.ok() && version != kProtocolVersion) return other_version(version);
   Welcome message;
+  message.version = reader.u32();
+  if (reader.ok() && !is_spoken(message.version)) return other_version(message.version);
   message.incarnation = reader.u64();
   reader.into(message.nonce);
   if (!reader.whole() || message.incarnation == 0) return bad("welcome");
@@ -272,6 +335,35 @@ Result<Pages> parse_pages(ByteView frame) {
   const auto content = reader.take(held * kPage_bytes);
   if (!reader.whole()) return bad("pages");
   message.content.assign(content.begin(), content.end());
+  return message;
+}
+
+Result<TellAlike> parse_tell_alike(ByteView frame) {
+  auto reader = open(frame, Type::tell_alike);
+  TellAlike message{reader.tags()};
+  if (!reader.whole()) return bad("tell alike");
+  return message;
+}
+
+Result<Seek> parse_seek(ByteView frame) {
+  auto reader = open(frame, Type::seek);
+  Seek message;
+  message.request = reader.u32();
+  message.tags = reader.tags();
+  if (!reader.whole()) return bad("seek");
+  return message;
+}
+
+Result<FetchAlike> parse_fetch_alike(ByteView frame) {
+  auto reader = open(frame, Type::fetch_alike);
+  FetchAlike message;
+  message.request = reader.u32();
+  message.tenant = reader.text();
+  reader.into(message.proof);
+  message.sketches = reader.sketches(kFetchLimit);
+  if (!reader.whole() || message.tenant.empty() || message.tenant.size() > kTenantLimit_bytes) {
+    return bad("fetch alike");
+  }
   return message;
 }
 

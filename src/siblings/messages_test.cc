@@ -24,12 +24,12 @@ TEST(DirectoryMessages, AreTheseBytes) {
             "00000011"
             "01"
             "47444952"
-            "00000001"
+            "00000002"
             "0102030405060708");
   EXPECT_EQ(to_hex(pack(Welcome{0x1112131415161718, digest(0x20)})),
             "0000001d"
             "02"
-            "00000001"
+            "00000002"
             "1112131415161718"
             "202122232425262728292a2b2c2d2e2f");
   EXPECT_EQ(to_hex(pack(Tell{{digest(0)}})),
@@ -72,6 +72,41 @@ TEST(DirectoryMessages, AreTheseBytes) {
             "0000");
 }
 
+TEST(DirectoryMessages, OfPagesThatAreAlikeAreTheseBytes) {
+  EXPECT_EQ(to_hex(pack(TellAlike{{0x0102030405060708}})),
+            "0000000b"
+            "09"
+            "0001"
+            "0102030405060708");
+  EXPECT_EQ(to_hex(pack(Seek{7, {0x0102030405060708}})),
+            "0000000f"
+            "0a"
+            "00000007"
+            "0001"
+            "0102030405060708");
+  EXPECT_EQ(to_hex(pack(FetchAlike{8, "al", digest(0x40), {{0x01020304, 0x05060708}}})),
+            "00000022"
+            "0b"
+            "00000008"
+            "02616c"
+            "404142434445464748494a4b4c4d4e4f"
+            "0001"
+            "0102030405060708");
+}
+
+TEST(DirectoryMessages, OfAnOlderAgentAreStillWhatTheyWere) {
+  EXPECT_EQ(to_hex(pack(Hello{0x0102030405060708, 1})),
+            "00000011014744495200000001"
+            "0102030405060708");
+  const auto hello = parse_hello(frame_of(pack(Hello{9, 1})));
+  ASSERT_TRUE(hello.has_value());
+  EXPECT_EQ(hello->version, 1U);
+  EXPECT_EQ(least_version(pack(Tell{{digest(0)}})), 1U);
+  EXPECT_EQ(least_version(pack(Pages{8, Outcome::busy, {}, {}})), 1U);
+  EXPECT_EQ(least_version(pack(TellAlike{{1}})), 2U);
+  EXPECT_EQ(least_version(pack(FetchAlike{8, "al", digest(0x40), {}})), 2U);
+}
+
 TEST(DirectoryMessages, AreReadAsTheyWereWritten) {
   const auto hello = parse_hello(frame_of(pack(Hello{9})));
   ASSERT_TRUE(hello.has_value());
@@ -91,6 +126,16 @@ TEST(DirectoryMessages, AreReadAsTheyWereWritten) {
   ASSERT_TRUE(pages.has_value());
   EXPECT_EQ(pages->held, (std::vector<bool>{false, true}));
   EXPECT_EQ(pages->content.size(), kPage_bytes);
+  const auto told = parse_tell_alike(frame_of(pack(TellAlike{{3, 4}})));
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->tags, (std::vector<SketchTag>{3, 4}));
+  const auto sought = parse_seek(frame_of(pack(Seek{6, {5}})));
+  ASSERT_TRUE(sought.has_value());
+  EXPECT_EQ(sought->tags, std::vector<SketchTag>{5});
+  const auto alike = parse_fetch_alike(frame_of(pack(FetchAlike{4, "alice", digest(2), {{1, 2}, {3, 0}}})));
+  ASSERT_TRUE(alike.has_value());
+  EXPECT_EQ(alike->proof, digest(2));
+  EXPECT_EQ(alike->sketches, (std::vector<Sketch>{{1, 2}, {3, 0}}));
 }
 
 TEST(DirectoryMessages, NothingThatIsCutShortOrTooLongIsRead) {
@@ -107,6 +152,9 @@ TEST(DirectoryMessages, NothingThatIsCutShortOrTooLongIsRead) {
   shorter(found, parse_found);
   shorter(fetch, parse_fetch);
   shorter(tell, parse_tell);
+  shorter(frame_of(pack(TellAlike{{1, 2}})), parse_tell_alike);
+  shorter(frame_of(pack(Seek{3, {1, 2}})), parse_seek);
+  shorter(frame_of(pack(FetchAlike{4, "alice", digest(2), {{1, 2}}})), parse_fetch_alike);
   auto longer = tell;
   longer.push_back(std::byte{0});
   EXPECT_FALSE(parse_tell(longer).has_value());
@@ -116,12 +164,14 @@ TEST(DirectoryMessages, RefuseWhatTheyCanNotMean) {
   EXPECT_FALSE(parse_hello(frame_of(pack(Hello{0}))).has_value()) << "no process is number 0";
   EXPECT_FALSE(parse_found(frame_of(pack(Found{3, {"a1"}, {2}}))).has_value()) << "a holder that is not named";
   auto other = frame_of(pack(Hello{1}));
-  other[8] = std::byte{2};
+  other[8] = std::byte{3};
   const auto refused = parse_hello(other);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Errc::unsupported);
   EXPECT_FALSE(parse_fetch(frame_of(pack(Fetch{4, "", digest(2), {digest(5)}}))).has_value());
-  EXPECT_EQ(type_of(ByteVector{std::byte{9}}), std::nullopt);
+  EXPECT_FALSE(parse_hello(frame_of(pack(Hello{1, 0}))).has_value());
+  EXPECT_FALSE(parse_fetch_alike(frame_of(pack(FetchAlike{4, "", digest(2), {{1, 2}}}))).has_value());
+  EXPECT_EQ(type_of(ByteVector{std::byte{12}}), std::nullopt);
   EXPECT_EQ(type_of({}), std::nullopt);
 }
 

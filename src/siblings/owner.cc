@@ -1,7 +1,5 @@
 #include "siblings/owner.h"
 
-#include <limits>
-
 namespace godwit::siblings {
 
 void Owner::meet(const std::string& holder, Incarnation incarnation) {
@@ -18,6 +16,7 @@ void Owner::depart(const std::string& holder) {
   const auto known = hosts_.find(holder);
   if (known == hosts_.end()) return;
   table_.drop(known->second.number);
+  likenesses_.drop(known->second.number);
   names_.erase(known->second.number);
   hosts_.erase(known);
 }
@@ -27,7 +26,7 @@ content::HostNumber Owner::free_number() const {
   content::HostNumber number = 1;
   for (const auto& [taken, name] : names_) {
     if (taken != number) break;
-    if (number == std::numeric_limits<content::HostNumber>::max()) return 0;
+    if (number == content::OwnerTable::kMostHosts) return 0;
     ++number;
   }
   return number;
@@ -36,18 +35,28 @@ content::HostNumber Owner::free_number() const {
 void Owner::tell(const std::string& holder, const std::vector<PageDigest>& digests) {
   const auto host = hosts_.find(holder);
   if (host == hosts_.end()) return;
-  for (const auto& each : digests) table_.add(each, host->second.number);
+  for (const auto& each : digests) table_.add(content::hint_of(each), host->second.number);
 }
 
 void Owner::withdraw(const std::string& holder, const std::vector<PageDigest>& digests) {
   const auto host = hosts_.find(holder);
   if (host == hosts_.end()) return;
-  for (const auto& each : digests) table_.forget(each, host->second.number);
+  for (const auto& each : digests) table_.forget(content::hint_of(each), host->second.number);
+}
+
+void Owner::tell_alike(const std::string& holder, const std::vector<SketchTag>& tags) {
+  const auto host = hosts_.find(holder);
+  if (host == hosts_.end()) return;
+  for (const auto each : tags) likenesses_.add(content::hint_of(each), host->second.number);
 }
 
 const std::string& Owner::holder_of(const PageDigest& digest) const {
+  return name_of(table_.find(content::hint_of(digest)));
+}
+const std::string& Owner::holder_of(SketchTag tag) const { return name_of(likenesses_.find(content::hint_of(tag))); }
+
+const std::string& Owner::name_of(content::HostNumber number) const {
   static const std::string nobody;
-  const auto number = table_.find(digest);
   const auto name = number == 0 ? names_.end() : names_.find(number);
   return name == names_.end() ? nobody : name->second;
 }

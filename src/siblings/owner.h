@@ -11,12 +11,13 @@
 
 namespace godwit::siblings {
 
-// Memory: 24 bytes an entry.
+// Memory: 9 bytes an entry, of which a page has one for its digest and two for its sketch.
 inline constexpr std::uint64_t kMostOwned = 1ULL << 20U;
+inline constexpr std::uint64_t kMostLikenesses = content::kSuperFeatures * kMostOwned;
 
 class Owner final {
  public:
-  Owner() : table_(kMostOwned) {}
+  Owner() : table_(kMostOwned), likenesses_(kMostLikenesses) {}
 
   // A process of `holder` is there: what an earlier one has said is forgotten. Cost: a pass over all then.
   void meet(const std::string& holder, Incarnation incarnation);
@@ -25,11 +26,13 @@ class Owner final {
   // Nothing happens where `holder` was not met.
   void tell(const std::string& holder, const std::vector<PageDigest>& digests);
   void withdraw(const std::string& holder, const std::vector<PageDigest>& digests);
+  void tell_alike(const std::string& holder, const std::vector<SketchTag>& tags);
   // Empty: nobody that is known.
   [[nodiscard]] const std::string& holder_of(const PageDigest& digest) const;
+  [[nodiscard]] const std::string& holder_of(SketchTag tag) const;
 
   [[nodiscard]] std::uint64_t size() const { return table_.size(); }
-  [[nodiscard]] std::uint64_t bytes() const { return table_.bytes(); }
+  [[nodiscard]] std::uint64_t bytes() const { return table_.bytes() + likenesses_.bytes(); }
 
  private:
   struct Host {
@@ -37,8 +40,10 @@ class Owner final {
     Incarnation incarnation;
   };
   [[nodiscard]] content::HostNumber free_number() const;
+  [[nodiscard]] const std::string& name_of(content::HostNumber number) const;
 
   content::OwnerTable table_;
+  content::OwnerTable likenesses_;
   std::map<std::string, Host> hosts_;
   std::map<content::HostNumber, std::string> names_;
 };

@@ -12,7 +12,7 @@ constexpr Millis kLook{500};      // whether there is
 constexpr Seconds kBusyAfter{1};  // since the last page was appended
 constexpr Millis kFlushAfter{250};
 constexpr std::size_t kBatch = 1024;
-// 9 entries each: 46,000 entries a second, which is 0.7 MB/s where all of them are to be told.
+// 9 entries each: 46,000 entries a second, which is at most 0.7 MB/s where all of them are to be told.
 constexpr std::size_t kPlacesPerTick = 128;
 
 constexpr std::size_t pages_per_tick(std::uint64_t bytes_per_s) {
@@ -54,9 +54,10 @@ void Publisher::publish(TimePoint now) {
     grew_at_ = now;
   }
   const bool busy = now - grew_at_ < kBusyAfter;
-  std::vector<PageDigest> published;
+  Entries published;
   holder_.publish(pages_per_tick(busy ? kBusyRate_bytes_per_s : kQuietRate_bytes_per_s), published);
-  for (const auto& each : published) tell(each, ring_.owner_of(each));
+  for (const auto& each : published.digests) tell(each, ring_.owner_of(each));
+  for (const auto each : published.tags) tell(each, ring_.owner_of(each));
 }
 
 void Publisher::walk(TimePoint now) {
@@ -64,13 +65,15 @@ void Publisher::walk(TimePoint now) {
     walk_.places = holder_.places();
     walk_.place = 0;
   }
-  std::vector<PageDigest> there;
+  Entries there;
   for (std::size_t i = 0; i < kPlacesPerTick && walk_.place < walk_.places; ++i) holder_.list(walk_.place++, there);
-  for (const auto& each : there) {
+  const auto tell_due = [&](const auto& each) {
     const auto& owner = ring_.owner_of(each);
     const bool moved = walk_.before && walk_.before->owner_of(each) != owner;
     if (moved || walk_.everything || walk_.owners.contains(owner)) tell(each, owner);
-  }
+  };
+  std::ranges::for_each(there.digests, tell_due);
+  std::ranges::for_each(there.tags, tell_due);
   if (walk_.place < walk_.places) return;
   if (walk_.everything) refresh_at_ = now + kRefreshEvery;
   walk_ = {};
@@ -78,8 +81,19 @@ void Publisher::walk(TimePoint now) {
 
 void Publisher::tell(const PageDigest& digest, const std::string& owner) {
   auto& batch = outbox_[owner];
-  batch.push_back(digest);
-  if (batch.size() >= kBatch) tell_(owner, std::exchange(batch, {}));
+  batch.digests.push_back(digest);
+  flush_full(owner, batch);
+}
+
+void Publisher::tell(SketchTag tag, const std::string& owner) {
+  auto& batch = outbox_[owner];
+  batch.tags.push_back(tag);
+  flush_full(owner, batch);
+}
+
+void Publisher::flush_full(const std::string& owner, Entries& batch) {
+  if (batch.digests.size() < kBatch && batch.tags.size() < content::kSuperFeatures * kBatch) return;
+  tell_(owner, std::exchange(batch, {}));
 }
 
 void Publisher::flush_all() {

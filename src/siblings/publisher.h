@@ -23,8 +23,8 @@ inline constexpr Seconds kRefreshEvery{600};
 
 class Publisher final {
  public:
-  using Tell = std::function<void(const std::string& owner, std::vector<PageDigest> digests)>;
-  // `holder` outlives it. `tell` has at most kDigestsLimit digests at a time.
+  using Tell = std::function<void(const std::string& owner, Entries entries)>;
+  // `holder` outlives it. `tell` has at most kDigestsLimit digests and kTagsLimit tags at a time.
   Publisher(Holder& holder, Tell tell) : holder_(holder), tell_(std::move(tell)) {}
 
   void set_ring(content::Ring ring);
@@ -50,6 +50,8 @@ class Publisher final {
   void publish(TimePoint now);
   void walk(TimePoint now);
   void tell(const PageDigest& digest, const std::string& owner);
+  void tell(SketchTag tag, const std::string& owner);
+  void flush_full(const std::string& owner, Entries& batch);
   void flush_all();
 
   Holder& holder_;
@@ -57,7 +59,7 @@ class Publisher final {
   content::Ring ring_;
   Walk walk_;       // under way
   Walk next_walk_;  // begins when that has ended
-  std::map<std::string, std::vector<PageDigest>> outbox_;
+  std::map<std::string, Entries> outbox_;
   content::PageId appended_{0};
   TimePoint grew_at_{};
   TimePoint flush_at_{};

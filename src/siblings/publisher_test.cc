@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace godwit::siblings {
 namespace {
 
@@ -36,9 +38,12 @@ class PublisherTest : public ::testing::Test {
   content::Store store{files, "/content", {}};
   Holder holder{store};
   std::vector<std::pair<std::string, PageDigest>> told;
-  Publisher publisher{holder, [this](const std::string& owner, const std::vector<PageDigest>& digests) {
-                        EXPECT_LE(digests.size(), kDigestsLimit);
-                        for (const auto& each : digests) told.emplace_back(owner, each);
+  std::vector<std::pair<std::string, SketchTag>> told_alike;
+  Publisher publisher{holder, [this](const std::string& owner, const Entries& entries) {
+                        EXPECT_LE(entries.digests.size(), kDigestsLimit);
+                        EXPECT_LE(entries.tags.size(), kTagsLimit);
+                        for (const auto& each : entries.digests) told.emplace_back(owner, each);
+                        for (const auto each : entries.tags) told_alike.emplace_back(owner, each);
                       }};
   TimePoint now{Seconds{100}};
 };
@@ -97,11 +102,38 @@ TEST_F(PublisherTest, NowAndThenEverythingIsToldAgain) {
   EXPECT_EQ(run_for(kRefreshEvery + Seconds{1}), 1000U);
 }
 
+TEST_F(PublisherTest, TellsByWhatPagesAreAlikeToTheOwnersOfThat) {
+  publisher.set_ring(ring({"a1", "a2"}));
+  keep(0, 500);
+  run_for(Seconds{5});
+  EXPECT_EQ(told_alike.size(), 2 * 500U);
+  std::set<SketchTag> tags;
+  for (const auto& [owner, tag] : told_alike) {
+    EXPECT_EQ(publisher.ring().owner_of(tag), owner);
+    tags.insert(tag);
+  }
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    for (const auto tag : holder.tags_of("alice", content::sketch_of(testing::page_of(i)))) {
+      EXPECT_TRUE(tags.contains(tag));
+    }
+  }
+  told_alike.clear();
+  run_for(kRefreshEvery + Seconds{1});
+  for (const auto& [owner, tag] : told_alike) EXPECT_TRUE(tags.contains(tag)) << "the same, from what the store knows";
+  EXPECT_EQ(told_alike.size(), tags.size());
+  told_alike.clear();
+  publisher.set_ring(ring({"a1", "a2", "a3"}));
+  run_for(Seconds{5});
+  EXPECT_GT(told_alike.size(), 200U);
+  for (const auto& [owner, tag] : told_alike) EXPECT_EQ(owner, "a3");
+}
+
 TEST_F(PublisherTest, ATenantWithoutAKeyIsNotSpokenOf) {
   publisher.set_ring(ring({"a1"}));
   keep(0, 10, "bob");
   keep(100, 10);
   EXPECT_EQ(run_for(Seconds{5}), 10U);
+  EXPECT_EQ(told_alike.size(), 20U);
   EXPECT_EQ(holder.tenants_held(), std::vector<std::string>{"alice"});
 }
 
@@ -127,8 +159,14 @@ TEST(Owner, BelievesTheLastWhoSaidSoUntilItIsAnotherProcessOrGone) {
   EXPECT_EQ(owner.holder_of(digest(1)), "a1");
   owner.meet("a1", 9);
   EXPECT_EQ(owner.holder_of(digest(1)), "") << "its store began anew";
+  owner.tell_alike("a1", {11, 12});
+  owner.tell_alike("a2", {12, 13});
+  EXPECT_EQ(owner.holder_of(SketchTag{11}), "a1");
+  EXPECT_EQ(owner.holder_of(SketchTag{12}), "a2");
   owner.depart("a2");
   EXPECT_EQ(owner.holder_of(digest(2)), "");
+  EXPECT_EQ(owner.holder_of(SketchTag{13}), "");
+  EXPECT_EQ(owner.holder_of(SketchTag{11}), "a1");
   owner.meet("a3", 1);
   EXPECT_EQ(owner.holder_of(digest(2)), "") << "the number is another's now";
 }

@@ -26,6 +26,14 @@ class Counted {
   std::size_t bytes_;
 };
 
+void add_page(Pages& pages, const Holder& holder, const std::string& tenant, content::PageId id) {
+  const auto before = pages.content.size();
+  pages.content.resize(before + kPage_bytes);
+  const bool held = id != 0 && holder.read(tenant, id, ByteSpan(pages.content).subspan(before)).has_value();
+  if (!held) pages.content.resize(before);
+  pages.held.push_back(held);
+}
+
 }  // namespace
 
 Server::Server(sys::Runtime runtime, std::string cloud, Incarnation own, Holder& holder, Owner& owner,
@@ -117,7 +125,8 @@ sys::Task<Result<>> Server::converse(std::shared_ptr<Connection> connection) {
   const auto hello = parse_hello(*first);
   if (!hello) co_return pass(hello);
   owner_.meet(stream.peer().name, hello->incarnation);
-  Welcome welcome{own_, connection->nonce};
+  connection->version = hello->version;
+  Welcome welcome{own_, connection->nonce, hello->version};
   auto answered = pack(welcome);
   for (;;) {
     if (!answered.empty()) {
@@ -154,22 +163,41 @@ Result<ByteVector> Server::answer(const Connection& connection, ByteView frame) 
   if (type == Type::lookup) {
     const auto question = parse_lookup(frame);
     if (!question) return pass(question);
-    return look_up(*question);
+    return look_up(question->request, question->digests);
   }
   if (type == Type::fetch) {
     const auto question = parse_fetch(frame);
     if (!question) return pass(question);
     return serve_pages(connection, *question);
   }
+  if (type && *type >= Type::tell_alike && connection.version >= 2) return answer_alike(connection, frame, *type);
   return fail(Errc::protocol, "directory: a frame that is not for the one who was dialled");
 }
 
-ByteVector Server::look_up(const Lookup& question) const {
+Result<ByteVector> Server::answer_alike(const Connection& connection, ByteView frame, Type type) {
+  if (type == Type::tell_alike) {
+    const auto news = parse_tell_alike(frame);
+    if (!news) return pass(news);
+    owner_.tell_alike(connection.stream->peer().name, news->tags);
+    return ByteVector{};
+  }
+  if (type == Type::seek) {
+    const auto question = parse_seek(frame);
+    if (!question) return pass(question);
+    return look_up(question->request, question->tags);
+  }
+  const auto question = parse_fetch_alike(frame);
+  if (!question) return pass(question);
+  return serve_alike(connection, *question);
+}
+
+template <class Key>
+ByteVector Server::look_up(std::uint32_t request, const std::vector<Key>& keys) const {
   Found found;
-  found.request = question.request;
+  found.request = request;
   std::map<std::string, std::uint8_t> places;
-  for (const auto& digest : question.digests) {
-    const auto& holder = owner_.holder_of(digest);
+  for (const auto& key : keys) {
+    const auto& holder = owner_.holder_of(key);
     std::uint8_t place = 0;
     if (const auto known = places.find(holder); known != places.end()) {
       place = known->second;
@@ -183,30 +211,33 @@ ByteVector Server::look_up(const Lookup& question) const {
   return pack(found);
 }
 
+template <class Question>
+Outcome Server::may_have_pages(const Connection& connection, const Question& question) const {
+  const auto expected = holder_.prove(question.tenant, connection.nonce, connection.stream->peer().name);
+  if (!expected || !crypto::equal_secrets(*expected, question.proof)) return Outcome::denied;
+  return answering_bytes_ + kAnswerLimit_bytes > kMostAnswering_bytes ? Outcome::busy : Outcome::served;
+}
+
 // Nothing waits in here, so no page is evicted between finding and reading it.
 ByteVector Server::serve_pages(const Connection& connection, const Fetch& question) {
-  Pages pages;
-  pages.request = question.request;
-  const auto expected = holder_.prove(question.tenant, connection.nonce, connection.stream->peer().name);
-  if (!expected || !crypto::equal_secrets(*expected, question.proof)) {
-    pages.outcome = Outcome::denied;
-    return pack(pages);
-  }
-  if (answering_bytes_ + kAnswerLimit_bytes > kMostAnswering_bytes) {
-    pages.outcome = Outcome::busy;
-    return pack(pages);
-  }
+  Pages pages{question.request, may_have_pages(connection, question), {}, {}};
+  if (pages.outcome != Outcome::served) return pack(pages);
   std::vector<PageDigest> missing;
   for (const auto& digest : question.digests) {
     const auto id = holder_.find(question.tenant, digest);
-    const auto before = pages.content.size();
-    pages.content.resize(before + kPage_bytes);
-    const bool held = id != 0 && holder_.read(question.tenant, id, ByteSpan(pages.content).subspan(before)).has_value();
-    if (!held) pages.content.resize(before);
+    add_page(pages, holder_, question.tenant, id);
     if (id == 0) missing.push_back(digest);
-    pages.held.push_back(held);
   }
   if (!missing.empty()) on_missing_(std::move(missing));
+  return pack(pages);
+}
+
+ByteVector Server::serve_alike(const Connection& connection, const FetchAlike& question) {
+  Pages pages{question.request, may_have_pages(connection, question), {}, {}};
+  if (pages.outcome != Outcome::served) return pack(pages);
+  for (const auto& sketch : question.sketches) {
+    add_page(pages, holder_, question.tenant, holder_.find_alike(question.tenant, sketch));
+  }
   return pack(pages);
 }
 

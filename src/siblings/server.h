@@ -30,6 +30,7 @@ class Server final {
   struct Connection {
     std::unique_ptr<sys::PeerStream> stream;
     Nonce nonce{};
+    std::uint32_t version{kOldestVersion};
   };
   [[nodiscard]] sys::Task<void> accept_all();
   [[nodiscard]] sys::Task<void> serve(std::shared_ptr<Connection> connection);
@@ -37,8 +38,14 @@ class Server final {
   [[nodiscard]] Result<> may_ask(const sys::PeerIdentity& peer) const;
   // Empty: there is nothing to answer. Errors: protocol.
   [[nodiscard]] Result<ByteVector> answer(const Connection& connection, ByteView frame);
-  [[nodiscard]] ByteVector look_up(const Lookup& question) const;
+  [[nodiscard]] Result<ByteVector> answer_alike(const Connection& connection, ByteView frame, Type type);
+  template <class Key>
+  [[nodiscard]] ByteVector look_up(std::uint32_t request, const std::vector<Key>& keys) const;
   [[nodiscard]] ByteVector serve_pages(const Connection& connection, const Fetch& question);
+  [[nodiscard]] ByteVector serve_alike(const Connection& connection, const FetchAlike& question);
+  // Whether the question may be answered with pages; else what to say.
+  template <class Question>
+  [[nodiscard]] Outcome may_have_pages(const Connection& connection, const Question& question) const;
 
   sys::Runtime runtime_;
   std::string cloud_;

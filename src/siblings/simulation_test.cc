@@ -7,6 +7,7 @@
 namespace godwit::siblings {
 namespace {
 
+using godwit::testing::changed;
 using testing::Cloud;
 using testing::digest_of;
 using testing::Node;
@@ -53,6 +54,17 @@ class Story {
       }
     }
   }
+  void everything_is_found_as_alike() {
+    for (const int host : cloud_.members()) {
+      for (const auto& tenant : cloud_.tenants[host]) {
+        const auto sketches = all_sketches(tenant);
+        const auto brought = cloud_.bring_alike(host, tenant, sketches);
+        EXPECT_EQ(std::count(brought->ids.begin(), brought->ids.end(), 0U), 0)
+            << "of " << sketches.size() << " pages of " << tenant << ", from host " << host;
+        check_one(host, *brought);
+      }
+    }
+  }
   [[nodiscard]] int found() const { return found_; }
 
  private:
@@ -78,8 +90,10 @@ class Story {
     const auto what = draw(16);
     if (what < 5) {
       keep_some();
-    } else if (what < 10) {
+    } else if (what < 8) {
       bring_some();
+    } else if (what < 10) {
+      bring_some_alike();
     } else if (what == 10) {
       cloud_.crash(a_host());
     } else if (what <= 12) {
@@ -109,6 +123,18 @@ class Story {
     std::vector<PageDigest> digests;
     for (auto count = draw(100); count > 0; --count) digests.push_back(digest_of(tenant, draw(2 * kPages)));
     brought_.push_back(node->bring(tenant, std::move(digests)));
+    running_.push_back({host, brought_.back(), cloud_.world.now()});
+  }
+  void bring_some_alike() {
+    const int host = a_host();
+    auto* node = cloud_.node(host);
+    if (!node) return;
+    const auto& tenant = a_tenant(host);
+    std::vector<content::Sketch> sketches;
+    for (auto count = 1 + draw(100); count > 0; --count) {
+      sketches.push_back(content::sketch_of(changed(testing::page_of(draw(2 * kPages)), 4, draw(100))));
+    }
+    brought_.push_back(node->bring_alike(tenant, std::move(sketches)));
     running_.push_back({host, brought_.back(), cloud_.world.now()});
   }
   void come_or_go() {
@@ -147,7 +173,8 @@ class Story {
     EXPECT_LE(brought.took, kBringLimit);
     auto* node = cloud_.node(host);
     if (!node) return;
-    ASSERT_EQ(brought.ids.size(), brought.digests.size());
+    const bool alike = !brought.sketches.empty();
+    ASSERT_EQ(brought.ids.size(), alike ? brought.sketches.size() : brought.digests.size());
     const content::PageKey key(testing::key_of(brought.tenant).key);
     ByteVector page(kPage_bytes);
     for (std::size_t i = 0; i < brought.ids.size(); ++i) {
@@ -156,7 +183,11 @@ class Story {
       const auto read = node->store.read(node->store.domain(brought.tenant), brought.ids[i], page);
       if (!read) continue;
       if (node->born > brought.begun) continue;
-      EXPECT_EQ(key.digest(page), brought.digests[i]);
+      if (alike) {
+        EXPECT_TRUE(content::are_alike(content::sketch_of(page), brought.sketches[i]));
+      } else {
+        EXPECT_EQ(key.digest(page), brought.digests[i]);
+      }
       ++found_;
     }
   }
@@ -169,6 +200,19 @@ class Story {
       const auto domain = store.domain(tenant);
       for (auto id = store.first(); id < store.next(); ++id) {
         if (store.read(domain, id, page)) held.insert(key.digest(page));
+      }
+    }
+    return {held.begin(), held.end()};
+  }
+
+  std::vector<content::Sketch> all_sketches(const std::string& tenant) {
+    std::set<content::Sketch> held;
+    ByteVector page(kPage_bytes);
+    for (const int host : cloud_.members()) {
+      auto& store = cloud_.node(host)->store;
+      const auto domain = store.domain(tenant);
+      for (auto id = store.first(); id < store.next(); ++id) {
+        if (store.read(domain, id, page)) held.insert(content::sketch_of(page));
       }
     }
     return {held.begin(), held.end()};
@@ -190,6 +234,7 @@ TEST_P(DirectorySimulation, LosesOnlyRatioAndFindsAllWhenItIsQuiet) {
     story.accidents();
     story.calm_down();
     story.everything_is_found();
+    story.everything_is_found_as_alike();
     found += story.found();
     if (HasFailure()) return;
   }

@@ -45,6 +45,18 @@ class Liar final : public sim::Program {
       const auto self = name == Cloud::name(0) ? Cloud::name(1) : Cloud::name(0);
       return pack(Found{asked.request, {self}, std::vector<std::uint8_t>(asked.digests.size(), 1)});
     }
+    if (type_of(frame) == Type::seek) {
+      ++lookups;
+      const auto asked = parse_seek(frame).value();
+      return pack(Found{asked.request, {Cloud::name(1)}, std::vector<std::uint8_t>(asked.tags.size(), 1)});
+    }
+    if (type_of(frame) == Type::fetch_alike) {
+      ++fetches;
+      const auto asked = parse_fetch_alike(frame).value();
+      const auto count = asked.sketches.size();
+      return pack(
+          Pages{asked.request, Outcome::served, std::vector<bool>(count, true), ByteVector(count * kPage_bytes)});
+    }
     if (type_of(frame) == Type::fetch) {
       ++fetches;
       const auto asked = parse_fetch(frame).value();
@@ -60,6 +72,82 @@ class Liar final : public sim::Program {
   bool answers_pages_;
   std::unique_ptr<sys::PeerListener> listener_;
 };
+
+// An agent from before there were likenesses: it hangs up on any other version, and on what it does not know.
+class OldAgent final : public sim::Program {
+ public:
+  explicit OldAgent(sim::Process& process) : runtime_(process.runtime()) {
+    runtime_.peers.trust({sim::authority(testing::kCloud, testing::kCloud)});
+    listener_ = runtime_.peers.listen(process.host().ip(), testing::kPort).value();
+    process.spawn(serve_all(*this));
+  }
+  int told{0};
+  int newer_words{0};
+  std::uint64_t first_page{0};  // of those that it gives
+
+ private:
+  static sys::Task<void> serve_all(OldAgent& agent) {
+    for (;;) {
+      auto stream = co_await agent.listener_->accept();
+      if (!stream) co_return;
+      co_await serve(agent, std::move(*stream));
+    }
+  }
+  static sys::Task<void> serve(OldAgent& agent, std::unique_ptr<sys::PeerStream> stream) {
+    for (;;) {
+      const auto frame = co_await read_frame(*stream, kAskingLimit_bytes);
+      if (!frame) co_return;
+      const auto answer = agent.answer(*frame);
+      if (!answer) co_return;
+      if (!answer->empty()) (void)co_await stream->write(*answer);
+    }
+  }
+  std::optional<ByteVector> answer(ByteView frame) {
+    const auto type = type_of(frame);
+    if (type == Type::hello && parse_hello(frame).value().version == 1) return pack(Welcome{7, Nonce{}, 1});
+    if (type == Type::tell) told += static_cast<int>(parse_tell(frame).value().digests.size());
+    if (type == Type::tell || type == Type::withdraw) return ByteVector{};
+    if (type == Type::lookup) {
+      const auto asked = parse_lookup(frame).value();
+      return pack(Found{asked.request, {Cloud::name(1)}, std::vector<std::uint8_t>(asked.digests.size(), 1)});
+    }
+    if (type == Type::fetch) {
+      const auto asked = parse_fetch(frame).value();
+      Pages pages{asked.request, Outcome::served, std::vector<bool>(asked.digests.size(), true), {}};
+      for (std::uint64_t i = 0; i < asked.digests.size(); ++i) append(pages.content, testing::page_of(first_page + i));
+      return pack(pages);
+    }
+    newer_words += type == Type::hello ? 0 : 1;
+    return std::nullopt;
+  }
+
+  sys::Runtime& runtime_;
+  std::unique_ptr<sys::PeerListener> listener_;
+};
+
+TEST(DirectoryVersions, AnOlderAgentGoesOnToGiveAndToBeTold) {
+  Cloud cloud{1, 2};
+  cloud.crash(1);
+  cloud.world.run_for(Millis{1});
+  auto& process = cloud.world.host("a1").start("old", {Cloud::name(1), testing::kCloud},
+                                               [](sim::Process& at) { return std::make_unique<OldAgent>(at); });
+  auto& old = dynamic_cast<OldAgent&>(process.program());
+  cloud.tenants[0] = {kAlice};
+  cloud.tell(0);
+  // It is the owner of some of them.
+  for (std::uint64_t i = 100; i < 300; ++i) cloud.node(0)->keep(kAlice, i);
+  cloud.world.run_for(Seconds{5});
+  EXPECT_GT(old.told, 50);
+  // A page that it owns, and says that it holds.
+  const content::Ring ring({Cloud::name(0), Cloud::name(1)});
+  std::uint64_t number = 0;
+  while (ring.owner_of(digest_of(kAlice, number)) != Cloud::name(1)) ++number;
+  old.first_page = number;
+  EXPECT_NE(cloud.bring(0, kAlice, {digest_of(kAlice, number)})->ids[0], 0U);
+  const auto alike = cloud.bring_alike(0, kAlice, {content::sketch_of(testing::page_of(700))});
+  EXPECT_EQ(alike->ids[0], 0U);
+  EXPECT_EQ(old.newer_words, 0) << "it would have hung up";
+}
 
 // Host 1 of the cloud is a liar.
 struct WithLiar {
@@ -90,6 +178,18 @@ TEST(DirectoryStranger, APageThatIsNotWhatWasAskedForIsNotKeptAndItsSenderAskedN
   with.cloud.world.run_for(Seconds{300});
   (void)with.cloud.bring(0, kAlice, with.digests);
   EXPECT_EQ(with.liar->lookups, lookups);
+  EXPECT_EQ(with.liar->fetches, 1);
+}
+
+TEST(DirectoryStranger, APageThatIsNotLikeWhatWasAskedForIsNotKeptAndItsSenderAskedNoMore) {
+  WithLiar with(true);
+  std::vector<content::Sketch> sketches;
+  for (std::uint64_t i = 0; i < 100; ++i) sketches.push_back(content::sketch_of(testing::page_of(i)));
+  const auto brought = with.cloud.bring_alike(0, kAlice, sketches);
+  EXPECT_EQ(std::count(brought->ids.begin(), brought->ids.end(), 0U), 100);
+  EXPECT_EQ(with.cloud.node(0)->store.next(), 1U) << "nothing of it is kept";
+  EXPECT_EQ(with.liar->fetches, 1);
+  (void)with.cloud.bring_alike(0, kAlice, sketches);
   EXPECT_EQ(with.liar->fetches, 1);
 }
 
@@ -155,6 +255,30 @@ TEST_F(DirectoryDialler, WithoutTheKeyGetsNoPage) {
   ASSERT_TRUE(pages.has_value());
   EXPECT_EQ(pages->outcome, Outcome::denied);
   EXPECT_TRUE(pages->content.empty());
+}
+
+TEST_F(DirectoryDialler, WithoutTheKeyGetsNoPageThatIsAlike) {
+  const FetchAlike fetch{1, kAlice, Proof{}, {content::sketch_of(testing::page_of(1))}};
+  const auto& dialler = dial(sibling, {pack(Hello{5}), pack(fetch)});
+  ASSERT_EQ(dialler.answers.size(), 2U);
+  const auto pages = parse_pages(dialler.answers[1]);
+  ASSERT_TRUE(pages.has_value());
+  EXPECT_EQ(pages->outcome, Outcome::denied);
+  EXPECT_TRUE(pages->content.empty());
+}
+
+TEST_F(DirectoryDialler, OfAnOlderVersionIsAnsweredAsItSpeaks) {
+  const auto& dialler = dial(sibling, {pack(Hello{5, 1}), pack(Lookup{1, {digest_of(kAlice, 1)}})});
+  ASSERT_EQ(dialler.answers.size(), 2U);
+  EXPECT_FALSE(dialler.ended);
+  const auto welcome = parse_welcome(dialler.answers[0]);
+  ASSERT_TRUE(welcome.has_value());
+  EXPECT_EQ(welcome->version, 1U);
+  EXPECT_TRUE(parse_found(dialler.answers[1]).has_value());
+}
+
+TEST_F(DirectoryDialler, OfAnOlderVersionThatSaysANewerWordIsCutOff) {
+  EXPECT_TRUE(dial(sibling, {pack(Hello{5, 1}), pack(Seek{1, {7}})}).ended);
 }
 
 TEST_F(DirectoryDialler, OfAnotherCloudOrUnlistedIsNotServed) {

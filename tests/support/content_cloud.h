@@ -53,8 +53,8 @@ class Node final : public sim::Program {
     directory.start(std::move(*listener));
   }
 
-  void keep(const std::string& tenant, std::uint64_t number) {
-    const auto page = page_of(number);
+  void keep(const std::string& tenant, std::uint64_t number) { keep(tenant, page_of(number)); }
+  void keep(const std::string& tenant, ByteView page) {
     const auto kept = store.append(store.domain(tenant), page, content::fingerprint_of(page));
     EXPECT_TRUE(kept.has_value()) << kept.error().message;
   }
@@ -64,6 +64,7 @@ class Node final : public sim::Program {
   struct Brought {
     std::vector<content::PageId> ids;
     std::vector<PageDigest> digests;
+    std::vector<content::Sketch> sketches{};  // or these
     std::string tenant;
     TimePoint begun{};
     Nanos took{0};
@@ -76,12 +77,21 @@ class Node final : public sim::Program {
     process_.spawn(run(*this, outcome));
     return outcome;
   }
+  std::shared_ptr<Brought> bring_alike(const std::string& tenant, std::vector<content::Sketch> sketches) {
+    auto outcome = std::make_shared<Brought>();
+    outcome->sketches = std::move(sketches);
+    outcome->tenant = tenant;
+    process_.spawn(run(*this, outcome));
+    return outcome;
+  }
 
  private:
   static sys::Task<void> run(Node& node, std::shared_ptr<Brought> outcome) {
     auto& clock = node.process_.runtime().clock;
     outcome->begun = clock.now();
-    outcome->ids = co_await node.directory.bring(outcome->tenant, outcome->digests);
+    auto bringing = outcome->sketches.empty() ? node.directory.bring(outcome->tenant, outcome->digests)
+                                              : node.directory.bring_alike(outcome->tenant, outcome->sketches);
+    outcome->ids = co_await std::move(bringing);
     outcome->took = clock.now() - outcome->begun;
     outcome->over = true;
   }
@@ -157,6 +167,12 @@ class Cloud final {
   // To its end.
   std::shared_ptr<Node::Brought> bring(int host, const std::string& tenant, std::vector<PageDigest> digests) {
     auto brought = node(host)->bring(tenant, std::move(digests));
+    EXPECT_TRUE(world.run_until([&] { return brought->over; }, Seconds{2}));
+    return brought;
+  }
+  std::shared_ptr<Node::Brought> bring_alike(int host, const std::string& tenant,
+                                             std::vector<content::Sketch> sketches) {
+    auto brought = node(host)->bring_alike(tenant, std::move(sketches));
     EXPECT_TRUE(world.run_until([&] { return brought->over; }, Seconds{2}));
     return brought;
   }
