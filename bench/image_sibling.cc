@@ -4,6 +4,7 @@
 //   image_sibling DIRECTORY OLD NEW     images as `godwit image add` takes them; says what was counted, as JSON
 #include "image/import.h"
 #include "image/intake.h"
+#include "image/shared_blocks.h"
 #include "image/shipment.h"
 #include "os/descriptor.h"
 #include "os/system.h"
@@ -73,14 +74,18 @@ sys::Task<Result<image::Lease>> taken_in(sys::Runtime& runtime, image::Repositor
   co_return into.open(*id, "the bench");
 }
 
-sys::Task<Result<std::uint64_t>> travels(sys::Runtime& runtime, image::StoredImage& image, image::Repository& into) {
+sys::Task<Result<std::uint64_t>> travels(sys::Runtime& runtime, image::Repository& from, image::StoredImage& image,
+                                         image::Repository& into) {
   testing::UploadsInMemory uploads;
   image::Intake intake(into, uploads);
   image::IntakeCaller everybody{"bench", {}};
   testing::IntakeLine line(intake, everybody);
   line.remembers = false;
   wire::ImageOffer offer{image::print_manifest(image.manifest()), ""};
-  auto shipment = image::ship(runtime.executor, image, std::move(offer), line, [](const image::ShipmentProgress&) {});
+  std::function<void(const image::ShipmentProgress&)> on_progress = [](const image::ShipmentProgress&) {};
+  auto siblings = image::siblings_of(from, image.id(), image);
+  auto shipment =
+      image::ship(runtime.executor, image, std::move(offer), line, std::move(on_progress), std::move(siblings));
   const auto shipped = co_await std::move(shipment);
   if (!shipped) co_return pass(shipped);
   co_return line.bytes;
@@ -100,17 +105,20 @@ sys::Task<Result<Counted>> count(os::System& on, std::string directory, std::str
   {
     const auto sibling = co_await taken_in(runtime, there, old_path);
     if (!sibling) co_return pass(sibling);
+    const auto at_home = co_await taken_in(runtime, here, old_path);
+    if (!at_home) co_return pass(at_home);
     const auto image = co_await taken_in(runtime, here, new_path);
     if (!image) co_return pass(image);
+    while (here.is_sharing()) co_await runtime.clock.sleep_for(kLook);
     counted.solid_bytes = (*image)->solid() * image::kPiece_bytes;
     counted.zstd_bytes = zstd_of(**image);
     const auto before = used_at(directory);
-    const auto alone = co_await travels(runtime, **image, empty);
+    const auto alone = co_await travels(runtime, here, **image, empty);
     if (!alone) co_return pass(alone);
     counted.alone_bytes = *alone;
     const auto between = used_at(directory);
     counted.disk_alone_bytes = between - before;
-    const auto beside = co_await travels(runtime, **image, there);
+    const auto beside = co_await travels(runtime, here, **image, there);
     if (!beside) co_return pass(beside);
     counted.beside_bytes = *beside;
     while (there.is_sharing()) co_await runtime.clock.sleep_for(kLook);

@@ -1,6 +1,7 @@
 #include "agent/snapshots.h"
 
 #include "image/overlay_content.h"
+#include "image/shared_blocks.h"
 #include "image/shipment.h"
 
 #include <algorithm>
@@ -278,7 +279,9 @@ sys::Task<Result<>> Snapshots::send(Shared entry) {
     say(*entry, SnapshotPhase::sending, entry->report.problem);
     wire::ImageOffer offer{image::print_manifest(entry->image->manifest()), ""};
     std::function<void(const image::ShipmentProgress&)> on_progress = [](const image::ShipmentProgress&) {};
-    auto shipment = image::ship(runtime_.executor, *entry->image, std::move(offer), target, std::move(on_progress));
+    auto siblings = image::siblings_of(context_.images.repository(), entry->image->id(), *entry->image);
+    auto shipment = image::ship(runtime_.executor, *entry->image, std::move(offer), target, std::move(on_progress),
+                                std::move(siblings));
     const auto sent = co_await std::move(shipment);
     if (sent) {
       entry->report.image = entry->image->id();

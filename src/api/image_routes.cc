@@ -70,6 +70,13 @@ void add_image_content_routes(Router& router, image::Intake* intake, const Admit
           });
   known.bytes_in = "of each of at most 256 pieces the tags of its 16 blocks, 8 bytes each";
   known.bytes_out = "two bytes a piece, big-endian; bit n: its block n is there";
+  auto& prefixes = add(router, intake, admit, "POST", "/v1/image-contents/{id}/prefixes",
+                       "Which images are there that parcels may be compressed against",
+                       [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) {
+                         return bytes_answer(at.prefixes(caller, call.id(), as_bytes(call.request.body)));
+                       });
+  prefixes.bytes_in = "the ids of at most 4 images, 32 bytes each";
+  prefixes.bytes_out = "a byte each; 1: it is there, and the caller may use it";
   auto& take = add(router, intake, admit, "POST", "/v1/image-contents/{id}/parcels", "Takes pieces of an image",
                    [](image::Intake& at, const image::IntakeCaller& caller, const Call& call) {
                      return encode_answer(at.take(caller, call.id(), as_bytes(call.request.body)));

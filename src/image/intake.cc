@@ -3,6 +3,7 @@
 #include "image/shown_pieces.h"
 
 #include <algorithm>
+#include <map>
 
 namespace godwit::image {
 namespace {
@@ -46,6 +47,27 @@ wire::ImageContent content_of(const View& view, std::uint64_t listed) {
   }
   return out;
 }
+
+// What a parcel may be compressed against: what its sender has shown of the image, and others that they may use.
+class PrefixReader {
+ public:
+  PrefixReader(View own, std::function<Lease(const ImageId&)> usable) : own_(own), usable_(std::move(usable)) {}
+
+  // As ReadPrefix. Nobody checks the block: what is made of it is.
+  bool operator()(const ImageId& image, std::uint64_t block, ByteSpan into) {
+    const auto piece = block / kPiece_blocks;
+    if (image.empty()) return piece < own_.image.count() && own_.has(piece) && own_.image.read_block(block, into);
+    const auto [found, is_new] = others_.try_emplace(image);
+    if (is_new) found->second = usable_(image);
+    const auto* other = found->second.get();
+    return other && piece < other->count() && other->has(piece) && other->read_block(block, into);
+  }
+
+ private:
+  View own_;
+  std::function<Lease(const ImageId&)> usable_;
+  std::map<ImageId, Lease> others_;
+};
 
 std::uint64_t solid_of(ByteView list) {
   std::uint64_t solid = 0;
@@ -213,6 +235,28 @@ Result<std::string> Intake::known(const IntakeCaller& caller, const std::string&
   return out;
 }
 
+// Whole, and the caller's to use; else nullptr.
+Lease Intake::usable(const IntakeCaller& caller, const ImageId& id) {
+  if (caller.may_use && !caller.may_use(id)) return nullptr;
+  auto lease = repository_.open(id, std::string(kUser), Purpose::look);
+  return lease && (*lease)->complete() ? std::move(*lease) : nullptr;
+}
+
+Result<std::string> Intake::prefixes(const IntakeCaller& caller, const std::string& id, ByteView ids) {
+  const auto brings = session(caller, id);
+  if (!brings) return pass(brings);
+  if (ids.size() % kDigest_bytes != 0 || ids.size() / kDigest_bytes > kPrefixImages) {
+    return fail(Errc::protocol, "image prefixes: {} bytes are not the ids of at most {} images", ids.size(),
+                kPrefixImages);
+  }
+  std::string out;
+  for (std::size_t at = 0; at < ids.size(); at += kDigest_bytes) {
+    const auto usable_one = usable(caller, to_hex(ids.subspan(at, kDigest_bytes)));
+    out += usable_one ? '\1' : '\0';
+  }
+  return out;
+}
+
 Result<wire::ParcelReceipt> Intake::take(const IntakeCaller& caller, const std::string& id, ByteView parcel) {
   const auto at = session(caller, id);
   if (!at) return pass(at);
@@ -222,8 +266,10 @@ Result<wire::ParcelReceipt> Intake::take(const IntakeCaller& caller, const std::
   }
   PieceSet nobodys(of.image->count());
   ShownPieces pieces(*of.image, of.upload ? of.upload->shown : nobodys);
-  auto taken = take_parcel(parcel, pieces,
-                           [&](const BlockTag& tag, ByteSpan into) { return known_to(caller, id).read(tag, into); });
+  const FindBlock find = [&](const BlockTag& tag, ByteSpan into) { return known_to(caller, id).read(tag, into); };
+  PrefixReader read({*of.image, of.upload ? &*of.upload : nullptr},
+                    [&](const ImageId& other) { return usable(caller, other); });
+  auto taken = take_parcel(parcel, pieces, find, std::ref(read));
   if (of.upload && !pieces.fresh().empty()) {
     const auto told = uploads_.pieces_shown(of.who, id, of.upload->shown, pieces.fresh());
     if (!told) return pass(told);

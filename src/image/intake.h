@@ -45,7 +45,10 @@ class Intake {
   // `tags`: 16 a piece (image/parcel.h), of at most kParcelPieces. The answer: 16 bits a piece, big-endian, bit n:
   // block n is here, in an image that the caller may use. Errors: protocol.
   [[nodiscard]] Result<std::string> known(const IntakeCaller& caller, const std::string& id, ByteView tags);
-  // Errors: those of take_parcel().
+  // `ids`: of images, 32 bytes each, at most kPrefixImages. The answer: a byte each; 1: parcels may be compressed
+  // against it, and against the pieces of this image that have come. Errors: protocol.
+  [[nodiscard]] Result<std::string> prefixes(const IntakeCaller& caller, const std::string& id, ByteView ids);
+  // A receipt of no pieces and none refused: the parcel must come without its prefix. Errors: those of take_parcel().
   [[nodiscard]] Result<wire::ParcelReceipt> take(const IntakeCaller& caller, const std::string& id, ByteView parcel);
 
   // All of it is here, and they may use it or have shown all of it.
@@ -71,6 +74,7 @@ class Intake {
   [[nodiscard]] Result<> begin_upload(const IntakeCaller& caller, const std::string& manifest);
   [[nodiscard]] Result<> check_room(std::uint64_t need_bytes) const;
   [[nodiscard]] Result<> take_list(Session& of, ByteView list);
+  [[nodiscard]] Lease usable(const IntakeCaller& caller, const ImageId& id);
   void make_room_for_list(const Session& of, std::size_t bytes);
   [[nodiscard]] KnownBlocks& known_to(const IntakeCaller& caller, const std::string& id);
 

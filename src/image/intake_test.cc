@@ -3,6 +3,7 @@
 #include "image/intake.h"
 
 #include "image/pieces_in_memory.h"
+#include "image/shared_blocks.h"
 #include "support/image_host.h"
 #include "support/intake_line.h"
 #include "support/uploads_in_memory.h"
@@ -41,15 +42,17 @@ class IntakeTest : public ::testing::Test {
     auto pieces = in_memory(image);
     return bring(pieces, image.text, to);
   }
-  Result<ShipmentProgress> bring(Pieces& pieces, const std::string& manifest, Line& to) {
+  Result<ShipmentProgress> bring(Pieces& pieces, const std::string& manifest, Line& to,
+                                 std::vector<Lease> siblings = {}) {
     std::optional<Result<ShipmentProgress>> outcome;
-    auto job = [](sys::Executor executor, Pieces* from, std::string text, Line* over,
+    auto job = [](sys::Executor executor, Pieces* from, std::string text, Line* over, std::vector<Lease> beside,
                   std::optional<Result<ShipmentProgress>>* into) -> sys::Task<void> {
       wire::ImageOffer offer{std::move(text), ""};
-      auto shipment = ship(executor, *from, std::move(offer), *over, [](const ShipmentProgress&) {});
+      std::function<void(const ShipmentProgress&)> on_progress = [](const ShipmentProgress&) {};
+      auto shipment = ship(executor, *from, std::move(offer), *over, std::move(on_progress), std::move(beside));
       *into = co_await std::move(shipment);
     };
-    host.run(job(host.runtime().executor, &pieces, manifest, &to, &outcome));
+    host.run(job(host.runtime().executor, &pieces, manifest, &to, std::move(siblings), &outcome));
     return *outcome;
   }
 
@@ -88,6 +91,96 @@ TEST_F(IntakeTest, WhatTheCallerMayNotUseIsNotKnownToThem) {
   testing::expect_true_to(host, sibling);
   EXPECT_GT(bobs.bytes, 500'000U);
 }
+
+// ---- compressed against what both have
+
+// The image with some bytes before it, so that it has no block of it.
+SampleImage moved_by_some_bytes(const SampleImage& image) {
+  ByteVector disk(1000, std::byte{'x'});
+  append(disk, image.file(Role::disk));
+  disk.resize(disk.size() / kPage_bytes * kPage_bytes);
+  return testing::image_of({{Role::disk, std::move(disk)}});
+}
+
+class SiblingTest : public IntakeTest {
+ protected:
+  ImageHost home{2};
+  SampleImage image = sample_image(1, 40);
+  SampleImage sibling = moved_by_some_bytes(image);
+
+  void SetUp() override { ASSERT_TRUE(host.receive(image) && home.receive(image)); }
+  std::vector<Lease> at_home() { return {home.images().open(image.id, "the test").value()}; }
+  void expect_brought(Line& to) {
+    auto pieces = in_memory(sibling);
+    const auto brought = bring(pieces, sibling.text, to, at_home());
+    ASSERT_TRUE(brought) << brought.error().message;
+    EXPECT_TRUE(host.images().find(sibling.id)->complete());
+    testing::expect_true_to(host, sibling);
+  }
+};
+
+TEST_F(SiblingTest, WhatIsLikeAnImageThatBothHaveTravelsAsTheDifference) {
+  expect_brought(line);
+  // Tags, the list, and what was before it.
+  EXPECT_LT(line.bytes, 60'000U);
+}
+
+TEST_F(SiblingTest, OfAnImageThatTheCallerMayNotUseNothingIsToldAndNothingMadeUse) {
+  Line bobs(intake, {"bob", [](const std::string&) { return false; }});
+  expect_brought(bobs);
+  EXPECT_GT(bobs.bytes, 500'000U);
+  const IntakeCaller carol{"carol", [](const std::string&) { return false; }};
+  ASSERT_TRUE(intake.offer(carol, {sibling.text, ""}));
+  auto ids = from_hex(image.id + std::string(64, 'a')).value();
+  EXPECT_EQ(intake.prefixes(carol, sibling.id, ids).value(), std::string(2, '\0'));
+  EXPECT_EQ(intake.prefixes(kAlice, sibling.id, ids).value(), std::string("\1\0", 2));
+  EXPECT_EQ(intake.prefixes(kAlice, sibling.id, ByteView(ids).first(33)).error().code, Errc::protocol);
+}
+
+TEST_F(SiblingTest, AStoreThatHasLostItMeanwhileIsSentAllOfIt) {
+  bool is_there = true;
+  Line bobs(intake, {"bob", [&](const std::string& id) { return is_there || id != image.id; }});
+  bobs.before = [&](const std::string& path) { is_there = is_there && !path.ends_with("/parcels"); };
+  expect_brought(bobs);
+  EXPECT_GT(bobs.bytes, 500'000U);
+}
+
+TEST_F(SiblingTest, AStoreThatKnowsNothingOfPrefixesTakesParcelsAsTheyWere) {
+  line.knows_prefixes = false;
+  expect_brought(line);
+  EXPECT_GT(line.bytes, 500'000U);
+}
+
+// What has come of the image itself counts only when who brings it has shown it.
+TEST_F(SiblingTest, NobodyShowsAPieceByWhatOthersHaveBroughtOfTheImage) {
+  auto pieces = in_memory(image);
+  const IntakeCaller bob{"bob", [](const std::string&) { return false; }};
+  ASSERT_TRUE(intake.offer(bob, {image.text, ""}));
+  const auto part = pack_list_part(image.list);
+  ASSERT_TRUE(intake.add_to_list(bob, image.id, 0, as_bytes(part)));
+  const auto parcel = make_parcel(pieces, std::vector<ParcelPiece>{{0}}, kParcelLevel, [&](ByteView blocks) {
+    return ParcelPrefix{{}, {{0, 0, kPiece_blocks}}, ByteVector(blocks.begin(), blocks.end())};
+  });
+  ASSERT_TRUE(parcel);
+  const auto taken = intake.take(bob, image.id, parcel->bytes);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->pieces, 0U);
+  const auto again = make_parcel(pieces, std::vector<ParcelPiece>{{0}});
+  ASSERT_EQ(intake.take(bob, image.id, again->bytes)->pieces, 1U);
+  EXPECT_EQ(intake.take(bob, image.id, parcel->bytes)->pieces, 1U);
+}
+
+TEST_F(SiblingTest, SiblingsAreThoseWithMostPiecesInCommon) {
+  const auto same = testing::image_of({{Role::disk, image.file(Role::disk)}});
+  const auto other = sample_image(7, 40);
+  ASSERT_TRUE(home.receive(same) && home.receive(other) && home.receive(sibling));
+  auto pieces = in_memory(image);
+  const auto found = siblings_of(home.images(), image.id, pieces);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front()->id(), same.id);
+}
+
+// ---- what breaks
 
 TEST_F(IntakeTest, ABrokenShipmentGoesOnWhereItWas) {
   const auto image = sample_image(3, 300);

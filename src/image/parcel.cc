@@ -9,11 +9,13 @@
 namespace godwit::image {
 namespace {
 
-constexpr std::array<std::byte, 4> kMagic{std::byte{'G'}, std::byte{'W'}, std::byte{'P'}, std::byte{1}};
-constexpr std::size_t kHead_bytes = kMagic.size() + 4;
+constexpr std::array<std::byte, 3> kMagic{std::byte{'G'}, std::byte{'W'}, std::byte{'P'}};
+constexpr std::byte kAlone{1};       // version: of a parcel that stands alone
+constexpr std::byte kWithPrefix{2};  // of one that is compressed against a prefix
+constexpr std::size_t kHead_bytes = kMagic.size() + 1 + 4;
 constexpr std::size_t kEntry_bytes = 4 + 2;
 constexpr std::size_t kBodyLimit_bytes = kParcelPieces * (kEntry_bytes + kPiece_bytes);
-constexpr int kWindowLog = 24;  // all of a parcel
+constexpr int kWindowLog = 25;  // all of a parcel, and its prefix
 
 std::size_t entry_bytes(const ParcelPiece& piece) {
   return kEntry_bytes + (kPiece_blocks - static_cast<std::size_t>(std::popcount(piece.sent))) * sizeof(BlockTag);
@@ -38,22 +40,29 @@ Result<> append_blocks(ByteVector& out, Pieces& image, const ParcelPiece& piece)
   return {};
 }
 
-Result<ByteVector> compress(ByteView body, int level) {
-  const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
+using Context = std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)>;
+
+// Behind the head that is in `out`.
+Result<> compress(ByteView body, const ParcelPrefix& prefix, int level, ByteVector& out) {
+  const Context context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
   if (!context) return fail(Errc::exhausted, "zstd: no memory");
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, kWindowLog);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_enableLongDistanceMatching, 1);
-  ByteVector out(kHead_bytes + ZSTD_compressBound(body.size()));
-  std::copy(kMagic.begin(), kMagic.end(), out.begin());
-  const auto size =
-      ZSTD_compress2(context.get(), out.data() + kHead_bytes, out.size() - kHead_bytes, body.data(), body.size());
+  if (!prefix.runs.empty()) {
+    // The check tells a receiver that has something else there.
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_refPrefix(context.get(), prefix.bytes.data(), prefix.bytes.size());
+  }
+  const auto head = out.size();
+  out.resize(head + ZSTD_compressBound(body.size()));
+  const auto size = ZSTD_compress2(context.get(), out.data() + head, out.size() - head, body.data(), body.size());
   if (ZSTD_isError(size) != 0) return fail(Errc::exhausted, "zstd: {}", ZSTD_getErrorName(size));
-  out.resize(kHead_bytes + size);
-  return out;
+  out.resize(head + size);
+  return {};
 }
 
-Result<Parcel> make_of(Pieces& image, std::span<const ParcelPiece> pieces, int level) {
+Result<Parcel> make_of(Pieces& image, std::span<const ParcelPiece> pieces, int level, const ChoosePrefix& choose) {
   ByteVector body;
   std::size_t entries = 0;
   std::size_t blocks = 0;
@@ -67,23 +76,61 @@ Result<Parcel> make_of(Pieces& image, std::span<const ParcelPiece> pieces, int l
     const auto appended = append_blocks(body, image, piece);
     if (!appended) return pass(appended);
   }
-  auto out = compress(body, level);
-  if (!out) return pass(out);
-  store_be32(ByteSpan(*out).subspan(kMagic.size()), static_cast<std::uint32_t>(pieces.size()));
-  return Parcel{std::move(*out), pieces.size()};
+  const auto prefix = choose ? choose(ByteView(body).subspan(entries)) : ParcelPrefix{};
+  ByteVector out(kMagic.begin(), kMagic.end());
+  out.push_back(prefix.runs.empty() ? kAlone : kWithPrefix);
+  append_be32(out, static_cast<std::uint32_t>(pieces.size()));
+  if (!prefix.runs.empty()) append_prefix(out, prefix);
+  const auto compressed = compress(body, prefix, level, out);
+  if (!compressed) return pass(compressed);
+  return Parcel{std::move(out), pieces.size()};
 }
 
 std::unexpected<Error> no_parcel(std::string_view what) { return fail(Errc::protocol, "image parcel: {}", what); }
 
-Result<ByteVector> decompress(ByteView compressed) {
+std::size_t content_bytes(ByteView compressed) {
   const auto size = ZSTD_getFrameContentSize(compressed.data(), compressed.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
-    return no_parcel("no zstd frame of known size");
-  if (size > kBodyLimit_bytes) return no_parcel("more than 256 pieces in it");
+  return size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ? kBodyLimit_bytes + 1 : size;
+}
+
+// Empty: it is broken, or was compressed against something else.
+Result<ByteVector> decompress(ByteView compressed, ByteView prefix) {
+  const auto size = content_bytes(compressed);
+  if (size > kBodyLimit_bytes) return no_parcel("no zstd frame of known size, or more than 256 pieces in it");
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  if (!context) return fail(Errc::exhausted, "zstd: no memory");
+  if (!prefix.empty()) ZSTD_DCtx_refPrefix(context.get(), prefix.data(), prefix.size());
   ByteVector body(size);
-  const auto got = ZSTD_decompress(body.data(), body.size(), compressed.data(), compressed.size());
-  if (ZSTD_isError(got) != 0 || got != size) return no_parcel("a broken zstd frame");
+  const auto got = ZSTD_decompressDCtx(context.get(), body.data(), body.size(), compressed.data(), compressed.size());
+  if (ZSTD_isError(got) != 0 || got != size) body.clear();
   return body;
+}
+
+struct Opened {
+  std::size_t pieces{0};
+  ByteVector body;  // empty: what it is compressed against is not here
+};
+
+Result<Opened> open_parcel(ByteView parcel, const ReadPrefix& read) {
+  if (parcel.size() < kHead_bytes || !std::equal(kMagic.begin(), kMagic.end(), parcel.begin())) {
+    return no_parcel("it doesn't begin as one");
+  }
+  const auto version = parcel[kMagic.size()];
+  if (version != kAlone && (version != kWithPrefix || !read)) return no_parcel("of a version that is not taken here");
+  const auto count = load_be32(parcel.subspan(kMagic.size() + 1));
+  if (count == 0 || count > kParcelPieces) return no_parcel("no pieces, or more than 256");
+  auto rest = parcel.subspan(kHead_bytes);
+  ParcelPrefix prefix;
+  if (version == kWithPrefix) {
+    auto said = take_prefix(rest);
+    if (!said) return pass(said);
+    prefix = std::move(*said);
+    if (!read_prefix(prefix, read)) return Opened{count, {}};
+  }
+  auto body = decompress(rest, prefix.bytes);
+  if (!body) return pass(body);
+  if (body->empty() && version == kAlone) return no_parcel("a broken zstd frame");
+  return Opened{count, std::move(*body)};
 }
 
 // Reads the body from its beginning, never past its end.
@@ -136,10 +183,10 @@ bool put_together(const ParcelPiece& piece, Reader& reader, const FindBlock& fin
 
 }  // namespace
 
-Result<Parcel> make_parcel(Pieces& image, std::span<const ParcelPiece> pieces, int level) {
+Result<Parcel> make_parcel(Pieces& image, std::span<const ParcelPiece> pieces, int level, const ChoosePrefix& choose) {
   auto count = std::min(pieces.size(), kParcelPieces);
   for (;;) {
-    auto parcel = make_of(image, pieces.first(count), level);
+    auto parcel = make_of(image, pieces.first(count), level, choose);
     if (!parcel || parcel->bytes.size() <= kParcelLimit_bytes || count <= 1) return parcel;
     // So many as would fit if all were alike, and some less.
     const auto fitting = count * kParcelLimit_bytes / parcel->bytes.size();
@@ -147,16 +194,12 @@ Result<Parcel> make_parcel(Pieces& image, std::span<const ParcelPiece> pieces, i
   }
 }
 
-Result<ParcelTaken> take_parcel(ByteView parcel, Pieces& image, const FindBlock& find) {
-  if (parcel.size() < kHead_bytes || !std::equal(kMagic.begin(), kMagic.end(), parcel.begin())) {
-    return no_parcel("it doesn't begin as one");
-  }
-  const auto count = load_be32(parcel.subspan(kMagic.size()));
-  if (count == 0 || count > kParcelPieces) return no_parcel("no pieces, or more than 256");
-  const auto body = decompress(parcel.subspan(kHead_bytes));
-  if (!body) return pass(body);
-  Reader reader(*body);
-  const auto entries = read_entries(reader, count, image);
+Result<ParcelTaken> take_parcel(ByteView parcel, Pieces& image, const FindBlock& find, const ReadPrefix& read) {
+  const auto opened = open_parcel(parcel, read);
+  if (!opened) return pass(opened);
+  if (opened->body.empty()) return ParcelTaken{0, {}, true};
+  Reader reader(opened->body);
+  const auto entries = read_entries(reader, opened->pieces, image);
   if (!entries) return pass(entries);
   std::size_t sent = 0;
   for (const auto& each : *entries) sent += static_cast<std::size_t>(std::popcount(each.sent));

@@ -1,7 +1,9 @@
 // A parcel: some pieces of an image on their way to who lacks them. Blocks that the receiver said it holds travel as
-// tags, the rest compressed together. Pure but for the pieces that are read and put. Format: docs/formats/parcel.md.
+// tags, the rest compressed together, and against others that both have. Pure but for the pieces that are read and put.
+// Format: docs/formats/parcel.md.
 #pragma once
 
+#include "image/parcel_prefix.h"
 #include "image/piece_tree.h"
 
 #include <array>
@@ -35,17 +37,23 @@ struct Parcel {
 };
 
 // At least one piece, at most kParcelPieces of `pieces`. Errors: those of Pieces::read().
-[[nodiscard]] Result<Parcel> make_parcel(Pieces& image, std::span<const ParcelPiece> pieces, int level = kParcelLevel);
+[[nodiscard]] Result<Parcel> make_parcel(Pieces& image, std::span<const ParcelPiece> pieces, int level = kParcelLevel,
+                                         const ChoosePrefix& choose = {});
 
 // What became of a parcel. A piece of which a block wasn't found, or that was put together to something else than its
 // digest says, is refused: it must come whole.
 struct ParcelTaken {
   std::uint64_t pieces{0};
   std::vector<std::uint64_t> refused;
+  // What it was compressed against is not here, or is something else: nothing of it could be read. It must come
+  // without.
+  bool lacks_prefix{false};
 };
 
-// Puts what is in it into `image`, which has its list. Takes at most 17 MiB of memory for the time.
-// Errors: protocol (no parcel, or pieces that `image` doesn't have), exhausted, io. Pieces put before stay.
-[[nodiscard]] Result<ParcelTaken> take_parcel(ByteView parcel, Pieces& image, const FindBlock& find);
+// Puts what is in it into `image`, which has its list. Takes at most 21 MiB of memory for the time. `read`: absent
+// where none is taken that was compressed against anything. Errors: protocol (no parcel, or pieces that `image` doesn't
+// have), exhausted, io. Pieces put before stay.
+[[nodiscard]] Result<ParcelTaken> take_parcel(ByteView parcel, Pieces& image, const FindBlock& find,
+                                              const ReadPrefix& read = {});
 
 }  // namespace godwit::image

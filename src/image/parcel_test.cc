@@ -159,5 +159,113 @@ TEST_F(ParcelTest, APieceThatTheImageDoesntHaveIsAnError) {
   EXPECT_EQ(taken.error().code, Errc::protocol);
 }
 
+// ---- against a prefix
+
+// Both have an image that is this one, but for a byte in each block, and moved by 100.
+class ParcelPrefixTest : public ParcelTest {
+ protected:
+  ByteVector old = ByteVector(100);
+  const ImageId id = std::string(64, 'b');
+  ReadPrefix there = [this](const ImageId& named, std::uint64_t number, ByteSpan into) {
+    if (named != id || (number + 1) * kPage_bytes > old.size()) return false;
+    std::ranges::copy(ByteView(old).subspan(number * kPage_bytes, kPage_bytes), into.begin());
+    return true;
+  };
+
+  void SetUp() override {
+    append(old, image.bytes());
+    for (std::size_t at = 2000; at < old.size(); at += kPage_bytes) old[at] ^= std::byte{1};
+  }
+  Result<Parcel> make() {
+    return make_parcel(image, all(), kParcelLevel, [this](ByteView blocks) {
+      EXPECT_EQ(blocks.size(), image.bytes().size());
+      ParcelPrefix out{{id}, {{1, 0, 60}, {1, 60, 20}}, {}};
+      EXPECT_TRUE(read_prefix(out, there));
+      return out;
+    });
+  }
+  void expect_nothing_of(ByteView parcel, const ReadPrefix& read) {
+    const auto taken = take_parcel(parcel, other, known, read);
+    ASSERT_TRUE(taken);
+    EXPECT_TRUE(taken->lacks_prefix && taken->pieces == 0 && taken->refused.empty());
+    EXPECT_FALSE(other.has(0));
+  }
+};
+
+TEST_F(ParcelPrefixTest, WhatIsLikeWhatBothHaveTravelsAsTheDifference) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  EXPECT_LT(parcel->bytes.size(), 2000U);
+  const auto taken = take_parcel(parcel->bytes, other, known, there);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_EQ(taken->pieces, kPieces);
+  EXPECT_FALSE(taken->lacks_prefix);
+  EXPECT_TRUE(other.bytes() == image.bytes());
+}
+
+// docs/formats/parcel.md has them.
+TEST_F(ParcelPrefixTest, GoldenBytes) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  EXPECT_EQ(to_hex(ByteView(parcel->bytes).first(57)),
+            "4757500200000005"
+            "010002" +
+                id +
+                "0100000000003c"
+                "010000003c0014");
+  EXPECT_EQ(to_hex(ByteView(parcel->bytes).subspan(57, 4)), "28b52ffd") << "zstd's";
+  ByteVector one;
+  append_prefix(one, {{}, {{0, 0x01020304, 5}}, {}});
+  EXPECT_EQ(to_hex(one),
+            "000001"
+            "00010203040005");
+}
+
+TEST_F(ParcelPrefixTest, WhoLacksAnyOfItSaysSoAndTakesNothing) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  expect_nothing_of(parcel->bytes, [&](const ImageId& named, std::uint64_t number, ByteSpan into) {
+    return number != 79 && there(named, number, into);
+  });
+}
+
+TEST_F(ParcelPrefixTest, WhoHasSomethingElseThereSaysSoAndTakesNothing) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  old[40 * kPage_bytes] ^= std::byte{1};
+  expect_nothing_of(parcel->bytes, there);
+}
+
+TEST_F(ParcelPrefixTest, WhereNoneIsTakenItIsAnError) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  EXPECT_EQ(take_parcel(parcel->bytes, other, known).error().code, Errc::protocol);
+}
+
+TEST_F(ParcelPrefixTest, WhatNamesMoreThanItMayIsNone) {
+  const auto parcel = make();
+  ASSERT_TRUE(parcel);
+  constexpr std::size_t kFirstRun = 8 + 3 + 32;
+  const std::vector<std::pair<std::size_t, std::byte>> changes{
+      {8, std::byte{kPrefixImages + 1}},      // images
+      {8, std::byte{0}},                      // none, and runs name one
+      {9, std::byte{0x10}},                   // runs
+      {10, std::byte{0}},                     // none
+      {kFirstRun, std::byte{2}},              // an image that isn't named
+      {kFirstRun + 5, std::byte{0x10}},       // blocks
+      {kFirstRun + 6, std::byte{0}},          // none
+      {kFirstRun + 7 + 5, std::byte{0x04}}};  // all of them together
+  for (const auto& [at, to] : changes) {
+    auto altered = parcel->bytes;
+    altered[at] = to;
+    const auto taken = take_parcel(altered, other, known, there);
+    ASSERT_FALSE(taken) << at;
+    EXPECT_EQ(taken.error().code, Errc::protocol);
+  }
+  for (std::size_t size = 8; size < kFirstRun + 14; ++size) {
+    EXPECT_FALSE(take_parcel(ByteView(parcel->bytes).first(size), other, known, there)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace godwit::image

@@ -1,9 +1,12 @@
 #include "image/shipment.h"
 
 #include "image/list_part.h"
+#include "image/shared_blocks.h"
 #include "sys/gather.h"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <set>
 
 namespace godwit::image {
@@ -12,6 +15,7 @@ namespace {
 constexpr std::string_view kContents = "/v1/image-contents";
 constexpr int kVainRounds = 8;                // of asking what is missing, that bring nothing further
 constexpr std::size_t kRoundPieces = 65'536;  // that are asked for, of what is missing: 4 GiB
+constexpr std::uint64_t kLookAtOnce = 256;    // pieces of siblings: 30 ms
 
 template <class T>
 Result<T> read_answer(const Result<std::string>& text, std::string_view what) {
@@ -32,6 +36,7 @@ struct Way {
   std::size_t next{0};                 // of these
   std::set<std::uint64_t> whole;       // to be sent so, since they were refused otherwise
   PieceDigester digester{};
+  std::optional<SharedBlocks> shared{};  // nothing: the store takes no parcel that is compressed against anything
 };
 
 sys::Task<Result<wire::ImageContent>> look(Way& way) {
@@ -99,18 +104,61 @@ sys::Task<Result<>> leave_known_out(Way& way, std::vector<ParcelPiece>& pieces) 
   co_return Result<>{};
 }
 
+// Which of the siblings the store has, and that it takes parcels that are compressed against them. One that knows of no
+// such thing takes them as they were before.
+sys::Task<Result<>> agree_on_prefixes(sys::Executor executor, Way& way, std::vector<Lease> siblings) {
+  std::string ids;
+  for (const auto& each : siblings) ids += as_text(from_hex(each->id()).value());
+  way.progress.wire_bytes += ids.size();
+  auto asked = way.target.call("POST", way.path + "/prefixes", std::move(ids));
+  const auto answer = co_await std::move(asked);
+  if (!answer && answer.error().code == Errc::not_found) co_return Result<>{};
+  if (!answer) co_return fail(answer, "image: what it may be compressed against");
+  if (answer->size() != siblings.size()) {
+    co_return fail(Errc::protocol, "image: the store's answer on {} images has {} bytes", siblings.size(),
+                   answer->size());
+  }
+  std::vector<Lease> both;
+  for (std::size_t i = 0; i < siblings.size(); ++i) {
+    if ((*answer)[i] == '\1') both.push_back(std::move(siblings[i]));
+  }
+  way.shared.emplace(way.image, std::move(both));
+  while (way.shared->advance(kLookAtOnce)) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  co_return Result<>{};
+}
+
+Result<Parcel> next_parcel(Way& way, std::span<const ParcelPiece> pieces, bool with_prefix) {
+  ChoosePrefix choose;
+  if (with_prefix) choose = [&way](ByteView blocks) { return way.shared->prefix_for(blocks); };
+  return make_parcel(way.image, pieces, kParcelLevel, choose);
+}
+
+// Refused whole: what lies here is not what the list says.
+Result<> note_refused(Way& way, const wire::ParcelReceipt& receipt) {
+  for (const auto piece : receipt.refused) {
+    if (!way.whole.insert(piece).second) return fail(Errc::io, "image: piece {} is refused by the store", piece);
+  }
+  return {};
+}
+
 sys::Task<Result<>> send(Way& way, std::span<const ParcelPiece> pieces) {
+  bool with_prefix = way.shared.has_value();
   while (!pieces.empty()) {
-    auto parcel = make_parcel(way.image, pieces);
+    auto parcel = next_parcel(way, pieces, with_prefix);
     if (!parcel) co_return pass(parcel);
     way.progress.wire_bytes += parcel->bytes.size();
     auto asked = way.target.call("POST", way.path + "/parcels", std::string(as_text(parcel->bytes)));
     const auto receipt = read_answer<wire::ParcelReceipt>(co_await std::move(asked), "image parcel");
     if (!receipt) co_return pass(receipt);
-    for (const auto piece : receipt->refused) {
-      // Refused whole: what lies here is not what the list says.
-      if (way.whole.contains(piece)) co_return fail(Errc::io, "image: piece {} is refused by the store", piece);
-      way.whole.insert(piece);
+    if (with_prefix && receipt->pieces == 0 && receipt->refused.empty()) {
+      with_prefix = false;  // what it was compressed against is not there any more
+      continue;
+    }
+    const auto noted = note_refused(way, *receipt);
+    if (!noted) co_return pass(noted);
+    for (const auto& piece : pieces.first(parcel->pieces)) {
+      const bool refused = std::ranges::find(receipt->refused, piece.piece) != receipt->refused.end();
+      if (way.shared && !refused) way.shared->arrived(piece);
     }
     way.progress.here += receipt->pieces;
     way.on_progress(way.progress);
@@ -161,13 +209,15 @@ sys::Task<Result<>> send_missing(sys::Executor executor, Way& way) {
 
 sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
                                          ShipmentTarget& target,
-                                         std::function<void(const ShipmentProgress&)> on_progress) {
+                                         std::function<void(const ShipmentProgress&)> on_progress,
+                                         std::vector<Lease> siblings) {
   auto offered = target.call("POST", std::string(kContents), wire::encode(offer));
   auto content = read_answer<wire::ImageContent>(co_await std::move(offered), "image");
   if (!content) co_return pass(content);
   Way way{image, target, std::move(on_progress), fmt::format("{}/{}", kContents, content->id), {}, {}, 0, {}, {}};
   way.progress.pieces = image.count();
   std::uint64_t most = 0;
+  bool asked_for_prefixes = false;
   for (int vain = 0; vain < kVainRounds; ++vain) {
     content = co_await look(way);
     if (!content) co_return pass(content);
@@ -183,6 +233,10 @@ sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, 
     }
     const auto missing = set_missing(way, *content);
     if (!missing) co_return pass(missing);
+    if (!std::exchange(asked_for_prefixes, true)) {
+      const auto agreed = co_await agree_on_prefixes(executor, way, std::move(siblings));
+      if (!agreed) co_return pass(agreed);
+    }
     const auto sent = co_await send_missing(executor, way);
     if (!sent) co_return pass(sent);
   }

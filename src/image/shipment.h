@@ -2,12 +2,13 @@
 // what is missing, says the blocks, sends those that the store has in no other image, until it is whole.
 #pragma once
 
-#include "image/parcel.h"
+#include "image/repository.h"
 #include "sys/runtime.h"
 #include "wire/image.h"
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace godwit::image {
 
@@ -27,10 +28,13 @@ struct ShipmentProgress {
   std::uint64_t wire_bytes{0};  // in bodies of requests
 };
 
-// `image` is whole, and outlives it. Memory: 20 MiB for each of kShipmentCalls. What a broken shipment brought stays
-// there: the next one carries on. Errors: those of the store; protocol (answers that make no sense); io.
+// `image` is whole, and outlives it. `siblings`: others that are whole here (image/shared_blocks.h); what travels is
+// compressed against those that the store has too. Memory: 20 MiB for each of kShipmentCalls, and what shared_blocks.h
+// takes. What a broken shipment brought stays there: the next one carries on. Errors: those of the store; protocol
+// (answers that make no sense); io.
 [[nodiscard]] sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
                                                        ShipmentTarget& target,
-                                                       std::function<void(const ShipmentProgress&)> on_progress);
+                                                       std::function<void(const ShipmentProgress&)> on_progress,
+                                                       std::vector<Lease> siblings = {});
 
 }  // namespace godwit::image

@@ -3,6 +3,7 @@
 #include "image/export.h"
 #include "image/import.h"
 #include "image/retrieval.h"
+#include "image/shared_blocks.h"
 #include "image/shipment.h"
 #include "sky/cloud_store.h"
 
@@ -204,7 +205,9 @@ sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
     changed_();
   };
   wire::ImageOffer offer{image::print_manifest((*stored)->manifest()), ""};
-  auto shipment = image::ship(runtime_.executor, **stored, std::move(offer), target, std::move(on_progress));
+  auto siblings = image::siblings_of(repository_, id, **stored);
+  auto shipment =
+      image::ship(runtime_.executor, **stored, std::move(offer), target, std::move(on_progress), std::move(siblings));
   const auto shipped = co_await std::move(shipment);
   if (!shipped) co_return pass(shipped);
   if (!wanted(name, cloud, id)) co_return Result<>{};

@@ -5,6 +5,7 @@
 #include "image/shipment.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,15 @@ class IntakeLine final : public image::ShipmentTarget {
   IntakeLine(image::Intake& intake, image::IntakeCaller caller) : intake_(intake), caller_(std::move(caller)) {}
   int breaks_after{1'000'000};
   std::uint64_t bytes{0};
-  std::uint64_t longest{0};  // body
+  std::uint64_t longest{0};                               // body
+  std::function<void(const std::string& path)> before{};  // each call
+  bool knows_prefixes{true};
   bool remembers{true};
   std::vector<std::string> said;  // answers, where it does
 
   sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
     if (breaks_after-- <= 0) co_return fail(Errc::unavailable, "the line is cut");
+    if (before) before(path);
     bytes += body.size();
     longest = std::max<std::uint64_t>(longest, body.size());
     auto answered = answer(method, path, body);
@@ -40,6 +44,8 @@ class IntakeLine final : public image::ShipmentTarget {
     const auto id = path.substr(std::string("/v1/image-contents/").size(), 64);
     if (method == "GET") return told(intake_.look(caller_, id));
     if (path.ends_with("/known")) return intake_.known(caller_, id, as_bytes(body));
+    if (path.ends_with("/prefixes") && !knows_prefixes) return fail(Errc::not_found, "there is nothing at {}", path);
+    if (path.ends_with("/prefixes")) return intake_.prefixes(caller_, id, as_bytes(body));
     if (path.ends_with("/parcels")) return told(intake_.take(caller_, id, as_bytes(body)));
     const auto first = std::stoull(path.substr(path.rfind('/') + 1));
     const auto listed = intake_.add_to_list(caller_, id, first, as_bytes(body));

@@ -1,0 +1,58 @@
+// What both ends of a shipment have, so that what must travel can be compressed against it: images that are the sent
+// one's siblings, and those pieces of its own that have come already.
+#pragma once
+
+#include "image/parcel.h"
+#include "image/repository.h"
+#include "image/similar_blocks.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace godwit::image {
+
+inline constexpr std::size_t kLookedAtImages = 32;  // of a repository, when siblings are looked for: those used last
+
+// Of the images in `images` that are whole those with most pieces in common with that one, at most kPrefixImages.
+[[nodiscard]] std::vector<Lease> siblings_of(Repository& images, const ImageId& id, const Pieces& image);
+
+// One strand. Memory: kSimilarBlocks_bytes, and 4 MiB for each prefix.
+class SharedBlocks final {
+ public:
+  // `image` outlives it. `siblings`: whole, and at the other end too; at most kPrefixImages.
+  SharedBlocks(Pieces& image, std::vector<Lease> siblings);
+
+  // Looks at about `pieces` more of the siblings. False: there are no more, or no memory for them.
+  [[nodiscard]] bool advance(std::uint64_t pieces);
+  // The piece, of which those blocks were sent, is at the other end.
+  void arrived(const ParcelPiece& piece);
+  // Of all these what has most in common with `blocks`, in the order in which it lies in the images.
+  [[nodiscard]] ParcelPrefix prefix_for(ByteView blocks);
+
+ private:
+  struct Source {
+    Pieces* image;
+    std::uint64_t first_block{0};  // over all
+  };
+  // A piece that was read.
+  struct Piece {
+    const Pieces* image{nullptr};
+    std::uint64_t number{0};
+    ByteVector bytes;
+  };
+  [[nodiscard]] bool index(const Source& of, std::uint64_t piece, std::uint16_t blocks);
+  [[nodiscard]] const Source& source_of(std::uint64_t block) const;
+  [[nodiscard]] std::optional<ByteView> read(const Source& of, std::uint64_t piece);
+  void append_block(ParcelPrefix& prefix, std::uint64_t block);
+
+  std::vector<Lease> siblings_;
+  std::vector<Source> sources_;  // the image itself, then its siblings
+  std::size_t source_{1};        // that is being looked at
+  std::uint64_t piece_{0};
+  bool full_{false};
+  SimilarBlocks similar_;
+  Piece last_;
+};
+
+}  // namespace godwit::image

@@ -1,0 +1,98 @@
+#include "image/similar_blocks.h"
+
+#include "base/assert.h"
+#include "base/page.h"
+
+#include <algorithm>
+#include <array>
+
+namespace godwit::image {
+namespace {
+
+constexpr std::size_t kWindow_bytes = 32;  // that a hash is of
+constexpr unsigned kSampled = 5;           // one of 2^5 windows, chosen by their content
+constexpr std::size_t kHashes = 6;         // of a block
+
+constexpr std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 32U)) * 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 29U)) * 0xc2b2ae3d27d4eb4fULL;
+  return x ^ (x >> 32U);
+}
+
+constexpr std::array<std::uint64_t, 256> gear() {
+  std::array<std::uint64_t, 256> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = mix(i + 1);
+  return out;
+}
+
+constexpr auto kGear = gear();
+
+// The least are all small, and a table wants hashes that lie anywhere.
+constexpr std::uint32_t spread(std::uint32_t least) { return static_cast<std::uint32_t>(mix(least + 1ULL)); }
+
+// Ascending, no two the same.
+class Least {
+ public:
+  void take(std::uint32_t hash) {
+    if (count_ == kHashes && hash >= all_[count_ - 1]) return;
+    auto* end = all_.begin() + static_cast<std::ptrdiff_t>(count_);
+    auto* place = std::lower_bound(all_.begin(), end, hash);
+    if (place != end && *place == hash) return;
+    if (count_ < kHashes) {
+      ++count_;
+      ++end;
+    }
+    std::move_backward(place, end - 1, end);
+    *place = hash;
+  }
+  [[nodiscard]] std::span<const std::uint32_t> all() const { return std::span(all_).first(count_); }
+
+ private:
+  std::array<std::uint32_t, kHashes> all_{};
+  std::size_t count_{0};
+};
+
+// Two bits a byte: after 32 bytes one is shifted out. The samples are those whose upper bits are 0.
+Least hashes_of(ByteView block) {
+  GODWIT_ASSERT(block.size() == kPage_bytes);
+  std::array<std::uint64_t, kPage_bytes> samples;
+  std::size_t count = 0;
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i < kPage_bytes; ++i) {
+    hash = (hash << 2U) + kGear[std::to_integer<std::size_t>(block[i])];
+    // Always written, counted where it is one: no branch to guess wrong.
+    samples[count] = hash;
+    count += (hash >> (64U - kSampled)) == 0 && i + 1 >= kWindow_bytes ? 1 : 0;
+  }
+  Least least;
+  for (std::size_t i = 0; i < count; ++i) least.take(static_cast<std::uint32_t>(mix(samples[i])));
+  return least;
+}
+
+}  // namespace
+
+bool SimilarBlocks::add(ByteView block, std::uint32_t number) {
+  if (table_.bytes() + table_.bytes() / 6 > limit_bytes_) return false;
+  next_ = std::max(next_, std::uint64_t{number} + 1);
+  for (const auto hash : hashes_of(block).all()) table_.add(spread(hash), number, {0, next_});
+  return true;
+}
+
+std::span<const SimilarBlocks::Alike> SimilarBlocks::find(ByteView block) {
+  found_.clear();
+  for (const auto hash : hashes_of(block).all()) {
+    for (const auto id : table_.find(spread(hash), {0, next_}).all()) {
+      const auto number = static_cast<std::uint32_t>(id);
+      const auto same = std::ranges::find(found_, number, &Alike::number);
+      if (same != found_.end()) {
+        ++same->common;
+      } else {
+        found_.push_back({number, 1});
+      }
+    }
+  }
+  std::ranges::stable_sort(found_, std::ranges::greater{}, &Alike::common);
+  return std::span(found_).first(std::min(found_.size(), kMostAlike));
+}
+
+}  // namespace godwit::image
