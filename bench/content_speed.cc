@@ -118,10 +118,12 @@ void measure_store(const std::string& scratch, const Pages& pages, const std::ve
     (void)must(store.append(domain, page, pages.fingerprints[i]));
     unique.push_back(i);
   });
+  std::size_t missed = 0;
   measure("exact_find", order, [&](std::size_t i) {
     const auto page = pages.page(i);
-    GODWIT_ASSERT(store.find(domain, page, content::fingerprint_of(page)) != 0);
+    missed += store.find(domain, page, content::fingerprint_of(page)) == 0 ? 1 : 0;
   });
+  GODWIT_ASSERT(missed <= order.size() / 10'000);  // two of 65,536 pages may well have one hash of 32 bits
   const auto other = store.domain("bob");
   measure("exact_miss", order, [&](std::size_t i) {
     const auto page = pages.page(i);
@@ -137,15 +139,22 @@ void measure_directory(const Pages& pages) {
   const content::PageKey key(as_bytes("a key of the benchmark, 32 bytes"));
   content::Holdings holdings(1U << 20U);
   content::OwnerTable owned(1U << 20U);
+  const content::SketchKey sketches(as_bytes("a key of the benchmark, 32 bytes"));
+  content::OwnerTable likenesses(content::kSuperFeatures << 20U);
   for (std::size_t i = 0; i < pages.count(); ++i) {
     const auto digest = key.digest(pages.page(i));
     holdings.add(digest, i + 1);
-    owned.add(digest, 1);
+    owned.add(content::hint_of(digest), 1);
+    const auto sketch = content::sketch_of(pages.page(i));
+    for (std::size_t place = 0; place < sketch.size(); ++place) {
+      if (sketch[place] != 0) likenesses.add(content::hint_of(sketches.tag(place, sketch[place])), 1);
+    }
   }
   std::cout << "holdings_bytes_an_entry "
             << static_cast<double>(holdings.bytes()) / static_cast<double>(holdings.size()) << "\n"
-            << "owned_bytes_an_entry " << static_cast<double>(owned.bytes()) / static_cast<double>(owned.size())
-            << "\n";
+            << "owned_bytes_an_entry " << static_cast<double>(owned.bytes()) / static_cast<double>(owned.size()) << "\n"
+            << "owned_bytes_with_sketch "
+            << static_cast<double>(owned.bytes() + likenesses.bytes()) / static_cast<double>(owned.size()) << "\n";
 }
 
 // Of an image's blocks, a piece at once, as whoever gets or imports one digests them.

@@ -1,4 +1,5 @@
-// What recorded migration streams of QEMU shrink to, one after the other as a gang would send them, and how fast.
+// What recorded migration streams of QEMU shrink to, one after the other as a gang would send them, and how fast: bytes
+// of the stream a second of the processor's time.
 // Usage: shrink_streams [--image FILE] [--level N] [--no-similar] [--json] STREAM…
 #include "image/volume.h"
 #include "migrate/batch_decoder.h"
@@ -7,9 +8,9 @@
 #include "wire/memory_reader.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -17,7 +18,6 @@
 namespace {
 
 using namespace godwit;
-using SteadyClock = std::chrono::steady_clock;
 
 struct Options {
   std::vector<std::string> images;
@@ -26,11 +26,16 @@ struct Options {
   bool similar{true};
   bool look{true};
   bool backwards{false};
+  bool json{false};
 };
 
-double seconds_since(SteadyClock::time_point then) {
-  return std::chrono::duration<double>(SteadyClock::now() - then).count();
+// Of the processor, which others use too.
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
+double seconds_since(double then) { return cpu_seconds() - then; }
 
 ByteVector contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -70,7 +75,7 @@ Result<Figures> carry(End& from, End& to, std::shared_ptr<content::Library::Volu
   std::size_t fed = 0;
   std::size_t taken = 0;
   while (taken < stream.size()) {
-    const auto began = SteadyClock::now();
+    const auto began = cpu_seconds();
     const auto part = std::min<std::size_t>(2 * migrate::kBatchBytes - (fed - taken), stream.size() - fed);
     reader->feed(stream.subspan(fed, part), stretches);
     fed += part;
@@ -78,7 +83,7 @@ Result<Figures> carry(End& from, End& to, std::shared_ptr<content::Library::Volu
         encoder.encode(stream.subspan(taken, fed - taken), stretches, {options.look, options.similar, options.level});
     figures.encode_s += seconds_since(began);
     if (!encoded) return pass(encoded);
-    const auto decoding = SteadyClock::now();
+    const auto decoding = cpu_seconds();
     const auto number = decoder.next();
     const auto decoded = decoder.decode(encoded->frame);
     figures.decode_s += seconds_since(decoding);
@@ -114,13 +119,16 @@ int run(const Options& options) {
   });
   if (!options.images.empty()) {
     image = library.find("all");
-    const auto began = SteadyClock::now();
+    const auto began = cpu_seconds();
     while (image->index->advance(65536).value_or(false)) {
     }
-    fmt::print("image: indexed in {:.2f} s, {} MB of memory\n", seconds_since(began), megabytes(image->index->bytes()));
+    if (!options.json)
+      fmt::print("image: indexed in {:.2f} s, {} MB of memory\n", seconds_since(began),
+                 megabytes(image->index->bytes()));
   }
-  fmt::print("{:<28} {:>8} {:>8} {:>7} {:>9} {:>9}   {}\n", "stream", "MB in", "MB out", "ratio", "enc MB/s",
-             "dec MB/s", "MB as zero, image, sibling, earlier, similar, compressed, literal, other");
+  if (!options.json)
+    fmt::print("{:<28} {:>8} {:>8} {:>7} {:>9} {:>9}   {}\n", "stream", "MB in", "MB out", "ratio", "enc MB/s",
+               "dec MB/s", "MB as zero, image, sibling, earlier, similar, compressed, literal, other");
   Figures all;
   bool back = false;
   for (const auto& path : options.streams) {
@@ -132,6 +140,9 @@ int run(const Options& options) {
     back = options.backwards && !back;
     all.in += figures->in;
     all.out += figures->out;
+    all.encode_s += figures->encode_s;
+    all.decode_s += figures->decode_s;
+    if (options.json) continue;
     fmt::print("{:<28} {:>8} {:>8} {:>7.1f} {:>9.0f} {:>9.0f}   {}, {}, {}, {}, {}, {}, {}, {}\n",
                std::filesystem::path(path).filename().string(), megabytes(figures->in), megabytes(figures->out),
                static_cast<double>(figures->in) / static_cast<double>(figures->out),
@@ -141,11 +152,18 @@ int run(const Options& options) {
                megabytes(savings.similar), megabytes(savings.compressed), megabytes(savings.literal),
                megabytes(savings.other));
   }
-  fmt::print("{:<28} {:>8} {:>8} {:>7.1f}\n", "all", megabytes(all.in), megabytes(all.out),
-             static_cast<double>(all.in) / static_cast<double>(all.out));
+  const auto in = static_cast<double>(all.in);
   const auto use = source.store.use();
-  fmt::print("store: {} pages, {} MB on disk, {:.1f} bytes of index a page\n", use.pages, megabytes(use.disk_bytes),
-             use.pages == 0 ? 0.0 : static_cast<double>(use.index_bytes) / static_cast<double>(use.pages));
+  if (options.json) {
+    fmt::print(R"({{"in_bytes": {}, "out_bytes": {}, "encode_s": {:.3f}, "decode_s": {:.3f}}})"
+               "\n",
+               all.in, all.out, all.encode_s, all.decode_s);
+  } else {
+    fmt::print("{:<28} {:>8} {:>8} {:>7.1f} {:>9.0f} {:>9.0f}\n", "all", megabytes(all.in), megabytes(all.out),
+               in / static_cast<double>(all.out), in / 1e6 / all.encode_s, in / 1e6 / all.decode_s);
+    fmt::print("store: {} pages, {} MB on disk, {:.1f} bytes of index a page\n", use.pages, megabytes(use.disk_bytes),
+               use.pages == 0 ? 0.0 : static_cast<double>(use.index_bytes) / static_cast<double>(use.pages));
+  }
   std::filesystem::remove_all(scratch);
   return 0;
 }
@@ -161,6 +179,7 @@ int main(int argc, char** argv) {
   app.add_flag("!--no-similar", options.similar, "compress against nothing but the batch itself");
   app.add_flag("!--no-look", options.look, "look for nothing that is held at both ends");
   app.add_flag("--back", options.backwards, "every second stream goes the other way");
+  app.add_flag("--json", options.json, "only the sums, for a program");
   app.add_option("streams", options.streams, "streams, in order")->required();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -57,7 +57,7 @@ class Seeking final {
   std::vector<content::Sketch> sketches_;  // of those
   std::deque<std::vector<Page>> sought_;
   std::deque<std::vector<Awaited>> awaited_;
-  double worth_{1};  // how many of the last pages that were sought were of use; 0: not worth seeking any more
+  double worth_{0.25};  // how many of the last pages that were sought were of use; 0: not worth seeking any more
 };
 
 }  // namespace godwit::migrate
