@@ -20,6 +20,7 @@ from stage import Failed, wait_until
 
 CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"], "slow": ["s1"]}
 IMAGE, TAG, CLUSTER = "small", "small:kept", "images"
+OTHER, OTHER_TAG = "other", "other:stable"
 LARGE, LARGE_MIB, SLOW_RATE = "large", 64, "16mbit"  # half a minute, and a boot's part of it 10 s
 THERE_LIMIT_S, BOOT_LIMIT_S, MOVE_LIMIT_S = 60, 90, 120
 
@@ -100,6 +101,31 @@ def moved(lab, guest):
     expect(told["boot"] == boot, f"it has booted anew: {json.dumps(report)}")
 
 
+def refused(lab, *words):
+    """What a user reads of a command that is not done."""
+    try:
+        lab.cli(*words)
+    except Failed as failed:
+        return str(failed)
+    raise Failed(f"{words} was done")
+
+
+def tagged(lab, content):
+    """Further names of a content cost nothing, and each goes alone."""
+    expect(lab.cli("image", "tag", IMAGE, OTHER)["id"] == content, "the other name means another content")
+    expect(lab.cli("image", "tag", OTHER, OTHER_TAG)["id"] == content, "its tag means another content")
+    for name in (OTHER, OTHER_TAG):
+        expect(lab.cli("image", "show", name)["id"] == content, f"{name} is shown with another content")
+    said = lab.exec("user", [lab.godwit, "image", "show", OTHER])
+    expect("Also" in said and IMAGE in said and OTHER_TAG in said, f"the names of the same content are not shown: {said}")
+    expect("image" in refused(lab, "image", "tag", "nothing", "further"), "an image that there isn't is tagged")
+    expect("name" in refused(lab, "image", "tag", IMAGE, "no name"), "what is no name is one")
+    expect(sorted(lab.cli("image", "rm", OTHER)["names"]) == sorted([IMAGE, OTHER_TAG]), "it isn't said what keeps the content")
+    expect(OTHER in refused(lab, "image", "show", OTHER), "a name that was removed is shown")
+    expect(lab.cli("image", "rm", OTHER_TAG)["names"] == [IMAGE], "it isn't said what keeps the content")
+    expect(lab.cli("image", "show", IMAGE)["id"] == content, "the content has gone with a name that wasn't the last")
+
+
 def forgotten(lab, content, guest):
     """The name goes, and with it what no instance needs; the guest boots again of what it keeps."""
     host = lab.cli("cluster", "show", CLUSTER)["members"][0]["host"]
@@ -173,6 +199,7 @@ def play(lab, options):
     content, guest = brought(lab, options.images / "tiny")
     repaired(lab, content, guest)
     moved(lab, guest)
+    tagged(lab, content)
     forgotten(lab, content, guest)
     with tempfile.TemporaryDirectory() as directory:
         begun_early(lab, LargeImage(options.images / "tiny", directory))
