@@ -30,7 +30,7 @@ struct Counted {
   std::uint64_t zstd_bytes{0};        // of all of NEW, as `zstd -3` makes it
   std::uint64_t alone_bytes{0};       // that travel to an empty store
   std::uint64_t beside_bytes{0};      // to one that has OLD
-  std::uint64_t disk_alone_bytes{0};  // by which either of them grows
+  std::uint64_t disk_alone_bytes{0};  // by which either of them grows, where nobody else writes to the file system
   std::uint64_t disk_beside_bytes{0};
 };
 BOOST_DESCRIBE_STRUCT(Counted, (),
@@ -43,6 +43,8 @@ std::uint64_t used_at(const std::string& directory) {
   if (!open || ::syncfs(open.get()) != 0 || ::fstatvfs(open.get(), &now) != 0) return 0;
   return (now.f_blocks - now.f_bfree) * now.f_frsize;
 }
+
+std::uint64_t grown(std::uint64_t before, std::uint64_t now) { return now > before ? now - before : 0; }
 
 std::uint64_t zstd_of(image::Pieces& image) {
   const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
@@ -117,12 +119,12 @@ sys::Task<Result<Counted>> count(os::System& on, std::string directory, std::str
     if (!alone) co_return pass(alone);
     counted.alone_bytes = *alone;
     const auto between = used_at(directory);
-    counted.disk_alone_bytes = between - before;
+    counted.disk_alone_bytes = grown(before, between);
     const auto beside = co_await travels(runtime, here, **image, there);
     if (!beside) co_return pass(beside);
     counted.beside_bytes = *beside;
     while (there.is_sharing()) co_await runtime.clock.sleep_for(kLook);
-    counted.disk_beside_bytes = used_at(directory) - between;
+    counted.disk_beside_bytes = grown(between, used_at(directory));
   }
   for (auto* each : {&here, &empty, &there}) co_await each->stop();
   co_return counted;

@@ -61,7 +61,7 @@ SharedBlocks::SharedBlocks(Pieces& image, std::vector<Lease> siblings) : sibling
 // ---- looking
 
 bool SharedBlocks::advance(std::uint64_t pieces) {
-  while (pieces > 0 && source_ < sources_.size() && !full_) {
+  while (pieces > 0 && source_ < sources_.size() && !similar_.half_full()) {
     const auto& of = sources_[source_];
     if (piece_ == of.image->count()) {
       ++source_;
@@ -73,7 +73,7 @@ bool SharedBlocks::advance(std::uint64_t pieces) {
     full_ = !index(of, piece, 0xFFFF);
     --pieces;
   }
-  return source_ < sources_.size() && !full_;
+  return source_ < sources_.size() && !similar_.half_full();
 }
 
 void SharedBlocks::arrived(const ParcelPiece& piece) {

@@ -17,13 +17,14 @@ inline constexpr std::size_t kLookedAtImages = 32;  // of a repository, when sib
 // Of the images in `images` that are whole those with most pieces in common with that one, at most kPrefixImages.
 [[nodiscard]] std::vector<Lease> siblings_of(Repository& images, const ImageId& id, const Pieces& image);
 
-// One strand. Memory: kSimilarBlocks_bytes, and 4 MiB for each prefix.
+// One strand. Memory: kSimilarBlocks_bytes and half as much, and 4 MiB for each prefix.
 class SharedBlocks final {
  public:
   // `image` outlives it. `siblings`: whole, and at the other end too; at most kPrefixImages.
   SharedBlocks(Pieces& image, std::vector<Lease> siblings);
 
-  // Looks at about `pieces` more of the siblings. False: there are no more, or no memory for them.
+  // Looks at about `pieces` more of the siblings. False: there are no more, or they have half of the memory: the rest
+  // is for what comes.
   [[nodiscard]] bool advance(std::uint64_t pieces);
   // The piece, of which those blocks were sent, is at the other end.
   void arrived(const ParcelPiece& piece);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace godwit::image {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 constexpr std::size_t kWindow_bytes = 32;  // that a hash is of
 constexpr unsigned kSampled = 5;           // one of 2^5 windows, chosen by their content
 constexpr std::size_t kHashes = 6;         // of a block
+
+constexpr std::size_t kFirstSlots = 1UL << 14U;
 
 constexpr std::uint64_t mix(std::uint64_t x) {
   x = (x ^ (x >> 32U)) * 0x9e3779b97f4a7c15ULL;
@@ -28,7 +31,9 @@ constexpr std::array<std::uint64_t, 256> gear() {
 constexpr auto kGear = gear();
 
 // The least are all small, and a table wants hashes that lie anywhere.
-constexpr std::uint32_t spread(std::uint32_t least) { return static_cast<std::uint32_t>(mix(least + 1ULL)); }
+constexpr std::uint32_t spread(std::uint32_t least) {
+  return std::max<std::uint32_t>(static_cast<std::uint32_t>(mix(least + 1ULL)), 1);
+}
 
 // Ascending, no two the same.
 class Least {
@@ -72,23 +77,50 @@ Least hashes_of(ByteView block) {
 }  // namespace
 
 bool SimilarBlocks::add(ByteView block, std::uint32_t number) {
-  if (table_.bytes() + table_.bytes() / 6 > limit_bytes_) return false;
-  next_ = std::max(next_, std::uint64_t{number} + 1);
-  for (const auto hash : hashes_of(block).all()) table_.add(spread(hash), number, {0, next_});
+  for (const auto hash : hashes_of(block).all()) {
+    if (!add_hash(spread(hash), number)) return false;
+  }
   return true;
+}
+
+// The first that has a hash keeps it: what many blocks have says little of any. Two thirds at most are used, so that a
+// search ends soon.
+bool SimilarBlocks::add_hash(std::uint32_t hash, std::uint32_t number) {
+  if ((used_ + 1) * 3 > slots_.size() * 2 && !grow()) return false;
+  auto& slot = slot_of(hash);
+  if (slot.hash != 0) return true;
+  slot = {hash, number};
+  ++used_;
+  return true;
+}
+
+bool SimilarBlocks::grow() {
+  const auto more = std::max(kFirstSlots, slots_.size() * 2);
+  if (more * sizeof(Slot) > limit_bytes_) return false;
+  const auto old = std::exchange(slots_, std::vector<Slot>(more));
+  for (const auto& each : old) {
+    if (each.hash != 0) slot_of(each.hash) = each;
+  }
+  return true;
+}
+
+SimilarBlocks::Slot& SimilarBlocks::slot_of(std::uint32_t hash) {
+  auto at = hash & (slots_.size() - 1);
+  while (slots_[at].hash != 0 && slots_[at].hash != hash) at = (at + 1) & (slots_.size() - 1);
+  return slots_[at];
 }
 
 std::span<const SimilarBlocks::Alike> SimilarBlocks::find(ByteView block) {
   found_.clear();
+  if (slots_.empty()) return {};
   for (const auto hash : hashes_of(block).all()) {
-    for (const auto id : table_.find(spread(hash), {0, next_}).all()) {
-      const auto number = static_cast<std::uint32_t>(id);
-      const auto same = std::ranges::find(found_, number, &Alike::number);
-      if (same != found_.end()) {
-        ++same->common;
-      } else {
-        found_.push_back({number, 1});
-      }
+    const auto& slot = slot_of(spread(hash));
+    if (slot.hash == 0) continue;
+    const auto same = std::ranges::find(found_, slot.number, &Alike::number);
+    if (same != found_.end()) {
+      ++same->common;
+    } else {
+      found_.push_back({slot.number, 1});
     }
   }
   std::ranges::stable_sort(found_, std::ranges::greater{}, &Alike::common);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/bytes.h"
-#include "content/id_table.h"
 
 #include <cstdint>
 #include <span>
@@ -13,7 +12,8 @@
 
 namespace godwit::image {
 
-inline constexpr std::size_t kSimilarBlocks_bytes = 24UL << 20U;  // of memory
+inline constexpr std::size_t kSimilarBlocks_bytes =
+    32UL << 20U;  // of memory: of 2 GiB of content at most; half more while it grows
 
 class SimilarBlocks final {
  public:
@@ -31,12 +31,22 @@ class SimilarBlocks final {
   [[nodiscard]] std::span<const Alike> find(ByteView block);
 
   static constexpr std::size_t kMostAlike = 2;  // what has moved by less than a block lies in two
-  [[nodiscard]] std::uint64_t bytes() const { return table_.bytes(); }
+  [[nodiscard]] std::uint64_t bytes() const { return slots_.size() * sizeof(Slot); }
+  // Of all the hashes that it may have, half are there.
+  [[nodiscard]] bool half_full() const { return used_ * 3 * sizeof(Slot) > limit_bytes_; }
 
  private:
+  struct Slot {
+    std::uint32_t hash{0};  // 0: free
+    std::uint32_t number{0};
+  };
+  [[nodiscard]] bool add_hash(std::uint32_t hash, std::uint32_t number);
+  [[nodiscard]] bool grow();
+  [[nodiscard]] Slot& slot_of(std::uint32_t hash);
+
   std::size_t limit_bytes_;
-  content::IdTable<4> table_;
-  std::uint64_t next_{0};  // above all numbers
+  std::vector<Slot> slots_;
+  std::uint64_t used_{0};
   std::vector<Alike> found_;
 };
 
