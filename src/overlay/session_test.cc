@@ -283,6 +283,33 @@ TEST_P(SessionTest, APeerThatLostEverythingComesBackAtOnceWhenItBegins) {
   EXPECT_EQ(reborn.open(now, b, datagram).what, Heard::data);
 }
 
+// Whoever has the smaller key: only of two sessions that were begun at once it is its that stays.
+TEST_P(SessionTest, APeerThatLostEverythingComesBackAtOnceWhereTheOtherHadJustBegun) {
+  for (const auto& [lost, survivor] : {std::pair{1U, 2U}, std::pair{2U, 1U}}) {
+    SCOPED_TRACE(lost);
+    SessionHost before(lost, 7);
+    SessionHost other(survivor, 8);
+    const auto before_knows = before.sessions.add(spec_of(survivor, GetParam()));
+    const auto other_knows = other.sessions.add(spec_of(lost, GetParam()));
+    other.sessions.begin(now, other_knows);
+    for (auto& each : out_of(other)) EXPECT_EQ(before.open(now, other, each).what, Heard::handshake);
+    for (auto& each : out_of(before)) EXPECT_TRUE(other.open(now, before, each).ready);
+    for (auto& each : out_of(other)) EXPECT_TRUE(before.open(now, other, each).ready);
+    EXPECT_FALSE(before.seal(now, before_knows, "here").empty());
+
+    pass(Seconds{1});
+    SessionHost reborn(lost, 99);
+    reborn.wall = before.wall + Seconds{1};
+    const auto reborn_knows = reborn.sessions.add(spec_of(survivor, GetParam()));
+    reborn.sessions.begin(now, reborn_knows);
+    for (auto& each : out_of(reborn)) EXPECT_EQ(other.open(now, reborn, each).what, Heard::handshake);
+    for (auto& each : out_of(other)) EXPECT_TRUE(reborn.open(now, other, each).ready);
+    for (auto& each : out_of(reborn)) EXPECT_TRUE(other.open(now, reborn, each).ready);
+    auto datagram = other.seal(now, other_knows, "welcome");
+    EXPECT_EQ(reborn.open(now, other, datagram).what, Heard::data);
+  }
+}
+
 TEST_P(SessionTest, APeerWhoseClockWentBackIsAskedInstead) {
   make_session();
   SessionHost reborn(1, 99);
