@@ -15,8 +15,8 @@ void add_image_send_option(CLI::App& command, std::uint32_t& kib_s, const std::s
           "--image-send-kib-s",
           [&kib_s](const std::uint32_t& asked) {
             if (asked > 0 && asked < kLeast_kib_s) {
-              throw CLI::ValidationError("--image-send-kib-s",
-                                         "must be 0 (as fast as can be), or " + std::to_string(kLeast_kib_s) + " and more");
+              throw CLI::ValidationError("--image-send-kib-s", "must be 0 (as fast as can be), or " +
+                                                                   std::to_string(kLeast_kib_s) + " and more");
             }
             kib_s = asked;
           },

@@ -22,10 +22,13 @@ class SendRate {
 
   // Nothing: they may go now, and count as gone. Else when to ask again.
   [[nodiscard]] std::optional<TimePoint> take(TimePoint now, std::size_t bytes) {
-    if (!is_limited()) return std::nullopt;
-    if (taken_until_ > now + kAhead) return taken_until_ - kAhead;
-    taken_until_ = std::max(now, taken_until_) + span_of(bytes);
+    if (is_limited() && taken_until_ > now + kAhead) return taken_until_ - kAhead;
+    take_anyway(now, bytes);
     return std::nullopt;
+  }
+  // They go now, and others wait for them.
+  void take_anyway(TimePoint now, std::size_t bytes) {
+    if (is_limited()) taken_until_ = std::max(now, taken_until_) + span_of(bytes);
   }
   // Of what was taken: it was not sent.
   void give_back(std::size_t bytes) {

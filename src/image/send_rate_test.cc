@@ -52,6 +52,15 @@ TEST(SendRateTest, WhatWasNotSentIsGivenBack) {
   EXPECT_LE(sent, 10 * kRate + kRate / 50 + 65'536);
 }
 
+TEST(SendRateTest, WhatCannotWaitIsWaitedForByTheOthers) {
+  SendRate rate(kRate);
+  rate.take_anyway(kStart, kRate);
+  rate.take_anyway(kStart, kRate);
+  const auto again = rate.take(kStart, 1);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, kStart + Seconds{2} - SendRate::kAhead);
+}
+
 TEST(SendRateTest, WithoutALimitAllGoesAtOnce) {
   SendRate rate;
   for (int i = 0; i < 1000; ++i) EXPECT_FALSE(rate.take(kStart, 1U << 30U));

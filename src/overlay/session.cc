@@ -208,8 +208,8 @@ Opened Sessions::on_data(TimePoint now, const Where& where) {
 // The initiator has shown that it has the session that we answered with. True: we use it from now on.
 bool Sessions::promote(TimePoint now, SessionPeer& peer) {
   peer.greatest_timestamp = std::max(peer.greatest_timestamp, peer.next->dated);
-  // Where both sides began at once there are two new sessions; both end up with that of the smaller key. At once: we had
-  // answered before we were answered. A peer that begins later may have lost what there was, in a restart.
+  // Where both sides began at once there are two new sessions; both end up with that of the smaller key. At once: we
+  // had answered before we were answered. A peer that begins later may have lost what there was, in a restart.
   const bool is_second = peer.current && peer.current->initiator && peer.next->made <= peer.current->made &&
                          now - peer.current->made < kRekeyTimeout;
   const bool stays = is_second && own_.public_key() < peer.spec.key;
