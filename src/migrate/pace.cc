@@ -28,7 +28,9 @@ constexpr double kFastLink_bytes_per_s = 300e6;  // no compressor keeps up with 
 // Pauses of a machine that is busy look like a link that is waited for, now and then.
 constexpr int kLooksToBelieve = 4;
 constexpr int kLooksToForget = 64;  // the link, in which it was never waited for
-constexpr double kSlower = 0.98;    // of two ways: below, the difference is one
+// Before so many were written the link need not have been seen yet: they are on their way to it, in the host's buffers.
+constexpr std::uint64_t kSeen_bytes = 16ULL << 20U;
+constexpr double kSlower = 0.98;  // of two ways: below, the difference is one
 constexpr double kStayMost_s = 2;
 constexpr double kInstant_s = 1e-9;
 constexpr double kMs_a_s = 1e3;
@@ -36,6 +38,7 @@ constexpr double kMs_a_s = 1e3;
 }  // namespace
 
 void Pace::note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes, Nanos rest) {
+  written_bytes_ += left_bytes;
   if (step_ > kReferring && left_bytes < bytes / kNextToNothing) return;
   encoding_ms_ = encoding_ms_ * kForget + to_ms(encoding);
   writing_ms_ = writing_ms_ * kForget + to_ms(writing);
@@ -98,7 +101,7 @@ void Pace::compare_ways() {
   const auto& here = ways_.at(static_cast<std::size_t>(step_));
   const int other = step_ == kPassing ? kReferring : kPassing;
   const auto there = ways_.at(static_cast<std::size_t>(other)).bytes_per_s();
-  if (here.slices() < kTrial_slices) return;
+  if (here.slices() < kTrial_slices || written_bytes_ < kSeen_bytes) return;
   if (step_ == kPassing) passed_bytes_per_s_ = here.bytes_per_s();
   const bool slower = here.bytes_per_s() < kSlower * there;
   // What this trial has lost is made up for at the better way, before there is another.

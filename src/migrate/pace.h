@@ -68,7 +68,8 @@ class Pace {
   int batches_{0};
   int looks_waited_{0};  // one after the other, in which some time went into the link
   int looks_not_waited_{0};
-  int looks_held_{0};  // in which most of it went into a link that is not fast
+  int looks_held_{0};               // in which most of it went into a link that is not fast
+  std::uint64_t written_bytes_{0};  // into the link, so far
   std::uint64_t in_step_bytes_{0};
   double in_step_s_{0};
   double stay_s_{0};         // before the other of the two ways is tried

@@ -146,6 +146,23 @@ TEST(Pace, ItFollowsALinkThatChanges) {
   EXPECT_EQ(pace.effort().level, 8);
 }
 
+// What is written first goes into the buffers of any link.
+TEST(Pace, ALinkIsNotTakenForFastBeforeItCouldBeSeen) {
+  Pace pace;
+  std::uint64_t written = 0;
+  bool passed_early = false;
+  bool passed = false;
+  for (int i = 0; i < 2000; ++i) {
+    const auto left = pace.passes() ? kBatch_bytes : kBatch_bytes / 8;
+    pace.note(pace.passes() ? Nanos{} : Nanos(Millis{5}), Nanos{}, kBatch_bytes, left, Millis{1});
+    written += left;
+    passed = passed || pace.passes();
+    passed_early = passed_early || (pace.passes() && written < (16U << 20U));
+  }
+  EXPECT_FALSE(passed_early);
+  EXPECT_TRUE(passed);
+}
+
 TEST(Pace, WhereNothingTakesTimeNothingChanges) {
   Pace pace;
   const auto before = pace.effort().level;
