@@ -1,11 +1,13 @@
 #include "apps/image_send_option.h"
 
+#include "image/distribution.h"
+
 #include <CLI/CLI.hpp>
 
 namespace godwit::apps {
 namespace {
 
-constexpr std::uint32_t kLeast_kib_s = 1024;  // image/distribution.h: less would look like a dead host
+constexpr std::uint32_t kLeast_kib_s = image::kLeastSendRate_bytes_per_s >> 10U;
 
 }  // namespace
 
