@@ -1,9 +1,11 @@
 #include "os/clock.h"
 
 #include "base/assert.h"
+#include "sys/task.h"
 
 #include <sys/random.h>
 
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,11 +15,17 @@ namespace godwit::os {
 namespace asio = boost::asio;
 namespace {
 
-// A function of its own: a coroutine member would hold `this` across the sleep.
-sys::Task<void> sleep_to(TimePoint deadline) {
+// Functions of their own: coroutine members would hold `this` across the sleep.
+sys::Task<void> rest_to(TimePoint deadline) {
   const auto executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, std::chrono::steady_clock::time_point(deadline.time_since_epoch()));
-  co_await timer.async_wait(asio::use_awaitable);
+  boost::system::error_code woken;  // operation_aborted when cancelled
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+}
+
+sys::Task<void> sleep_to(TimePoint deadline) {
+  co_await rest_to(deadline);
+  co_await sys::throw_if_cancelled();
 }
 
 }  // namespace
@@ -29,6 +37,7 @@ WallTime SystemClock::wall_now() const {
 }
 
 sys::Task<void> SystemClock::sleep_until(TimePoint deadline) { return sleep_to(deadline); }
+sys::Task<void> SystemClock::rest_until(TimePoint deadline) { return rest_to(deadline); }
 
 void SystemRandom::fill(ByteSpan out) {
   while (!out.empty()) {

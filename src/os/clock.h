@@ -10,6 +10,7 @@ class SystemClock final : public sys::Clock {
   [[nodiscard]] TimePoint now() const override;
   [[nodiscard]] WallTime wall_now() const override;
   [[nodiscard]] sys::Task<void> sleep_until(TimePoint deadline) override;
+  [[nodiscard]] sys::Task<void> rest_until(TimePoint deadline) override;
 };
 
 // getrandom(2); safe on any thread.

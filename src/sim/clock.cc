@@ -1,5 +1,7 @@
 #include "sim/clock.h"
 
+#include "sys/task.h"
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -36,14 +38,19 @@ class SimClock::Sleeper {
 
 sys::Task<void> SimClock::sleep_until(TimePoint deadline) { return sleep(*this, deadline); }
 
-sys::Task<void> SimClock::sleep(SimClock& clock, TimePoint deadline) {
+sys::Task<void> SimClock::rest_until(TimePoint deadline) { return rest(*this, deadline); }
+
+sys::Task<void> SimClock::rest(SimClock& clock, TimePoint deadline) {
   if (deadline <= clock.now()) co_return;
   const auto executor = co_await asio::this_coro::executor;
   Sleeper sleeper(clock, executor, deadline);
   boost::system::error_code woken;  // always operation_aborted
   co_await sleeper.timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-  const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
-  if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
+sys::Task<void> SimClock::sleep(SimClock& clock, TimePoint deadline) {
+  co_await rest(clock, deadline);
+  co_await sys::throw_if_cancelled();
 }
 
 TimePoint SimClock::next_deadline() const { return sleepers_.empty() ? TimePoint::max() : sleepers_.begin()->first; }

@@ -21,12 +21,14 @@ class SimClock final : public sys::Clock {
     return kEpoch + std::chrono::duration_cast<Millis>(world_.now().time_since_epoch());
   }
   [[nodiscard]] sys::Task<void> sleep_until(TimePoint deadline) override;
+  [[nodiscard]] sys::Task<void> rest_until(TimePoint deadline) override;
 
   [[nodiscard]] TimePoint next_deadline() const;
   void wake(TimePoint now);
 
  private:
   class Sleeper;
+  [[nodiscard]] static sys::Task<void> rest(SimClock& clock, TimePoint deadline);
   [[nodiscard]] static sys::Task<void> sleep(SimClock& clock, TimePoint deadline);
 
   const World& world_;

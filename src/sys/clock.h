@@ -23,6 +23,9 @@ class Clock {
   [[nodiscard]] virtual WallTime wall_now() const = 0;
   // Cancellable. Returns at once when `deadline` is past.
   [[nodiscard]] virtual Task<void> sleep_until(TimePoint deadline) = 0;
+  // The same, but a cancellation ends it without an exception (which would cost microseconds): for one side of a race,
+  // whose winner then looks with throw_if_cancelled() (sys/task.h) whether the race itself was cancelled.
+  [[nodiscard]] virtual Task<void> rest_until(TimePoint deadline) { return sleep_until(deadline); }
   [[nodiscard]] Task<void> sleep_for(Nanos span) { return sleep_until(now() + span); }
 };
 

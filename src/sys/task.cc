@@ -85,6 +85,11 @@ Task<void> Gate::close() {
 
 std::size_t Gate::running() const { return state_->running.size(); }
 
+Task<void> throw_if_cancelled() {
+  const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
+  if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
 // A timer that never fires on its own: cancelling it wakes those who wait.
 struct Signal::Impl {
   explicit Impl(const Executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
@@ -96,17 +101,22 @@ Signal::~Signal() = default;
 
 void Signal::notify() { impl_->timer.cancel(); }
 
-Task<void> Signal::wait() {
+// Ends when notified, and without an exception when cancelled.
+Task<void> Signal::rest() {
   boost::system::error_code woken;  // always operation_aborted
   co_await impl_->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-  const auto cancelled = (co_await asio::this_coro::cancellation_state).cancelled();
-  if (cancelled != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+}
+
+Task<void> Signal::wait() {
+  co_await rest();
+  co_await throw_if_cancelled();
 }
 
 Task<void> Signal::wait_until(Clock& clock, TimePoint deadline) {
   using namespace asio::experimental::awaitable_operators;
-  auto race = wait() || clock.sleep_until(deadline);
+  auto race = rest() || clock.rest_until(deadline);
   co_await std::move(race);
+  co_await throw_if_cancelled();
 }
 
 }  // namespace godwit::sys

@@ -57,8 +57,13 @@ class Signal {
 
  private:
   struct Impl;
+  [[nodiscard]] Task<void> rest();
+
   std::unique_ptr<Impl> impl_;
 };
+
+// Throws what a cancelled operation throws when the coroutine that awaits this was cancelled.
+[[nodiscard]] Task<void> throw_if_cancelled();
 
 // `task`, cancelled and turned into Errc::timed_out ("what: no answer within N ms") when `limit` passes first.
 template <class T>
