@@ -76,7 +76,10 @@ int TlsConnection::read_wire(BIO* bio, char* into, int size) {
   if (!self.socket_.is_open()) return -1;
   for (;;) {
     const auto count = ::recv(self.socket_.native_handle(), into, static_cast<std::size_t>(size), 0);
-    if (count > 0) return static_cast<int>(count);
+    if (count > 0) {
+      self.incoming_.pass(godwit::as_bytes({into, static_cast<std::size_t>(count)}));
+      return static_cast<int>(count);
+    }
     if (count == 0) {
       self.wire_ended_ = true;
       return 0;
@@ -207,6 +210,19 @@ std::unexpected<Error> TlsConnection::write_error(Error error) {
   return std::unexpected(std::move(error));
 }
 
+sys::Task<boost::system::error_code> TlsConnection::wait_to_read(std::shared_ptr<TlsConnection> self) {
+  // A link that brings packets one by one would wake us for each of a record's twelve.
+  const auto wanted = static_cast<int>(self->incoming_.missing());
+  if (wanted != self->wanted_bytes_) {
+    self->wanted_bytes_ = wanted;
+    static_cast<void>(
+        ::setsockopt(self->socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted));  // a hint
+  }
+  auto [error] = co_await self->socket_.async_wait(Socket::wait_read, kAwait);
+  co_await unless_cancelled();
+  co_return error;
+}
+
 sys::Task<Result<>> TlsConnection::shake_hands(std::shared_ptr<TlsConnection> self) {
   for (;;) {
     ERR_clear_error();
@@ -219,8 +235,7 @@ sys::Task<Result<>> TlsConnection::shake_hands(std::shared_ptr<TlsConnection> se
     }
     auto flushed = co_await flush(self);
     if (!flushed || outcome == Outcome::done) co_return flushed;
-    auto [wait_error] = co_await self->socket_.async_wait(Socket::wait_read, kAwait);
-    co_await unless_cancelled();
+    const auto wait_error = co_await wait_to_read(self);
     if (wait_error) co_return failure(wait_error, "TLS handshake with " + self->label());
   }
 }
@@ -254,8 +269,7 @@ sys::Task<Result<std::size_t>> TlsConnection::read_some(std::shared_ptr<TlsConne
     }
     if (outcome == Outcome::failed) co_return self->error_of("read from");
     self->read_run_ = 0;
-    auto [error] = co_await self->socket_.async_wait(Socket::wait_read, kAwait);
-    co_await unless_cancelled();
+    const auto error = co_await wait_to_read(self);
     if (error) co_return failure(error, "read from " + self->label());
   }
 }

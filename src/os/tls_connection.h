@@ -3,6 +3,7 @@
 
 #include "os/openssl.h"
 #include "os/socket.h"
+#include "os/tls_records.h"
 #include "os/tls_trust.h"
 
 #include <optional>
@@ -42,6 +43,8 @@ class TlsConnection {
   [[nodiscard]] Outcome take(ByteSpan into, std::size_t& got);
   [[nodiscard]] bool verify(X509_STORE_CTX* context);
   [[nodiscard]] Result<> send_some();  // without waiting
+  // Until a record is here, or the stream's end.
+  [[nodiscard]] static sys::Task<boost::system::error_code> wait_to_read(std::shared_ptr<TlsConnection> self);
   [[nodiscard]] static sys::Task<Result<>> flush(std::shared_ptr<TlsConnection> self);
   [[nodiscard]] std::unexpected<Error> error_of(std::string_view operation);
   [[nodiscard]] std::unexpected<Error> write_error(Error error);
@@ -61,6 +64,8 @@ class TlsConnection {
   bool wire_ended_{false};
   ByteVector unsent_;  // what OpenSSL wrote; sent_ of it are on their way
   std::size_t sent_{0};
+  TlsRecords incoming_;
+  int wanted_bytes_{1};      // SO_RCVLOWAT
   std::size_t read_run_{0};  // bytes since the reader last let others run
   std::size_t write_run_{0};
 };
