@@ -1,9 +1,12 @@
 // How fast one core seals and opens datagrams of 1440 bytes of payload, and answers handshakes; and how often that
-// allocates. bench_session runs it. Speeds are of processor time. Usage: session_speed; lines of "name value".
+// allocates; and the records of the TLS beside it. bench_session runs it. Speeds are of processor time. Usage:
+// session_speed; lines of "name value".
 #include "base/assert.h"
+#include "crypto/tls_ciphers.h"
 #include "overlay/session.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <time.h>
 
 #include <cstdlib>
@@ -154,6 +157,36 @@ void measure_handshakes(const crypto::Ciphers& ciphers) {
   say("handshakes_answered", kHandshakes / answering);
 }
 
+// AES-128-GCM as TLS 1.3 calls it, in records of 16 KiB, by what OpenSSL fetches for these `properties`.
+double record_gbits(const char* properties) {
+  constexpr std::size_t kRecord = 16'384;
+  constexpr std::size_t kRecords = 16;
+  EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "id-aes128-GCM", properties);
+  EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
+  GODWIT_ASSERT(cipher && context);
+  const std::array<unsigned char, 16> key{};
+  const std::array<unsigned char, 5> head{};
+  std::array<unsigned char, 12> nonce{};
+  std::array<unsigned char, 16> tag{};
+  std::vector<unsigned char> text(kRecords * kRecord);
+  int size = 0;
+  GODWIT_ASSERT(EVP_EncryptInit_ex(context, cipher, nullptr, key.data(), nullptr) == 1);
+  const auto began = cpu_seconds();
+  for (std::size_t i = 0; i < kRounds * kRecords; ++i) {
+    auto* const record = text.data() + i % kRecords * kRecord;
+    ++nonce[i % nonce.size()];
+    GODWIT_ASSERT(EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, nonce.data()) == 1);
+    GODWIT_ASSERT(EVP_EncryptUpdate(context, nullptr, &size, head.data(), head.size()) == 1);
+    GODWIT_ASSERT(EVP_EncryptUpdate(context, record, &size, record, kRecord) == 1);
+    GODWIT_ASSERT(EVP_EncryptFinal_ex(context, record, &size) == 1);
+    GODWIT_ASSERT(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, tag.size(), tag.data()) == 1);
+  }
+  const auto took = cpu_seconds() - began;
+  EVP_CIPHER_CTX_free(context);
+  EVP_CIPHER_free(cipher);
+  return static_cast<double>(kRounds * kRecords * kRecord) * 8 / took / 1e9;
+}
+
 void measure_all() {
   const auto fastest = crypto::Ciphers::fastest();
   const auto openssl = crypto::Ciphers::openssl();
@@ -166,6 +199,9 @@ void measure_all() {
   measure_sessions("native_openssl", openssl, Profile::native);
   measure_sessions("wireguard", fastest, Profile::wireguard);
   measure_handshakes(fastest);
+  static_cast<void>(crypto::use_fastest_tls_ciphers());
+  say("tls_record", record_gbits(nullptr));
+  say("openssl_tls_record", record_gbits("provider=default"));
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class IpsecGcmKey final : public AeadKey {
 
  private:
   const IMB_MGR& manager_;
-  gcm_key_data key_{};
+  alignas(64) gcm_key_data key_{};  // the header asks for it only where LINUX is defined
 };
 
 struct FreeManager {
