@@ -24,8 +24,8 @@ class Figures:
     def __init__(self, name):
         self.name, self.figures, self.runs, self.tables = name, [], [], []
 
-    def add(self, name, values, unit, better, least, aim=None):
-        """The median of `values`, against the least that is promised."""
+    def add(self, name, values, unit, better, least=None, aim=None):
+        """The median of `values`, against the least that is promised (None: nothing is)."""
         self.figures.append({"name": name, "value": round(statistics.median(values), 3), "unit": unit, "better": better,
                              "least": least, "aim": aim})
         self.runs.append({"figure": name, "values": [round(value, 3) for value in values]})
@@ -39,10 +39,11 @@ class Figures:
         missed = 0
         print(f"\n  {'figure':{width}} {'median':>12} {'least':>10} {'aim':>10}")
         for figure in self.figures:
-            reached = figure["value"] <= figure["least"] if figure["better"] == "lower" else figure["value"] >= figure["least"]
+            value, least = figure["value"], figure["least"]
+            reached = least is None or (value <= least if figure["better"] == "lower" else value >= least)
             missed += not reached
-            aim = "" if figure["aim"] is None else figure["aim"]
-            print(f"  {figure['name']:{width}} {figure['value']:>9} {figure['unit']:2} {figure['least']:>10} {aim:>10}"
+            least, aim = ("" if each is None else each for each in (least, figure["aim"]))
+            print(f"  {figure['name']:{width}} {value:>9} {figure['unit']:2} {least:>10} {aim:>10}"
                   f"  {'' if reached else 'MISSED'}")
         print(f"\n  written to {out}")
         sys.exit(1 if missed else 0)

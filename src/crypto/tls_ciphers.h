@@ -8,9 +8,9 @@ namespace godwit::crypto {
 
 enum class TlsCiphers : std::uint8_t { openssl, ipsec_mb };
 
-// Prefers libipsec-mb, as an OpenSSL provider (provider(7)), where build, library and processor have it and it seals and
-// opens drawn messages of many lengths as OpenSSL does. For the whole process: once, at the start of main(), before any
-// other thread and any TLS. What could not be done leaves OpenSSL's own.
+// Prefers libipsec-mb, as an OpenSSL provider (provider(7)), where build, library and processor have it and it seals
+// and opens drawn messages of many lengths as OpenSSL does. For the whole process: once, at the start of main(), before
+// any other thread and any TLS. What could not be done leaves OpenSSL's own.
 [[nodiscard]] TlsCiphers use_fastest_tls_ciphers();
 
 }  // namespace godwit::crypto

@@ -40,16 +40,19 @@ TEST_F(FastestTlsCiphers, SealAsThePublishedVector) {
   const auto key = from_hex("feffe9928665731c6d6a8f9467308308").value();
   const auto nonce = from_hex("cafebabefacedbaddecaf888").value();
   const auto associated = from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2").value();
-  auto text = from_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
-                       "b16aedf5aa0de657ba637b39").value();
+  auto text = from_hex(
+                  "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
+                  "b16aedf5aa0de657ba637b39")
+                  .value();
   const ContextPtr context(EVP_CIPHER_CTX_new());
   int size = 0;
   ASSERT_EQ(EVP_EncryptInit_ex(context.get(), cipher.get(), nullptr, raw(key), raw(nonce)), 1);
   ASSERT_EQ(EVP_EncryptUpdate(context.get(), nullptr, &size, raw(associated), 20), 1);
   ASSERT_EQ(EVP_EncryptUpdate(context.get(), raw(text), &size, raw(std::as_const(text)), 60), 1);
   ASSERT_EQ(EVP_EncryptFinal_ex(context.get(), raw(text), &size), 1);
-  EXPECT_EQ(to_hex(text), "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa05"
-                          "1ba30b396a0aac973d58e091");
+  EXPECT_EQ(to_hex(text),
+            "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa05"
+            "1ba30b396a0aac973d58e091");
   ByteVector tag(16);
   ASSERT_EQ(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, 16, tag.data()), 1);
   EXPECT_EQ(to_hex(tag), "5bc94fbc3221a5db94fae95ae7121a47");
