@@ -1,6 +1,7 @@
 #include "image/disk_server.h"
 
 #include "image/disk_client.h"
+#include "sys/accepting.h"
 
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -12,7 +13,6 @@ constexpr unsigned kSocketMode = 0600;
 constexpr Seconds kWelcomeLimit{5};
 constexpr Millis kFirstPause{50};  // until the agent is dialled again
 constexpr Millis kLastPause{1000};
-constexpr Millis kAcceptAgain{100};  // after an error of the listener
 
 }  // namespace
 
@@ -50,21 +50,12 @@ sys::Task<void> serve(std::shared_ptr<State> at, std::shared_ptr<DiskClient> cli
 }
 
 template <class State>
-sys::Task<void> accept_all(std::shared_ptr<State> at) {
-  for (;;) {
-    auto stream = co_await at->listener->accept();
-    if (!stream) {
-      if (stream.error().code == Errc::cancelled || stream.error().code == Errc::closed) co_return;
-      at->runtime.log.warn("{}", stream.error().message);
-      co_await at->runtime.clock.sleep_for(kAcceptAgain);
-      continue;
-    }
-    if (at->clients.size() >= kDiskClients) {
-      at->runtime.log.warn("a client more than {}: refused", kDiskClients);
-      continue;
-    }
-    at->gate.spawn(serve(at, std::make_shared<DiskClient>(at->disk, std::move(*stream))));
+void welcome(const std::shared_ptr<State>& at, std::unique_ptr<sys::Stream> stream) {
+  if (at->clients.size() >= kDiskClients) {
+    at->runtime.log.warn("a client more than {}: refused", kDiskClients);
+    return;
   }
+  at->gate.spawn(serve(at, std::make_shared<DiskClient>(at->disk, std::move(stream))));
 }
 
 // ---- the agent
@@ -174,7 +165,8 @@ Result<> DiskServer::start() {
   at.listener = std::move(*listener);
   auto touched = [state = state_.get()] { state->to_say.notify(); };
   at.disk = std::make_shared<SharedDisk>(at.runtime, std::move(*file), std::move(touched));
-  at.gate.spawn(accept_all(state_));
+  auto take = [state = state_](std::unique_ptr<sys::Stream> stream) { welcome(state, std::move(stream)); };
+  at.gate.spawn(sys::accept_each(*at.listener, at.runtime.clock, at.runtime.log, std::move(take)));
   at.gate.spawn(keep_agent(state_));
   return {};
 }

@@ -1,6 +1,7 @@
 #include "image/distribution.h"
 
 #include "image/chain_share.h"
+#include "sys/accepting.h"
 
 #include <algorithm>
 
@@ -8,7 +9,6 @@ namespace godwit::image {
 namespace {
 
 constexpr Seconds kHelloLimit{5};
-constexpr Millis kAcceptAgain{100};         // after an error of the listener
 constexpr std::size_t kMostGreeting = 128;  // connections that haven't said for which image they are
 
 using Share = chain::Share;
@@ -88,20 +88,11 @@ sys::Task<void> greet(std::shared_ptr<State> at, std::shared_ptr<chain::Connecti
 }
 
 template <class State>
-sys::Task<void> accept_all(std::shared_ptr<State> at) {
-  for (;;) {
-    auto stream = co_await at->listener->accept();
-    if (!stream) {
-      if (stream.error().code == Errc::cancelled || stream.error().code == Errc::closed) co_return;
-      at->runtime.log.warn("images: {}", stream.error().message);
-      co_await at->runtime.clock.sleep_for(kAcceptAgain);
-      continue;
-    }
-    if (at->greeting >= kMostGreeting) continue;
-    auto connection = std::make_shared<chain::Connection>(at->runtime.executor);
-    connection->stream = std::move(*stream);
-    at->gate.spawn(greet(at, std::move(connection)));
-  }
+void welcome(const std::shared_ptr<State>& at, std::unique_ptr<sys::PeerStream> stream) {
+  if (at->greeting >= kMostGreeting) return;
+  auto connection = std::make_shared<chain::Connection>(at->runtime.executor);
+  connection->stream = std::move(stream);
+  at->gate.spawn(greet(at, std::move(connection)));
 }
 
 Result<> check(const Assignment& each, const std::string& name) {
@@ -129,7 +120,9 @@ void Distribution::limit(std::uint64_t bytes_per_s) {
 
 void Distribution::start(std::unique_ptr<sys::PeerListener> listener) {
   impl_->listener = std::move(listener);
-  if (impl_->listener) impl_->gate.spawn(accept_all(impl_));
+  if (!impl_->listener) return;
+  auto take = [at = impl_](std::unique_ptr<sys::PeerStream> stream) { welcome(at, std::move(stream)); };
+  impl_->gate.spawn(sys::accept_each(*impl_->listener, impl_->runtime.clock, impl_->runtime.log, std::move(take)));
 }
 
 sys::Task<void> Distribution::stop() {

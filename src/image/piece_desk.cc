@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "image/disk_pieces.h"
+#include "sys/accepting.h"
 
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -12,7 +13,6 @@ namespace {
 
 constexpr unsigned kSocketMode = 0600;
 constexpr Seconds kHelloLimit{5};
-constexpr Millis kAcceptAgain{100};             // after an error of the listener
 constexpr std::size_t kMostServers = 4;         // that greet, or are about to end
 constexpr std::size_t kMostUntold = 1U << 16U;  // pieces; beyond, all is told again
 
@@ -198,22 +198,6 @@ sys::Task<void> serve(std::shared_ptr<State> at, std::shared_ptr<sys::Stream> se
   if (at->server == server) at->server.reset();
 }
 
-template <class State>
-sys::Task<void> accept_all(std::shared_ptr<State> at) {
-  for (;;) {
-    auto stream = co_await at->listener->accept();
-    if (!stream) {
-      if (stream.error().code == Errc::cancelled || stream.error().code == Errc::closed) co_return;
-      at->runtime.log.warn("{}", stream.error().message);
-      co_await at->runtime.clock.sleep_for(kAcceptAgain);
-      continue;
-    }
-    if (at->gate.running() > kMostServers + 1) continue;
-    std::shared_ptr<sys::Stream> server(std::move(*stream));
-    at->gate.spawn(serve(at, std::move(server)));
-  }
-}
-
 }  // namespace
 
 PieceDesk::PieceDesk(sys::Runtime runtime, PieceDeskOptions options, std::shared_ptr<WatchedPieces> pieces, Want want)
@@ -232,7 +216,12 @@ Result<> PieceDesk::start() {
   if (!listener) return pass(listener);
   state_->listener = std::move(*listener);
   state_->listening = state_->pieces->listen([at = state_.get()](std::uint64_t piece) { at->came(piece); });
-  state_->gate.spawn(accept_all(state_));
+  auto take = [at = state_](std::unique_ptr<sys::Stream> stream) {
+    if (at->gate.running() > kMostServers + 1) return;
+    std::shared_ptr<sys::Stream> server(std::move(stream));
+    at->gate.spawn(serve(at, std::move(server)));
+  };
+  state_->gate.spawn(sys::accept_each(*state_->listener, state_->runtime.clock, state_->runtime.log, std::move(take)));
   state_->gate.spawn(want_again(state_));
   return {};
 }

@@ -4,6 +4,7 @@
 #include "migrate/destination.h"
 #include "migrate/source.h"
 #include "migrate/zstd_encoding.h"
+#include "sys/accepting.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -73,7 +74,7 @@ class Service::Impl {
   [[nodiscard]] Result<> may_begin(const Order& order) const;
   void begin(const Order& order);
 
-  sys::Task<void> accept_all(std::shared_ptr<sys::PeerListener> listener);
+  void accept_at(std::shared_ptr<sys::PeerListener> listener);
   sys::Task<void> greet(std::unique_ptr<sys::PeerStream> stream);
   sys::Task<Result<>> take(std::unique_ptr<sys::PeerStream>& stream, Hello hello);
   sys::Task<Result<>> admit(std::unique_ptr<sys::PeerStream>& stream, Hello hello);
@@ -115,13 +116,13 @@ void Service::Impl::start(std::unique_ptr<sys::PeerListener> listener) {
   listener_ = std::move(listener);
   for (const auto& [id, each] : sources_) each->restore();
   for (const auto& [id, each] : destinations_) each->restore();
-  gate_.spawn(accept_all(listener_));
+  accept_at(listener_);
 }
 
 void Service::Impl::listen_too(std::unique_ptr<sys::PeerListener> listener) {
   if (other_listener_) other_listener_->close();
   other_listener_ = std::move(listener);
-  gate_.spawn(accept_all(other_listener_));
+  accept_at(other_listener_);
 }
 
 sys::Task<void> Service::Impl::stop() {
@@ -304,13 +305,12 @@ void Service::Impl::begin(const Order& order) {
 
 // ---- connections: this host as the destination
 
-sys::Task<void> Service::Impl::accept_all(std::shared_ptr<sys::PeerListener> listener) {
-  for (;;) {
-    auto stream = co_await listener->accept();
-    if (!stream) co_return;
-    if (greetings_ >= kGreetings) continue;  // dropped: its peer tries again
-    gate_.spawn(greet(std::move(*stream)));
-  }
+void Service::Impl::accept_at(std::shared_ptr<sys::PeerListener> listener) {
+  auto& of = *listener;
+  auto take = [this, kept = std::move(listener)](std::unique_ptr<sys::PeerStream> stream) {
+    if (greetings_ < kGreetings) gate_.spawn(greet(std::move(stream)));  // else its peer tries again
+  };
+  gate_.spawn(sys::accept_each(of, runtime_.clock, runtime_.log, std::move(take)));
 }
 
 sys::Task<void> Service::Impl::greet(std::unique_ptr<sys::PeerStream> stream) {

@@ -8,8 +8,8 @@
 
 namespace godwit::os {
 
-// A record is 5 bytes, of which the last two are the length (big-endian) of what follows (RFC 8446, section 5.1). Nothing
-// of it can be decrypted before its last byte has come, so a reader need not be woken sooner.
+// A record is 5 bytes, of which the last two are the length (big-endian) of what follows (RFC 8446, section 5.1).
+// Nothing of it can be decrypted before its last byte has come, so a reader need not be woken sooner.
 class TlsRecords {
  public:
   // `bytes` came next. Any bytes: what a peer makes up gives a wrong number below, never more than 64 KiB.

@@ -2,6 +2,7 @@
 
 #include "base/page.h"
 #include "crypto/digest.h"
+#include "sys/accepting.h"
 
 #include <algorithm>
 
@@ -10,7 +11,6 @@ namespace {
 
 constexpr Seconds kHelloLimit{5};
 constexpr Seconds kAnswerLimit{5};                        // for a sibling to take one
-constexpr Millis kAcceptAgain{100};                       // after an error of the listener
 constexpr std::size_t kMostAnswering_bytes = 8UL << 20U;  // in memory, to all siblings together
 
 // For as long as it lives, so many bytes are counted.
@@ -50,7 +50,9 @@ Server::~Server() = default;
 
 void Server::start(std::unique_ptr<sys::PeerListener> listener) {
   listener_ = std::move(listener);
-  if (listener_) gate_.spawn(accept_all());
+  if (!listener_) return;
+  auto take = [this](std::unique_ptr<sys::PeerStream> stream) { welcome(std::move(stream)); };
+  gate_.spawn(sys::accept_each(*listener_, runtime_.clock, runtime_.log, std::move(take)));
 }
 
 sys::Task<void> Server::stop() {
@@ -73,25 +75,16 @@ void Server::set_siblings(const std::vector<Sibling>& siblings) {
 
 // ---- connections
 
-sys::Task<void> Server::accept_all() {
-  for (;;) {
-    auto stream = co_await listener_->accept();
-    if (!stream) {
-      if (stream.error().code == Errc::cancelled || stream.error().code == Errc::closed) co_return;
-      runtime_.log.warn("directory: {}", stream.error().message);
-      co_await runtime_.clock.sleep_for(kAcceptAgain);
-      continue;
-    }
-    const auto may = may_ask((*stream)->peer());
-    if (!may) {
-      runtime_.log.debug("directory: {}", may.error().message);
-      continue;
-    }
-    auto connection = std::make_shared<Connection>();
-    connection->stream = std::move(*stream);
-    runtime_.random.fill(connection->nonce);
-    gate_.spawn(serve(std::move(connection)));
+void Server::welcome(std::unique_ptr<sys::PeerStream> stream) {
+  const auto may = may_ask(stream->peer());
+  if (!may) {
+    runtime_.log.debug("directory: {}", may.error().message);
+    return;
   }
+  auto connection = std::make_shared<Connection>();
+  connection->stream = std::move(stream);
+  runtime_.random.fill(connection->nonce);
+  gate_.spawn(serve(std::move(connection)));
 }
 
 Result<> Server::may_ask(const sys::PeerIdentity& peer) const {

@@ -32,7 +32,7 @@ class Server final {
     Nonce nonce{};
     std::uint32_t version{kOldestVersion};
   };
-  [[nodiscard]] sys::Task<void> accept_all();
+  void welcome(std::unique_ptr<sys::PeerStream> stream);
   [[nodiscard]] sys::Task<void> serve(std::shared_ptr<Connection> connection);
   [[nodiscard]] sys::Task<Result<>> converse(std::shared_ptr<Connection> connection);
   [[nodiscard]] Result<> may_ask(const sys::PeerIdentity& peer) const;

@@ -1,5 +1,7 @@
 #include "tunnel/receiver.h"
 
+#include "sys/accepting.h"
+
 #include "tunnel/images.h"
 #include <algorithm>
 #include <map>
@@ -10,7 +12,6 @@ namespace {
 constexpr Seconds kHelloLimit{15};  // a turn at the sending end may take that long
 constexpr Seconds kWelcomeLimit{5};
 constexpr Millis kDialAgain{20};
-constexpr Millis kAcceptAgain{100};
 
 // The migration that comes to one guest's sockets, or the last one.
 struct Lane {
@@ -45,7 +46,6 @@ struct Receiver::Impl {
   Impl(sys::Runtime on, ReceiverConfig with, Encodings usable)
       : runtime(on), config(std::move(with)), encodings(std::move(usable)), gate(runtime.executor) {}
 
-  sys::Task<void> accept_all();
   sys::Task<void> serve(std::unique_ptr<sys::PeerStream> wan);
   sys::Task<Result<>> take(std::unique_ptr<sys::PeerStream>& wan);
   sys::Task<Result<>> take_guest(std::unique_ptr<sys::PeerStream>& wan, Hello hello, std::string path);
@@ -76,7 +76,10 @@ Result<std::uint16_t> Receiver::start() {
   auto listener = my.runtime.peers.listen(my.config.host, my.config.port);
   if (!listener) return pass(listener);
   my.listener = std::move(*listener);
-  my.gate.spawn(my.accept_all());
+  auto take = [&my](std::unique_ptr<sys::PeerStream> wan) {
+    if (my.connections < kConnections) my.gate.spawn(my.serve(std::move(wan)));
+  };
+  my.gate.spawn(sys::accept_each(*my.listener, my.runtime.clock, my.runtime.log, std::move(take)));
   my.gate.spawn(my.forget());
   return my.listener->port();
 }
@@ -84,20 +87,6 @@ Result<std::uint16_t> Receiver::start() {
 sys::Task<void> Receiver::stop() {
   if (impl_->listener) impl_->listener->close();
   co_await impl_->gate.close();
-}
-
-sys::Task<void> Receiver::Impl::accept_all() {
-  for (;;) {
-    auto wan = co_await listener->accept();
-    if (wan) {
-      if (connections < kConnections) gate.spawn(serve(std::move(*wan)));
-    } else if (wan.error().code == Errc::cancelled || wan.error().code == Errc::closed) {
-      co_return;
-    } else {
-      runtime.log.error("{}", wan.error().message);
-      co_await runtime.clock.sleep_for(kAcceptAgain);
-    }
-  }
 }
 
 sys::Task<void> Receiver::Impl::serve(std::unique_ptr<sys::PeerStream> wan) {

@@ -1,5 +1,7 @@
 #include "tunnel/sender.h"
 
+#include "sys/accepting.h"
+
 #include "tunnel/images.h"
 #include <algorithm>
 #include <deque>
@@ -8,7 +10,6 @@ namespace godwit::tunnel {
 namespace {
 
 constexpr Seconds kWelcomeLimit{30};  // the receiving end waits kPatience for its QEMU
-constexpr Millis kAcceptAgain{100};   // after an error such as too many open files
 
 // What moves through one guest's sockets: all connections that overlap are one migration.
 struct Lane {
@@ -54,7 +55,7 @@ struct Sender::Impl {
       : runtime(on), config(std::move(with)), encodings(std::move(usable)), gate(runtime.executor) {}
 
   Result<> listen(Channel channel, Lane* lane);
-  sys::Task<void> accept_all(sys::Listener& listener, Channel channel, Lane* lane);
+  void welcome(std::unique_ptr<sys::Stream> local, Channel channel, Lane* lane);
   sys::Task<void> forward_control(std::unique_ptr<sys::Stream> local);
   sys::Task<void> forward(Lane& lane, Channel channel, std::uint64_t turn, std::unique_ptr<sys::Stream> local);
   sys::Task<Result<>> cross(Lane& lane, Channel channel, std::uint64_t turn, std::unique_ptr<sys::Stream> local);
@@ -102,26 +103,19 @@ Result<> Sender::Impl::listen(Channel channel, Lane* lane) {
       lane ? runtime.local.listen(path, config.mode, config.owner_uid) : runtime.local.listen(path, 0600, 0);
   if (!listener) return pass(listener);
   listeners.push_back(std::move(*listener));
-  gate.spawn(accept_all(*listeners.back(), channel, lane));
+  auto take = [this, channel, lane](std::unique_ptr<sys::Stream> local) { welcome(std::move(local), channel, lane); };
+  gate.spawn(sys::accept_each(*listeners.back(), runtime.clock, runtime.log, std::move(take)));
   return {};
 }
 
-sys::Task<void> Sender::Impl::accept_all(sys::Listener& listener, Channel channel, Lane* lane) {
-  for (;;) {
-    auto local = co_await listener.accept();
-    if (local && !lane) {
-      gate.spawn(forward_control(std::move(*local)));
-    } else if (local) {
-      if (lane->connections++ == 0) lane->migration = runtime.random.id("mig");
-      ++lane->total;
-      gate.spawn(forward(*lane, channel, lane->next_turn++, std::move(*local)));
-    } else if (local.error().code == Errc::cancelled || local.error().code == Errc::closed) {
-      co_return;
-    } else {
-      runtime.log.error("{}", local.error().message);
-      co_await runtime.clock.sleep_for(kAcceptAgain);
-    }
+void Sender::Impl::welcome(std::unique_ptr<sys::Stream> local, Channel channel, Lane* lane) {
+  if (!lane) {
+    gate.spawn(forward_control(std::move(local)));
+    return;
   }
+  if (lane->connections++ == 0) lane->migration = runtime.random.id("mig");
+  ++lane->total;
+  gate.spawn(forward(*lane, channel, lane->next_turn++, std::move(local)));
 }
 
 // ---- libvirt's control connection
