@@ -23,6 +23,7 @@ constexpr std::size_t kMostText = 16'700;
 
 using CipherPtr = std::unique_ptr<EVP_CIPHER, Free<EVP_CIPHER_free>>;
 using ContextPtr = std::unique_ptr<EVP_CIPHER_CTX, Free<EVP_CIPHER_CTX_free>>;
+using Provider = std::unique_ptr<OSSL_PROVIDER, Free<OSSL_PROVIDER_unload>>;
 using TagBytes = std::array<std::byte, kTag>;
 
 const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
@@ -108,8 +109,8 @@ bool same_cipher(const EVP_CIPHER* trusted, const EVP_CIPHER* other) {
 TlsCiphers use_fastest_tls_ciphers() {
   // A provider that is loaded by name hides those that OpenSSL would have loaded by itself.
   if (OSSL_PROVIDER_add_builtin(nullptr, kProvider, godwit_ipsec_mb_provider) != 1) return TlsCiphers::openssl;
-  OSSL_PROVIDER* const usual = OSSL_PROVIDER_load(nullptr, "default");
-  OSSL_PROVIDER* const ours = OSSL_PROVIDER_try_load(nullptr, kProvider, 1);
+  static const Provider usual(OSSL_PROVIDER_load(nullptr, "default"));  // until the process ends
+  static const Provider ours(OSSL_PROVIDER_try_load(nullptr, kProvider, 1));
   const CipherPtr trusted(EVP_CIPHER_fetch(nullptr, "AES-128-GCM", "provider=default"));
   const CipherPtr other(ours ? EVP_CIPHER_fetch(nullptr, "AES-128-GCM", "provider=godwit-ipsec-mb") : nullptr);
   const bool taken = usual && trusted && other && same_cipher(trusted.get(), other.get()) &&
