@@ -1,7 +1,31 @@
 #include "apps/command.h"
 #include "crypto/tls_ciphers.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+// What was asked for where a command should be; the parser itself only says that one is required. Empty: nothing.
+std::string unknown_command(const CLI::App& app) {
+  const auto* at = &app;
+  std::string path = app.get_name();
+  for (auto next = at->get_subcommands(); !next.empty(); next = at->get_subcommands()) {
+    at = next.front();
+    path += " " + at->get_name();
+  }
+  const auto rest = at->remaining();
+  if (rest.empty()) return {};
+  std::vector<std::string> names;
+  for (const auto* each : at->get_subcommands([](const CLI::App*) { return true; })) names.push_back(each->get_name());
+  return fmt::format("{0} has no command \"{1}\"; it has {2}.\nRun {0} --help for more information.", path,
+                     rest.front(), fmt::join(names, ", "));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   constexpr int kWrongUsage = 2;
@@ -29,6 +53,11 @@ int main(int argc, char** argv) {
       "5 conflict, 6 denied, 7 exhausted, 8 timed out, 9 in doubt, 130 interrupted.");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    const auto unknown = unknown_command(app);
+    if (unknown.empty()) return app.exit(error) == 0 ? 0 : kWrongUsage;
+    fmt::print(stderr, "{}\n", unknown);
+    return kWrongUsage;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
