@@ -272,6 +272,21 @@ TEST(ChainOverWan, TheNextTakesOverFromADeadHead) {
   EXPECT_LT(static_cast<double>(carried), 1.03 * static_cast<double>(cloud.payload()));
 }
 
+// Its head, behind 40 hosts of a site that is cut off, goes past them.
+TEST(ChainOverWan, ASiteThatIsCutOffKeepsTheNextFromNothing) {
+  std::vector<std::string> sites{"cloud-a"};
+  sites.insert(sites.end(), 40, "cloud-b");
+  sites.insert(sites.end(), 2, "cloud-c");
+  ChainCloud cloud(1, 400, sites);
+  cloud.world.poll_only_woken();
+  cloud.start_all();
+  EXPECT_TRUE(cloud.world.run_until([&] { return cloud.disk(42).here() > 150; }, Seconds{60}));
+  cloud.world.network().cut("cloud-a", "cloud-b");
+  cloud.world.network().cut("cloud-b", "cloud-c");
+  const auto both = [&] { return cloud.disk(41).whole() && cloud.disk(42).whole(); };
+  EXPECT_TRUE(cloud.world.run_until(both, Seconds{15})) << cloud.state();
+}
+
 // An audit found them bad.
 TEST(ChainRepair, WhatADiskHasLostComesFromWhoeverHasItAlsoWhereTheOriginLostIt) {
   ChainCloud cloud(1, 200, 4);
