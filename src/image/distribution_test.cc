@@ -170,6 +170,30 @@ TEST_F(Chain, WhatIsWantedComesFirstFromHoweverFarUp) {
   cloud.run_until_done(Seconds{60});
 }
 
+// Nothing comes but what is wanted, and that was said once.
+TEST_F(Chain, WhatIsWantedWhileThereIsNoUpstreamIsAskedOfTheNext) {
+  nics();
+  cloud.start(1);
+  cloud.node(1)->distribution.pace(testing::kImage, kLeastFill_bytes_per_s);
+  cloud.node(1)->distribution.want(testing::kImage, {600, 601});
+  cloud.world.run_for(Seconds{3});
+  cloud.start(0);
+  const auto has_both = [this] { return cloud.disk(1).has(600) && cloud.disk(1).has(601); };
+  EXPECT_TRUE(cloud.world.run_until(has_both, Seconds{3})) << cloud.state();
+  EXPECT_LT(cloud.disk(1).here(), kPieces / 5);
+}
+
+TEST_F(Chain, WhatWasWantedOfAnUpstreamThatDiesIsAskedOfTheNext) {
+  cloud.world.network().set_nic("h0", 10 * kPiece_bytes, 10 * kPiece_bytes);  // a piece takes 100 ms
+  for (const std::size_t host : {0, 1, 2}) cloud.start(host);
+  cloud.world.run_for(Seconds{3});
+  cloud.node(2)->distribution.want(testing::kImage, {600, 601});
+  cloud.crash(1);
+  const auto has_both = [this] { return cloud.disk(2).has(600) && cloud.disk(2).has(601); };
+  EXPECT_TRUE(cloud.world.run_until(has_both, Seconds{3})) << cloud.state();
+  EXPECT_LT(cloud.disk(2).here(), kPieces / 4);
+}
+
 TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   nics();
   cloud.disk(3).full = true;
