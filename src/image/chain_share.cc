@@ -20,12 +20,13 @@ std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
 }  // namespace
 
 Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_ptr<PiecePress> with,
-             std::shared_ptr<SendRate> rate)
+             std::shared_ptr<SendRate> rate, std::shared_ptr<std::size_t> kept_frames)
     : runtime(std::move(on)),
       own(std::move(name)),
       assignment(std::move(first)),
       mine(assignment.pieces->count()),
       press(std::move(with)),
+      frames(std::move(kept_frames)),
       sender(assignment.pieces->count(), std::move(rate)),
       receiver(own, assignment.pieces->count()),
       changed(runtime.executor),
@@ -275,6 +276,7 @@ ImageProgress Share::progress() const {
 sys::Task<void> tick(std::shared_ptr<Share> at) {
   for (;;) {
     at->act();
+    if (at->mine.full() && at->serving.empty()) at->frames.forget();
     for (const auto link : at->sender.overdue(at->now())) {
       if (const auto found = at->serving.find(link); found != at->serving.end()) found->second->close();
     }

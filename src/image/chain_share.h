@@ -50,7 +50,7 @@ struct Connection {
 struct Share : std::enable_shared_from_this<Share> {
   // `press` and `rate`: shared, for a share may end after the distribution.
   Share(sys::Runtime on, std::string name, Assignment now, std::shared_ptr<PiecePress> press,
-        std::shared_ptr<SendRate> rate);
+        std::shared_ptr<SendRate> rate, std::shared_ptr<std::size_t> kept_frames);
 
   // ---- what is here
   void take_list();   // it is here now

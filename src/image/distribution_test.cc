@@ -194,6 +194,17 @@ TEST_F(Chain, WhatWasWantedOfAnUpstreamThatDiesIsAskedOfTheNext) {
   EXPECT_LT(cloud.disk(2).here(), kPieces / 4);
 }
 
+TEST_F(Chain, WhoHasItAllKeepsNothingOfItInMemory) {
+  nics();
+  for (const std::size_t host : {0, 1}) cloud.start(host);
+  cloud.run_until_done(Seconds{60}, {2, 3, 4, 5, 6, 7});
+  cloud.world.run_for(Seconds{8});  // nobody is served any more
+  const auto before = cloud.disk(1).reads;
+  cloud.start(2);
+  cloud.run_until_done(Seconds{60});
+  EXPECT_EQ(cloud.disk(1).reads - before, kPieces - kPieces / 10) << "it reads it from its disk";
+}
+
 TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   nics();
   cloud.disk(3).full = true;
