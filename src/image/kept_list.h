@@ -1,5 +1,5 @@
-// An image's list of digests as far as it has come in parts, in the file where the whole of it will be: who goes on with
-// it begins behind them, also after a restart. docs/formats/image.md ("pieces")
+// An image's list of digests as far as it has come in parts, in the file where the whole of it will be: who goes on
+// with it begins behind them, also after a restart. docs/formats/image.md ("pieces")
 #pragma once
 
 #include "image/manifest.h"

@@ -16,15 +16,15 @@ namespace godwit::image {
 
 inline constexpr std::size_t kShipmentCalls = 3;  // at once: so the WAN is busy while the store works, and back
 
-// What a shipment takes of the sender's memory: each call 4 MiB, or what parcel_pieces have if that is less; three
-// times what parcel_pieces have while one is made, with its prefix; and similar_bytes, half as much again while
+// What a shipment takes of the sender's memory: each call 4 MiB, or what parcel_pieces have if that is less; while a
+// parcel is made twice what they have, and 10 MiB for its prefix and zstd; and similar_bytes, half as much again while
 // that grows.
 struct ShipmentLimits {
   std::size_t calls{kShipmentCalls};
   std::size_t parcel_pieces{kParcelPieces};
   std::size_t similar_bytes{kSimilarBlocks_bytes};
 };
-// Of a host, whose memory is its guests': 44 MiB at most. Its snapshots have most in common with what the cloud has.
+// Of a host, whose memory is its guests': 50 MiB at most. Its snapshots have most in common with what the cloud has.
 inline constexpr ShipmentLimits kShipmentOfHost{2, kParcelPieces / 4, kSimilarBlocks_bytes / 2};
 
 // The store, as one who may put images into it. It outlives the shipment.
