@@ -85,7 +85,8 @@ sys::Task<Result<std::uint64_t>> travels(sys::Runtime& runtime, image::Repositor
   line.remembers = false;
   wire::ImageOffer offer{image::print_manifest(image.manifest()), ""};
   std::function<void(const image::ShipmentProgress&)> on_progress = [](const image::ShipmentProgress&) {};
-  auto siblings = image::siblings_of(from, image.id(), image);
+  auto looking = image::siblings_of(runtime.executor, from, image.id(), image);
+  auto siblings = co_await std::move(looking);
   auto shipment =
       image::ship(runtime.executor, image, std::move(offer), line, std::move(on_progress), std::move(siblings));
   const auto shipped = co_await std::move(shipment);

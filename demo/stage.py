@@ -38,15 +38,16 @@ def wait_until(what, condition, limit_s, pause_s=0.25):
 class Lab:
     """A lab with all processes of Godwit, from `up` to `down`; a context manager."""
 
-    def __init__(self, name, godwit, images, config=None):
+    def __init__(self, name, godwit, images, config=None, options=()):
         self.name, self.godwit, self.images = name, Path(godwit).absolute(), [Path(image).absolute() for image in images]
         self.config = [] if config is None else [config]  # a lab.toml
+        self.options = options  # of `lab up`
         self.directory = Path("/var/lib/godwit/lab", name)
 
     def __enter__(self):
         if self.directory.exists():  # of a run that was killed
             self.down()
-        words = [self.godwit, "lab", "up", *self.config, "--name", self.name]
+        words = [self.godwit, "lab", "up", *self.config, "--name", self.name, *self.options]
         for image in self.images:
             words += ["--image", image]
         run(words, limit_s=180)  # until the accounts on its clouds are there

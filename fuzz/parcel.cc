@@ -9,8 +9,6 @@
 #include "image/pieces_in_memory.h"
 #include "support/input.h"
 
-#include <random>
-
 namespace {
 
 using namespace godwit;
@@ -20,34 +18,15 @@ constexpr std::size_t kPieces = 4;
 constexpr std::uint64_t kBlocks = kPieces * kPiece_blocks;
 const ImageId kOther = std::string(64, 'b');
 
-ByteVector drawn(std::size_t bytes) {
-  std::mt19937_64 random(1);
-  ByteVector out(bytes);
-  for (std::size_t at = 0; at < bytes; at += 8)
-    store_be64(std::span(out).subspan(at), random() & 0xff00ff00ff00ff00ULL);
-  return out;
-}
-
-ByteView block_of(const PiecesInMemory& image, std::uint64_t block) {
-  return ByteView(image.bytes()).subspan(block * kPage_bytes, kPage_bytes);
-}
-
-BlockTag tag_of(ByteView block) {
-  const auto digest = crypto::sha256(block);
-  BlockTag tag{};
-  std::copy_n(digest.begin(), tag.size(), tag.begin());
-  return tag;
-}
-
 struct Receiver {
-  PiecesInMemory whole{drawn(kPieces * kPiece_bytes)};
+  PiecesInMemory whole{drawn_bytes(kPieces * kPiece_bytes, 1, 0xff00ff00ff00ff00ULL)};
   PiecesInMemory image = PiecesInMemory::empty_like(whole);
   std::size_t blocks_read{0};
 
   FindBlock find = [this](const BlockTag& tag, ByteSpan into) {
     for (std::uint64_t block = 0; block < kBlocks; ++block) {
-      if (tag_of(block_of(whole, block)) != tag) continue;
-      std::ranges::copy(block_of(whole, block), into.begin());
+      if (tag_of(whole.block(block)) != tag) continue;
+      std::ranges::copy(whole.block(block), into.begin());
       return true;
     }
     return false;
@@ -56,7 +35,7 @@ struct Receiver {
   ReadPrefix read = [this](const ImageId& named, std::uint64_t block, ByteSpan into) {
     ++blocks_read;
     if (named != kOther || block >= kBlocks) return false;
-    std::ranges::copy(block_of(whole, kBlocks - 1 - block), into.begin());
+    std::ranges::copy(whole.block(kBlocks - 1 - block), into.begin());
     return true;
   };
 
@@ -66,7 +45,7 @@ struct Receiver {
     for (std::uint64_t piece = 0; piece < kPieces; ++piece) {
       if (!image.has(piece)) continue;
       for (auto block = piece * kPiece_blocks; block < (piece + 1) * kPiece_blocks; ++block) {
-        GODWIT_ASSERT(std::ranges::equal(block_of(image, block), block_of(whole, block)));
+        GODWIT_ASSERT(std::ranges::equal(image.block(block), whole.block(block)));
       }
     }
     return taken;
@@ -90,7 +69,7 @@ void make_and_take(fuzz::Input& input) {
   for (auto byte = input.byte(); byte != 0 && pieces.size() < kPieces; byte = input.byte()) {
     ParcelPiece piece{pieces.size(), static_cast<std::uint16_t>(byte * 0x0101U), {}};
     for (std::size_t i = 0; i < kPiece_blocks; ++i) {
-      piece.tags[i] = tag_of(block_of(receiver.whole, piece.piece * kPiece_blocks + i));
+      piece.tags[i] = tag_of(receiver.whole.block(piece.piece * kPiece_blocks + i));
     }
     pieces.push_back(piece);
   }

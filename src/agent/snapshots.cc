@@ -279,9 +279,11 @@ sys::Task<Result<>> Snapshots::send(Shared entry) {
     say(*entry, SnapshotPhase::sending, entry->report.problem);
     wire::ImageOffer offer{image::print_manifest(entry->image->manifest()), ""};
     std::function<void(const image::ShipmentProgress&)> on_progress = [](const image::ShipmentProgress&) {};
-    auto siblings = image::siblings_of(context_.images.repository(), entry->image->id(), *entry->image);
+    auto looking =
+        image::siblings_of(runtime_.executor, context_.images.repository(), entry->image->id(), *entry->image);
+    auto siblings = co_await std::move(looking);
     auto shipment = image::ship(runtime_.executor, *entry->image, std::move(offer), target, std::move(on_progress),
-                                std::move(siblings));
+                                std::move(siblings), image::kShipmentOfHost);
     const auto sent = co_await std::move(shipment);
     if (sent) {
       entry->report.image = entry->image->id();

@@ -58,6 +58,47 @@ TEST_F(CloudTickets, AdmissionSaysWhyNot) {
   expect_nothing_reserved();
 }
 
+// Who says that an instance runs of it gets no disk on it.
+TEST_F(CloudTickets, AnotherTenantsImageIsAsIfNoHostHadIt) {
+  const std::string bobs(64, 'c');
+  const std::string nobodys(64, 'd');
+  b1.report.images.push_back({"secret", bobs});
+  b1.sync();
+  const auto named = [&](const std::string& tenant) {
+    const cloud::User user{tenant, {}, false};
+    return b.cloud().images().name_content(user, {"secret", bobs, "", "a manifest", "a signature"});
+  };
+  ASSERT_TRUE(named("bob"));
+  const auto instance = running(1);
+  const auto refused = [&](const std::string& content) {
+    auto request = ticket_request(instance, 1);
+    request.spec.image_sha256 = content;
+    auto text = ticket(request).error().message;
+    const auto at = text.find(content.substr(0, 12));
+    return at == std::string::npos ? text : text.replace(at, 12, "CONTENT");
+  };
+  EXPECT_EQ(refused(bobs), refused(nobodys));
+  EXPECT_NE(refused(bobs).find("does not have image"), std::string::npos);
+  expect_nothing_reserved();
+  ASSERT_TRUE(named("alice"));
+  auto request = ticket_request(instance, 1);
+  request.spec.image_sha256 = bobs;
+  EXPECT_TRUE(ticket(request));
+}
+
+// Its name went while it ran.
+TEST_F(CloudTickets, AnInstanceWhoseImageHasNoNameAnyMoreMovesWithinItsCloud) {
+  const auto there = run(b, run_request(1, "b1"));
+  ASSERT_TRUE(there);
+  b1.obey();
+  ASSERT_TRUE(b.cloud().images().remove({"root", {}, true}, "debian-12"));
+  auto request = ticket_request(show(b, instance_id(1)).value(), 1);
+  request.source_cloud = "cloud-b";
+  request.destination_host = "b2";
+  const auto granted = ticket(request);
+  EXPECT_TRUE(granted) << granted.error().message;
+}
+
 TEST_F(CloudTickets, AFullQuotaOrHostIsRefused) {
   const auto instance = running(1);
   ASSERT_TRUE(b.cloud().accounts().put_tenant("alice", {1, 40, 65536}, false));

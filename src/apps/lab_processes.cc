@@ -49,6 +49,12 @@ Result<std::string> image_name(const std::string& directory) {
   return manifest->name;
 }
 
+// Of whoever gives of images.
+std::string image_send_option(const lab::Plan& plan) {
+  const auto kib_s = plan.config.image_send_kib_s;
+  return kib_s == 0 ? std::string() : fmt::format(" --image-send-kib-s {}", kib_s);
+}
+
 // Writes the script and plans to run it.
 class Scripts {
  public:
@@ -89,7 +95,7 @@ Result<std::string> cloud_script(const lab::Plan& plan, const lab::CloudConfig& 
   // The account's token is written last: who finds it finds everything.
   body += fmt::format("$godwit cloud add-user $dir {0} > $lab/accounts/{1}.part\n", kTenant, cloud.name);
   body += fmt::format("mv $lab/accounts/{0}.part $lab/accounts/{0}\n", cloud.name);
-  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}\n", ip, lab::kApiPort);
+  body += fmt::format("exec $godwit cloud run $dir --listen {}:{}{}\n", ip, lab::kApiPort, image_send_option(plan));
   return body;
 }
 
@@ -100,11 +106,11 @@ std::string agent_script(const lab::Plan& plan, const lab::CloudConfig& cloud, c
       "until [ -s $lab/invitations/{0} ]; do sleep 0.1; done\n"
       "$godwit agent join --state $lab/hosts/{0} --invitation $lab/invitations/{0} --listen {1} \\\n"
       "  --cloud-url {6} --uid-base {2} --namespace-prefix \"$GODWIT_NETNS_PREFIX\" \\\n"
-      "  --vcpus {3} --memory-mib {4} --disk-gib {5}\n"
+      "  --vcpus {3} --memory-mib {4} --disk-gib {5}{7}\n"
       "rm $lab/invitations/{0}\n"
       "exec $godwit agent run --state $lab/hosts/{0}\n",
-      host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib,
-      inside);
+      host, address_of(plan, host), kFirstUid + number * kUidsPerHost, kHostVcpus, kHostMemoryMib, kHostDiskGib, inside,
+      image_send_option(plan));
 }
 
 // Where some cloud is behind a NAT, hosts find each other by a relay on the first public node.
@@ -179,7 +185,8 @@ Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program,
   const auto& user = plan.config.public_nodes.front();
   const auto sky = scripts.add(
       user, "sky",
-      "exec $godwit sky run --state $lab/sky/state --listen 127.0.0.1:7400 --token-file $GODWIT_TOKEN_FILE\n");
+      "exec $godwit sky run --state $lab/sky/state --listen 127.0.0.1:7400 --token-file $GODWIT_TOKEN_FILE" +
+          image_send_option(plan) + "\n");
   if (!sky) return pass(sky);
   if (const auto added = scripts.add(user, "accounts", accounts_script(plan), true); !added) return pass(added);
   return scripts.take();

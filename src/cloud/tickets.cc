@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
+#include "cloud/image_rights.h"
 #include "cloud/location_records.h"
 #include "crypto/digest.h"
 
@@ -188,7 +189,12 @@ Result<std::string> Tickets::place(Sql& sql, const User& user, const wire::Ticke
                            false,
                            spec.queue_pairs};
   if (request.source_cloud == core_.name() && here) demand.not_host = here->host;
-  auto host = placement::choose_host(demand, hosts_.offers(sql));
+  auto offers = hosts_.offers(sql);
+  // Of another tenant's image nobody has instances by bringing one along, nor learns that it is here.
+  if (!may_run(sql, user.tenant, spec.image_sha256)) {
+    for (auto& offer : offers) offer.images.clear();
+  }
+  auto host = placement::choose_host(demand, offers);
   if (!host) return fail(host, context);
   return host;
 }

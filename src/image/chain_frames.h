@@ -12,7 +12,10 @@
 
 namespace godwit::image::chain {
 
-inline constexpr std::size_t kKeptFrames = 64;  // 4 MiB of each image
+// A frame takes the same room whether its piece is packed or not.
+inline constexpr std::size_t kKeptFrames = 64;  // 4 MiB of each image,
+inline constexpr std::size_t kKeptOfAll = 256;  // and 16 MiB of all that come at once: of each fewer then,
+inline constexpr std::size_t kKeptFewest = 4;   // but so many
 
 class Frame {
  public:
@@ -39,6 +42,12 @@ class Frame {
 // One strand. Frames are shared with the connections that they are on their way to.
 class Frames {
  public:
+  // `all`: how many are kept of all images, shared by them.
+  explicit Frames(std::shared_ptr<std::size_t> all) : all_(std::move(all)) {}
+  ~Frames() { forget(); }
+  Frames(const Frames&) = delete;
+  Frames& operator=(const Frames&) = delete;
+
   // To be filled; one that nobody needs any more, where there is one.
   [[nodiscard]] std::shared_ptr<Frame> fresh() {
     if (!spare_) return std::make_shared<Frame>();
@@ -48,10 +57,8 @@ class Frames {
   void keep(std::uint64_t piece, std::shared_ptr<Frame> frame) {
     by_piece_[piece] = std::move(frame);
     order_.push_back(piece);
-    if (order_.size() <= kKeptFrames) return;
-    const auto oldest = by_piece_.extract(order_.front());
-    order_.pop_front();
-    if (!oldest.empty()) give_back(oldest.mapped());
+    ++*all_;
+    while (order_.size() > kKeptFrames || (*all_ > kKeptOfAll && order_.size() > kKeptFewest)) drop_oldest();
   }
   void give_back(std::shared_ptr<Frame> frame) {
     if (frame.use_count() == 1) spare_ = std::move(frame);
@@ -63,11 +70,20 @@ class Frames {
   }
   void forget() {
     by_piece_.clear();
+    *all_ -= order_.size();
     order_.clear();
     spare_.reset();
   }
 
  private:
+  void drop_oldest() {
+    const auto oldest = by_piece_.extract(order_.front());
+    order_.pop_front();
+    --*all_;
+    if (!oldest.empty()) give_back(oldest.mapped());
+  }
+
+  std::shared_ptr<std::size_t> all_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Frame>> by_piece_;
   std::deque<std::uint64_t> order_;
   std::shared_ptr<Frame> spare_;

@@ -32,6 +32,7 @@ inline constexpr Millis kOrphaned{1500};          // nothing comes, and the upst
 inline constexpr Seconds kAgainLast{2};           // rounds of asking come more seldom each time, to this
 inline constexpr Seconds kAsideLast{16};          // the same, of one of many whose upstream waits as they do
 inline constexpr std::size_t kAskedUpwards = 32;  // in one round, and the origin
+inline constexpr std::size_t kAskedOfSite = 4;    // of another site, of these: where they are gone it may be
 inline constexpr std::size_t kAskedBehind = 8;    // in one round, others in the next: does one have everything?
 inline constexpr std::chrono::minutes kBlamed{10};
 inline constexpr Seconds kBlamedForList{5};  // which it may have had from another liar

@@ -96,18 +96,25 @@ std::deque<Receiver::Candidate> Receiver::candidates() const {
     const bool has_it = upstream_ && upstream_->name == name;
     if (!again && !has_it && !blamed_.contains(name)) all.push_back({name, purpose, whole_only});
   };
+  const auto& site = hosts_[place_].site;
+  std::map<std::string, std::size_t> afar;  // asked so far of other sites
+  const auto add_before = [&](const std::string& name, Purpose purpose) {
+    const auto there = site_of(name);
+    if (there != site && ++afar[there] > kAskedOfSite) return false;
+    add(name, purpose);
+    return true;
+  };
   const auto upwards = [&](Purpose purpose) {
     if (place_ == 0) return;
-    const auto last = place_ > kAskedUpwards ? place_ - kAskedUpwards : 1;
-    for (auto at = place_; at > last; --at) add(hosts_[at - 1].name, purpose);
+    auto left = kAskedUpwards;
+    for (auto at = place_; at > 1 && left > 0; --at) left -= add_before(hosts_[at - 1].name, purpose) ? 1 : 0;
     add(hosts_[0].name, purpose);
   };
-  const auto& site = hosts_[place_].site;
   const auto behind = hosts_.size() - place_ - 1;
   switch (search_->kind) {
     case Kind::start: add(hosts_[place_ - 1].name, Purpose::join); break;
     case Kind::up:
-      for (const auto& each : lost_ancestors_) add(each.name, search_->purpose);
+      for (const auto& each : lost_ancestors_) (void)add_before(each.name, search_->purpose);
       upwards(Purpose::join);
       for (std::size_t i = 0; i < std::min(behind, kAskedBehind); ++i) {
         const auto turn = static_cast<std::size_t>(search_->rounds) * kAskedBehind + i;

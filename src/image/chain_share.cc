@@ -20,12 +20,13 @@ std::vector<Host> names_and_sites(const std::vector<ChainHost>& hosts) {
 }  // namespace
 
 Share::Share(sys::Runtime on, std::string name, Assignment first, std::shared_ptr<PiecePress> with,
-             std::shared_ptr<SendRate> rate)
+             std::shared_ptr<SendRate> rate, std::shared_ptr<std::size_t> kept_frames)
     : runtime(std::move(on)),
       own(std::move(name)),
       assignment(std::move(first)),
       mine(assignment.pieces->count()),
       press(std::move(with)),
+      frames(std::move(kept_frames)),
       sender(assignment.pieces->count(), std::move(rate)),
       receiver(own, assignment.pieces->count()),
       changed(runtime.executor),
@@ -212,20 +213,33 @@ void Share::act() {
     say(attempt, pack(Stay{}));
   }
   const auto upstream = receiver.upstream_attempt().value_or(0);
-  if (std::exchange(paced, upstream) != upstream && fill_bytes_per_s > 0) say(upstream, pack(Pace{fill_bytes_per_s}));
+  if (std::exchange(greeted, upstream) != upstream) greet(upstream);
+}
+
+void Share::greet(Receiver::Attempt upstream) {
+  if (fill_bytes_per_s > 0) say(upstream, pack(Pace{fill_bytes_per_s}));
+  Want want;
+  for (const auto each : wanted) {
+    if (!mine.contains(each)) want.pieces.push_back(each);
+  }
+  if (!want.pieces.empty()) say(upstream, pack(want));
 }
 
 void Share::say(Receiver::Attempt attempt, ByteVector frame) {
   if (const auto found = pulling.find(attempt); found != pulling.end()) found->second->say(std::move(frame));
 }
 
-// What is here already, or asked for, is left out.
+// What is here already is left out. An upstream that goes takes no wish with it.
 void Share::want(const std::vector<std::uint32_t>& pieces) {
   Want want;
+  std::erase_if(wanted, [this](std::uint32_t each) { return mine.contains(each); });
   for (const auto each : pieces) {
-    if (each < mine.size() && !mine.contains(each)) want.pieces.push_back(each);
+    if (each >= mine.size() || mine.contains(each)) continue;
+    want.pieces.push_back(each);
+    if (std::ranges::find(wanted, each) == wanted.end()) wanted.push_back(each);
     if (want.pieces.size() == kMostWanted) break;
   }
+  while (wanted.size() > kMostWanted) wanted.pop_front();
   const auto upstream = receiver.upstream_attempt();
   const auto found = upstream ? pulling.find(*upstream) : pulling.end();
   if (found == pulling.end() || want.pieces.empty() || found->second->outgoing.size() >= kMostOutgoing) return;
@@ -235,7 +249,7 @@ void Share::want(const std::vector<std::uint32_t>& pieces) {
 void Share::pace(std::uint64_t bytes_per_s) {
   if (std::exchange(fill_bytes_per_s, bytes_per_s) == bytes_per_s) return;
   receiver.set_paced(bytes_per_s > 0);
-  if (paced != 0) say(paced, pack(Pace{bytes_per_s}));
+  if (greeted != 0) say(greeted, pack(Pace{bytes_per_s}));
 }
 
 void Share::close() {
@@ -262,6 +276,7 @@ ImageProgress Share::progress() const {
 sys::Task<void> tick(std::shared_ptr<Share> at) {
   for (;;) {
     at->act();
+    if (at->mine.full() && at->serving.empty()) at->frames.forget();
     for (const auto link : at->sender.overdue(at->now())) {
       if (const auto found = at->serving.find(link); found != at->serving.end()) found->second->close();
     }

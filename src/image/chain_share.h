@@ -50,7 +50,7 @@ struct Connection {
 struct Share : std::enable_shared_from_this<Share> {
   // `press` and `rate`: shared, for a share may end after the distribution.
   Share(sys::Runtime on, std::string name, Assignment now, std::shared_ptr<PiecePress> press,
-        std::shared_ptr<SendRate> rate);
+        std::shared_ptr<SendRate> rate, std::shared_ptr<std::size_t> kept_frames);
 
   // ---- what is here
   void take_list();   // it is here now
@@ -72,7 +72,8 @@ struct Share : std::enable_shared_from_this<Share> {
 
   // ---- the two cores
   void assign(Assignment now);
-  void want(const std::vector<std::uint32_t>& pieces);  // of the upstream
+  void want(const std::vector<std::uint32_t>& pieces);  // of the upstream, and of those to come
+  void greet(Receiver::Attempt upstream);               // tells it all that is not said of itself
   void pace(std::uint64_t fill_bytes_per_s);            // likewise, and of those to come
   void say(Receiver::Attempt attempt, ByteVector frame);
   void adopt(Connection& connection);  // counts it until it ends
@@ -100,7 +101,8 @@ struct Share : std::enable_shared_from_this<Share> {
   Sender sender;
   Receiver receiver;
   std::uint64_t fill_bytes_per_s{0};
-  Receiver::Attempt paced{0};  // the upstream that was told so
+  Receiver::Attempt greeted{0};      // the upstream that was told so
+  std::deque<std::uint32_t> wanted;  // the last of them, at most kMostWanted
   std::map<std::uint64_t, std::shared_ptr<Connection>> pulling;
   std::map<std::uint64_t, std::shared_ptr<Connection>> serving;
   std::uint64_t next_link{1};

@@ -39,6 +39,7 @@ struct Distribution::Impl {
   std::unique_ptr<sys::PeerListener> listener;
   std::shared_ptr<PiecePress> press;  // shared with shares, which may end later
   std::shared_ptr<SendRate> rate;     // likewise
+  std::shared_ptr<std::size_t> kept_frames{std::make_shared<std::size_t>(0)};
   std::map<std::string, std::shared_ptr<Share>> shares;
   std::size_t greeting{0};
   sys::Gate gate;
@@ -147,7 +148,8 @@ Result<> Distribution::set(std::vector<Assignment> assignments) {
       share->assign(std::move(each));
       continue;
     }
-    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each), impl_->press, impl_->rate);
+    share = std::make_shared<Share>(impl_->runtime, impl_->name, std::move(each), impl_->press, impl_->rate,
+                                    impl_->kept_frames);
     share->gate.spawn(chain::tick(share));
   }
   for (const auto& [image, share] : impl_->shares) {

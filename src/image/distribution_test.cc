@@ -170,6 +170,41 @@ TEST_F(Chain, WhatIsWantedComesFirstFromHoweverFarUp) {
   cloud.run_until_done(Seconds{60});
 }
 
+// Nothing comes but what is wanted, and that was said once.
+TEST_F(Chain, WhatIsWantedWhileThereIsNoUpstreamIsAskedOfTheNext) {
+  nics();
+  cloud.start(1);
+  cloud.node(1)->distribution.pace(testing::kImage, kLeastFill_bytes_per_s);
+  cloud.node(1)->distribution.want(testing::kImage, {600, 601});
+  cloud.world.run_for(Seconds{3});
+  cloud.start(0);
+  const auto has_both = [this] { return cloud.disk(1).has(600) && cloud.disk(1).has(601); };
+  EXPECT_TRUE(cloud.world.run_until(has_both, Seconds{3})) << cloud.state();
+  EXPECT_LT(cloud.disk(1).here(), kPieces / 5);
+}
+
+TEST_F(Chain, WhatWasWantedOfAnUpstreamThatDiesIsAskedOfTheNext) {
+  cloud.world.network().set_nic("h0", 10 * kPiece_bytes, 10 * kPiece_bytes);  // a piece takes 100 ms
+  for (const std::size_t host : {0, 1, 2}) cloud.start(host);
+  cloud.world.run_for(Seconds{3});
+  cloud.node(2)->distribution.want(testing::kImage, {600, 601});
+  cloud.crash(1);
+  const auto has_both = [this] { return cloud.disk(2).has(600) && cloud.disk(2).has(601); };
+  EXPECT_TRUE(cloud.world.run_until(has_both, Seconds{3})) << cloud.state();
+  EXPECT_LT(cloud.disk(2).here(), kPieces / 4);
+}
+
+TEST_F(Chain, WhoHasItAllKeepsNothingOfItInMemory) {
+  nics();
+  for (const std::size_t host : {0, 1}) cloud.start(host);
+  cloud.run_until_done(Seconds{60}, {2, 3, 4, 5, 6, 7});
+  cloud.world.run_for(Seconds{8});  // nobody is served any more
+  const auto before = cloud.disk(1).reads;
+  cloud.start(2);
+  cloud.run_until_done(Seconds{60});
+  EXPECT_EQ(cloud.disk(1).reads - before, kPieces - kPieces / 10) << "it reads it from its disk";
+}
+
 TEST_F(Chain, AFullDiskIsThatHostsOwnTrouble) {
   nics();
   cloud.disk(3).full = true;
@@ -270,6 +305,21 @@ TEST(ChainOverWan, TheNextTakesOverFromADeadHead) {
   cloud.run_until_done(Seconds{60});
   const auto carried = cloud.world.network().carried("cloud-a", "cloud-b");
   EXPECT_LT(static_cast<double>(carried), 1.03 * static_cast<double>(cloud.payload()));
+}
+
+// Its head, behind 40 hosts of a site that is cut off, goes past them.
+TEST(ChainOverWan, ASiteThatIsCutOffKeepsTheNextFromNothing) {
+  std::vector<std::string> sites{"cloud-a"};
+  sites.insert(sites.end(), 40, "cloud-b");
+  sites.insert(sites.end(), 2, "cloud-c");
+  ChainCloud cloud(1, 400, sites);
+  cloud.world.poll_only_woken();
+  cloud.start_all();
+  EXPECT_TRUE(cloud.world.run_until([&] { return cloud.disk(42).here() > 150; }, Seconds{60}));
+  cloud.world.network().cut("cloud-a", "cloud-b");
+  cloud.world.network().cut("cloud-b", "cloud-c");
+  const auto both = [&] { return cloud.disk(41).whole() && cloud.disk(42).whole(); };
+  EXPECT_TRUE(cloud.world.run_until(both, Seconds{15})) << cloud.state();
 }
 
 // An audit found them bad.

@@ -60,6 +60,8 @@ TEST(IncomingListTest, WhatIsNoPartOfAListIsRefused) {
   ByteVector longer = image.list;
   append(longer, digests_of(image.list, 0, 1));
   EXPECT_FALSE(list.add(0, longer));
+  EXPECT_EQ(list.count(), 0U);
+  EXPECT_TRUE(list.add(0, image.list) && list.complete()) << "nothing of it was taken";
   EXPECT_FALSE(IncomingList(image.manifest).add(0, ByteVector((kListPartPieces + 1) * kDigest_bytes)));
 }
 

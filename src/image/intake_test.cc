@@ -8,6 +8,8 @@
 #include "support/intake_line.h"
 #include "support/uploads_in_memory.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <optional>
 #include <set>
 
@@ -110,6 +112,24 @@ class SiblingTest : public IntakeTest {
 
   void SetUp() override { ASSERT_TRUE(host.receive(image) && home.receive(image)); }
   std::vector<Lease> at_home() { return {home.images().open(image.id, "the test").value()}; }
+  // `turns`: that others had meanwhile.
+  std::vector<Lease> look() {
+    auto pieces = in_memory(image);
+    std::optional<std::vector<Lease>> outcome;
+    auto others = [](sys::Executor executor, std::optional<std::vector<Lease>>* until, int* count) -> sys::Task<void> {
+      for (; !*until; ++*count) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+    };
+    auto job = [](sys::Executor executor, Repository* images, ImageId id, Pieces* of,
+                  std::optional<std::vector<Lease>>* into) -> sys::Task<void> {
+      auto looking = siblings_of(executor, *images, std::move(id), *of);
+      *into = co_await std::move(looking);
+    };
+    const auto executor = home.runtime().executor;
+    home.host().find("agent")->spawn(others(executor, &outcome, &turns));
+    home.run(job(executor, &home.images(), image.id, &pieces, &outcome));
+    return std::move(*outcome);
+  }
+  int turns{0};
   void expect_brought(Line& to) {
     auto pieces = in_memory(sibling);
     const auto brought = bring(pieces, sibling.text, to, at_home());
@@ -123,6 +143,32 @@ TEST_F(SiblingTest, WhatIsLikeAnImageThatBothHaveTravelsAsTheDifference) {
   expect_brought(line);
   // Tags, the list, and what was before it.
   EXPECT_LT(line.bytes, 60'000U);
+  EXPECT_EQ(line.siblings_named, 1U);
+}
+
+TEST_F(SiblingTest, AnImageOfWhichLittleTravelsIsComparedWithNone) {
+  auto disk = image.file(Role::disk);
+  for (std::size_t at = 0; at < 1000; ++at) disk[at] ^= std::byte{1};
+  sibling = testing::image_of({{Role::disk, std::move(disk)}});
+  expect_brought(line);
+  EXPECT_EQ(line.siblings_named, 0U);
+}
+
+TEST_F(SiblingTest, AHostsShipmentIsOfSmallParcels) {
+  const auto big = sample_image(5, 200);
+  auto pieces = in_memory(big);
+  std::optional<Result<ShipmentProgress>> outcome;
+  auto job = [](sys::Executor executor, Pieces* from, std::string text, Line* over,
+                std::optional<Result<ShipmentProgress>>* into) -> sys::Task<void> {
+    wire::ImageOffer offer{std::move(text), ""};
+    std::function<void(const ShipmentProgress&)> on_progress = [](const ShipmentProgress&) {};
+    auto shipment = ship(executor, *from, std::move(offer), *over, std::move(on_progress), {}, kShipmentOfHost);
+    *into = co_await std::move(shipment);
+  };
+  host.run(job(host.runtime().executor, &pieces, big.text, &line, &outcome));
+  ASSERT_TRUE(*outcome) << outcome->error().message;
+  testing::expect_true_to(host, big);
+  EXPECT_LE(line.longest, kShipmentOfHost.parcel_pieces * kPiece_bytes);
 }
 
 TEST_F(SiblingTest, OfAnImageThatTheCallerMayNotUseNothingIsToldAndNothingMadeUse) {
@@ -174,10 +220,15 @@ TEST_F(SiblingTest, SiblingsAreThoseWithMostPiecesInCommon) {
   const auto same = testing::image_of({{Role::disk, image.file(Role::disk)}});
   const auto other = sample_image(7, 40);
   ASSERT_TRUE(home.receive(same) && home.receive(other) && home.receive(sibling));
-  auto pieces = in_memory(image);
-  const auto found = siblings_of(home.images(), image.id, pieces);
+  const auto found = look();
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found.front()->id(), same.id);
+}
+
+TEST_F(SiblingTest, OthersGoOnWhileSiblingsAreLookedFor) {
+  for (std::uint64_t seed = 10; seed < 20; ++seed) ASSERT_TRUE(home.receive(sample_image(seed)));
+  EXPECT_TRUE(look().empty());
+  EXPECT_GE(turns, 10);
 }
 
 // ---- what breaks

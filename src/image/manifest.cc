@@ -105,8 +105,13 @@ Result<> ListCheck::add(ByteView digests) {
   if (digests.size() % kDigest_bytes != 0) {
     return fail(Errc::invalid_argument, "piece list: a part of {} bytes", digests.size());
   }
+  auto due = root_ ? missing_ : 0;
+  for (auto file = file_ + (root_ ? 1U : 0U); file < files_.size(); ++file) due += pieces_of(files_[file].bytes);
+  if (digests.size() / kDigest_bytes > due) {
+    return fail(Errc::invalid_argument, "piece list: {} digests, where {} are due", digests.size() / kDigest_bytes,
+                due);
+  }
   while (!digests.empty()) {
-    if (complete()) return fail(Errc::invalid_argument, "piece list: more digests than the manifest has pieces");
     const auto& file = files_[file_];
     if (!root_) {
       root_.emplace(file.bytes);

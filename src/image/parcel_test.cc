@@ -5,26 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <random>
 
 namespace godwit::image {
 namespace {
 
 constexpr std::size_t kPieces = 5;
-
-ByteVector noise(std::size_t size, unsigned seed) {
-  std::mt19937_64 random(seed);
-  ByteVector out(size);
-  for (auto& each : out) each = static_cast<std::byte>(random());
-  return out;
-}
-
-BlockTag tag_of(ByteView block) {
-  const auto digest = crypto::sha256(block);
-  BlockTag tag{};
-  std::copy_n(digest.begin(), tag.size(), tag.begin());
-  return tag;
-}
 
 class BlocksOfOthers {
  public:
@@ -46,7 +31,7 @@ class BlocksOfOthers {
 ParcelPiece said(const PiecesInMemory& image, std::uint64_t piece, const BlocksOfOthers& known) {
   ParcelPiece out{piece, 0, {}};
   for (std::size_t block = 0; block < kPiece_blocks; ++block) {
-    out.tags[block] = tag_of(ByteView(image.bytes()).subspan(piece * kPiece_bytes + block * kPage_bytes, kPage_bytes));
+    out.tags[block] = tag_of(image.block(piece * kPiece_blocks + block));
     if (!known.has(out.tags[block])) out.sent = static_cast<std::uint16_t>(out.sent | 1U << block);
   }
   return out;
@@ -54,7 +39,7 @@ ParcelPiece said(const PiecesInMemory& image, std::uint64_t piece, const BlocksO
 
 class ParcelTest : public testing::Test {
  protected:
-  PiecesInMemory image{noise(kPieces * kPiece_bytes, 1)};
+  PiecesInMemory image{drawn_bytes(kPieces * kPiece_bytes, 1)};
   PiecesInMemory other = PiecesInMemory::empty_like(image);
   BlocksOfOthers known;
 
@@ -63,7 +48,6 @@ class ParcelTest : public testing::Test {
     for (std::uint64_t piece = 0; piece < kPieces; ++piece) out.push_back(said(image, piece, known));
     return out;
   }
-  ByteView block(std::uint64_t number) { return ByteView(image.bytes()).subspan(number * kPage_bytes, kPage_bytes); }
 };
 
 TEST_F(ParcelTest, PiecesArriveAsTheyWere) {
@@ -78,7 +62,7 @@ TEST_F(ParcelTest, PiecesArriveAsTheyWere) {
 
 TEST_F(ParcelTest, BlocksThatTheReceiverHasDontTravel) {
   for (std::uint64_t number = 0; number < kPieces * kPiece_blocks; ++number) {
-    if (number % 4 != 0) known.add(block(number));
+    if (number % 4 != 0) known.add(image.block(number));
   }
   const auto parcel = make_parcel(image, all());
   ASSERT_TRUE(parcel);
@@ -99,7 +83,7 @@ TEST_F(ParcelTest, WhatCompressesIsCompressed) {
 }
 
 TEST_F(ParcelTest, APieceWithABlockThatWasForgottenIsRefusedAndTheOthersAreTaken) {
-  for (std::uint64_t number = 0; number < kPiece_blocks; ++number) known.add(block(number));
+  for (std::uint64_t number = 0; number < kPiece_blocks; ++number) known.add(image.block(number));
   const auto parcel = make_parcel(image, all());
   ASSERT_TRUE(parcel);
   const BlocksOfOthers forgot;
@@ -111,7 +95,7 @@ TEST_F(ParcelTest, APieceWithABlockThatWasForgottenIsRefusedAndTheOthersAreTaken
 }
 
 TEST_F(ParcelTest, ABlockOfTheSameTagButOtherContentDoesNoHarm) {
-  known.add_as(tag_of(block(3)), block(4));
+  known.add_as(tag_of(image.block(3)), image.block(4));
   const auto parcel = make_parcel(image, all());
   ASSERT_TRUE(parcel);
   const auto taken = take_parcel(parcel->bytes, other, known);
@@ -121,7 +105,7 @@ TEST_F(ParcelTest, ABlockOfTheSameTagButOtherContentDoesNoHarm) {
 }
 
 TEST_F(ParcelTest, WhatWouldBeTooLongIsLeftForTheNext) {
-  PiecesInMemory large{noise(100 * kPiece_bytes, 2)};
+  PiecesInMemory large{drawn_bytes(100 * kPiece_bytes, 2)};
   std::vector<ParcelPiece> pieces;
   for (std::uint64_t piece = 0; piece < 100; ++piece) pieces.push_back({piece});
   const auto parcel = make_parcel(large, pieces);
@@ -151,7 +135,7 @@ TEST_F(ParcelTest, WhatIsCutOffOrAlteredIsNoParcelOrChangesNothing) {
 }
 
 TEST_F(ParcelTest, APieceThatTheImageDoesntHaveIsAnError) {
-  PiecesInMemory longer{noise((kPieces + 1) * kPiece_bytes, 3)};
+  PiecesInMemory longer{drawn_bytes((kPieces + 1) * kPiece_bytes, 3)};
   const auto parcel = make_parcel(longer, std::vector<ParcelPiece>{{kPieces}});
   ASSERT_TRUE(parcel);
   const auto taken = take_parcel(parcel->bytes, other, known);

@@ -3,9 +3,11 @@
 
 #include "base/page.h"
 #include "crypto/digest.h"
+#include "image/parcel.h"
 #include "image/pieces.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,21 @@ inline PieceDigest digest_of_piece(ByteView piece) {
   for (std::size_t at = 0; at < kPiece_bytes; at += kPage_bytes)
     all.update(crypto::sha256(piece.subspan(at, kPage_bytes)));
   return all.finish();
+}
+
+inline BlockTag tag_of(ByteView block) {
+  const auto digest = crypto::sha256(block);
+  BlockTag tag{};
+  std::copy_n(digest.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
+// Of `size` bytes, whole words: the same for one seed. Bits that are not in `mask` are 0, so that it can be compressed.
+inline ByteVector drawn_bytes(std::size_t size, std::uint64_t seed, std::uint64_t mask = ~std::uint64_t{0}) {
+  std::mt19937_64 random(seed);
+  ByteVector out(size);
+  for (std::size_t at = 0; at < size; at += 8) store_be64(std::span(out).subspan(at), random() & mask);
+  return out;
 }
 
 class PiecesInMemory final : public Pieces {
@@ -33,6 +50,9 @@ class PiecesInMemory final : public Pieces {
   }
 
   [[nodiscard]] const ByteVector& bytes() const { return bytes_; }
+  [[nodiscard]] ByteView block(std::uint64_t number) const {
+    return ByteView(bytes_).subspan(number * kPage_bytes, kPage_bytes);
+  }
   void spoil(std::uint64_t piece) { bytes_[piece * kPiece_bytes] ^= std::byte{1}; }
   void lose(std::uint64_t piece) { here_[piece] = false; }
 

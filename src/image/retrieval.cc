@@ -1,12 +1,14 @@
 #include "image/retrieval.h"
 
 #include "image/incoming_list.h"
+#include "image/kept_list.h"
 #include "image/known_blocks.h"
 #include "image/outlet.h"
 #include "image/parcel.h"
 #include "sys/gather.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 namespace godwit::image {
@@ -114,9 +116,18 @@ sys::Task<Result<>> work(Way& way) {
   co_return Result<>{};
 }
 
-// Part after part. What a break leaves of them is forgotten.
-sys::Task<Result<>> take_list(Way& way) {
-  IncomingList list(way.image->manifest());
+Result<> take_kept(const KeptList& kept, IncomingList& list) {
+  while (!list.complete()) {
+    const auto part = kept.read(list.count());
+    if (part.empty()) return {};
+    const auto added = list.add(list.count(), part);
+    if (!added) return added;
+  }
+  return {};
+}
+
+// Part after part.
+sys::Task<Result<>> take_rest_of_list(Way& way, KeptList& kept, IncomingList& list) {
   while (!list.complete()) {
     const auto part = co_await ask(way, "GET", fmt::format("/list/{}", list.count()), "");
     if (!part) co_return pass(part);
@@ -127,10 +138,29 @@ sys::Task<Result<>> take_list(Way& way) {
       co_return fail(Errc::protocol, "image: a part of its list has {} bytes, and not {} digests", digests->size(),
                      due);
     }
-    const auto added = list.add(list.count(), *digests);
+    const auto first = list.count();
+    const auto added = list.add(first, *digests);
     if (!added) co_return fail(added, "image: its list");
+    kept.write(first, *digests);
   }
-  const auto set = way.image->set_list(list.bytes());
+  co_return Result<>{};
+}
+
+// From where a break left it. What was kept is right or not as a whole: a disk may have altered it, or a store lied.
+sys::Task<Result<>> take_list(Way& way, KeptList kept) {
+  std::optional<IncomingList> list(way.image->manifest());
+  auto came = take_kept(kept, *list);
+  const bool goes_on = !came || list->count() > 0;
+  if (came) came = co_await take_rest_of_list(way, kept, *list);
+  if (!came && came.error().code == Errc::not_authentic) {
+    kept.drop();
+    if (goes_on) {
+      list.emplace(way.image->manifest());
+      came = co_await take_rest_of_list(way, kept, *list);
+    }
+  }
+  if (!came) co_return came;
+  const auto set = way.image->set_list(list->bytes());
   if (!set) co_return fail(set, "image: its list");
   co_return Result<>{};
 }
@@ -154,7 +184,9 @@ sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std
   Way way{*lease, store, std::move(on_progress), "/v1/image-contents/" + id, KnownBlocks(images, id)};
   auto& image = *way.image;
   if (!image.has_list()) {
-    const auto list = co_await take_list(way);
+    KeptList kept(runtime.page_files, images.directory() + "/" + id, image.count());
+    auto listing = take_list(way, std::move(kept));
+    const auto list = co_await std::move(listing);
     if (!list) co_return pass(list);
   }
   way.progress.pieces = image.count();

@@ -18,8 +18,8 @@ struct RetrievalProgress {
 
 // `id`: of its content. `store` and `images` outlive it. Memory: 20 MiB for each of kShipmentCalls, 32 bytes
 // a piece while its list comes, and what known_blocks.h takes. When it returns the image is whole and on disk; what a
-// broken retrieval brought stays, and the next one carries on. Errors: those of the store; protocol, not_authentic
-// (what it gives is not that image); exhausted; io.
+// broken retrieval brought, of its list too, stays, and the next one carries on. Errors: those of the store; protocol,
+// not_authentic (what it gives is not that image); exhausted; io.
 [[nodiscard]] sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std::string id,
                                                 ShipmentTarget& store,
                                                 std::function<void(const RetrievalProgress&)> on_progress);

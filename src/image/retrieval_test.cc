@@ -2,6 +2,7 @@
 #include "image/retrieval.h"
 
 #include "image/list_part.h"
+#include "support/hollow_image.h"
 #include "support/image_host.h"
 #include "support/outlet_line.h"
 
@@ -71,6 +72,71 @@ TEST_F(RetrievalTest, WhatCameBeforeABreakDoesNotComeAgain) {
   ASSERT_TRUE(take(image.id));
   EXPECT_LT(line.bytes, before->missing * (kPiece_bytes + 200) + image.list.size() + 10'000);
   testing::expect_true_to(home, image);
+}
+
+// ---- a list of several parts
+
+class LongListTest : public RetrievalTest {
+ protected:
+  void SetUp() override {
+    const auto lease = cloud.images().begin(image.manifest(), {}, "the test");
+    ASSERT_TRUE(lease) << lease.error().message;
+    ASSERT_TRUE((*lease)->set_list(image.list()));
+    ByteVector piece(kPiece_bytes);
+    ASSERT_TRUE(image.read(0, piece) && (*lease)->put(0, piece));
+  }
+  // Manifest and the first part of the list come.
+  void break_off() {
+    line.breaks_after = 2;
+    ASSERT_FALSE(take(image.id()));
+    line.breaks_after = 1000;
+    line.list_parts = 0;
+  }
+  void expect_taken() {
+    const auto taken = take(image.id());
+    ASSERT_TRUE(taken) << taken.error().message;
+    ByteVector piece(kPiece_bytes);
+    ByteVector made(kPiece_bytes);
+    ASSERT_TRUE((*taken)->read(0, piece) && image.read(0, made));
+    EXPECT_EQ(piece, made);
+  }
+
+  testing::HollowImage image{2 * kListPartPieces - 5, kPiecesLimit};  // one piece of it holds anything
+};
+
+TEST_F(LongListTest, OneThatBreaksGoesOnWhereItWas) {
+  break_off();
+  expect_taken();
+  EXPECT_EQ(line.list_parts, 1);
+}
+
+TEST_F(LongListTest, SoItDoesInAnotherProcess) {
+  break_off();
+  home.restart();
+  expect_taken();
+  EXPECT_EQ(line.list_parts, 1);
+}
+
+TEST_F(LongListTest, WhatALossOfPowerHasLeftOfItIsOfNoHarm) {
+  for (int times = 0; times < 3; ++times) {
+    break_off();
+    home.lose_power();
+    ASSERT_TRUE(home.boot());
+  }
+  expect_taken();
+}
+
+TEST_F(LongListTest, OneOfWhichAPartWasFalseBeginsAnew) {
+  line.spoil = [](const std::string& path, std::string& answer) {
+    if (!path.ends_with("/list/0")) return;
+    auto digests = open_list_part(as_bytes(answer)).value();
+    digests[100] ^= std::byte{1};
+    answer = pack_list_part(digests);
+  };
+  break_off();
+  line.spoil = {};
+  expect_taken();
+  EXPECT_EQ(line.list_parts, 3) << "the rest of what was kept, and all of it";
 }
 
 TEST_F(RetrievalTest, AStoreThatLiesIsFoundOutAndNothingOfItIsKept) {

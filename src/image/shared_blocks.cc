@@ -3,51 +3,83 @@
 #include "base/zero.h"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace godwit::image {
 namespace {
 
 constexpr std::uint64_t kMostBlocks = 0xffffffffULL;  // that can be numbered, over all images
 
-std::uint64_t head_of(const PieceDigest& digest) { return load_be64(digest); }
+constexpr std::uint64_t kSampledPieces = 32'768;  // of an image: 256 KiB of their digests' beginnings
 
-// Pieces of it whose digests begin as one of those.
-std::uint64_t in_common(const Pieces& image, const std::unordered_set<std::uint64_t>& heads) {
-  std::uint64_t count = 0;
-  for (std::uint64_t piece = 0; piece < image.count(); ++piece) {
-    if (!image.is_zero(piece) && heads.contains(head_of(image.digest(piece)))) ++count;
+// The beginnings of some pieces' digests, ascending: of those whose next bits are 0, the same in all images.
+class Sample {
+ public:
+  explicit Sample(const Pieces& image) {
+    while ((image.count() >> bits_) > kSampledPieces) ++bits_;
+    for (std::uint64_t piece = 0; piece < image.count(); ++piece) {
+      if (is_in(image, piece)) heads_.push_back(head_of(image.digest(piece)));
+    }
+    std::ranges::sort(heads_);
   }
-  return count;
-}
+
+  // Pieces of the other image that are in the sample too.
+  [[nodiscard]] std::uint64_t in_common(const Pieces& image) const {
+    std::uint64_t count = 0;
+    for (std::uint64_t piece = 0; piece < image.count(); ++piece) {
+      if (is_in(image, piece) && std::ranges::binary_search(heads_, head_of(image.digest(piece)))) ++count;
+    }
+    return count;
+  }
+
+ private:
+  static std::uint64_t head_of(const PieceDigest& digest) { return load_be64(digest); }
+  [[nodiscard]] bool is_in(const Pieces& image, std::uint64_t piece) const {
+    const auto next = load_be64(ByteView(image.digest(piece)).subspan(sizeof(std::uint64_t)));
+    return (next & ((1ULL << bits_) - 1)) == 0 && !image.is_zero(piece);
+  }
+
+  unsigned bits_{0};
+  std::vector<std::uint64_t> heads_;
+};
 
 }  // namespace
 
-std::vector<Lease> siblings_of(Repository& images, const ImageId& id, const Pieces& image) {
-  std::unordered_set<std::uint64_t> heads;
-  for (std::uint64_t piece = 0; piece < image.count(); ++piece) {
-    if (!image.is_zero(piece)) heads.insert(head_of(image.digest(piece)));
-  }
+sys::Task<std::vector<Lease>> siblings_of(sys::Executor executor, Repository& images, ImageId id, const Pieces& image) {
+  const Sample sample(image);
   auto all = images.list();
   std::erase_if(all, [&](const ImageStatus& each) { return each.id == id || !each.complete(); });
   std::ranges::sort(all, std::ranges::greater{}, &ImageStatus::last_used);
   all.resize(std::min(all.size(), kLookedAtImages));
   std::vector<std::pair<std::uint64_t, Lease>> found;
   for (const auto& each : all) {
+    co_await boost::asio::post(executor, boost::asio::use_awaitable);
     auto lease = images.open(each.id, "what images have in common", Purpose::look);
-    if (!lease) continue;
-    const auto common = in_common(**lease, heads);
+    if (!lease || !(*lease)->complete()) continue;
+    const auto common = sample.in_common(**lease);
     if (common > 0) found.emplace_back(common, std::move(*lease));
     std::ranges::sort(found, [](const auto& a, const auto& b) { return a.first > b.first; });
     if (found.size() > kPrefixImages) found.pop_back();
   }
   std::vector<Lease> out;
   for (auto& [common, lease] : found) out.push_back(std::move(lease));
-  return out;
+  co_return out;
 }
 
-SharedBlocks::SharedBlocks(Pieces& image, std::vector<Lease> siblings) : siblings_(std::move(siblings)) {
+std::vector<Lease> worth_looking_at(std::vector<Lease> siblings, std::uint64_t travelling) {
+  std::uint64_t looked_at = 0;
+  std::erase_if(siblings, [&](const Lease& each) {
+    const bool worth_it = looked_at + each->solid() <= travelling * kLookedFor;
+    if (worth_it) looked_at += each->solid();
+    return !worth_it;
+  });
+  return siblings;
+}
+
+SharedBlocks::SharedBlocks(Pieces& image, std::vector<Lease> siblings, std::size_t similar_bytes)
+    : siblings_(std::move(siblings)), similar_(similar_bytes) {
   sources_.push_back({&image, 0});
   auto blocks = image.count() * kPiece_blocks;
   for (const auto& each : siblings_) {

@@ -14,14 +14,22 @@ namespace godwit::image {
 
 inline constexpr std::size_t kLookedAtImages = 32;  // of a repository, when siblings are looked for: those used last
 
-// Of the images in `images` that are whole those with most pieces in common with that one, at most kPrefixImages.
-[[nodiscard]] std::vector<Lease> siblings_of(Repository& images, const ImageId& id, const Pieces& image);
+// Of the images in `images` that are whole those with most pieces in common with that one, at most kPrefixImages, best
+// first: as far as some pieces tell, the same in all. `images` and `image` outlive it. Others have the strand after
+// each image that is looked at, for which its list is read.
+[[nodiscard]] sys::Task<std::vector<Lease>> siblings_of(sys::Executor executor, Repository& images, ImageId id,
+                                                        const Pieces& image);
 
-// One strand. Memory: kSimilarBlocks_bytes and half as much, and 4 MiB for each prefix.
+// Pieces of siblings that are looked at for each that is to travel, at most: that takes as long as to compress it.
+inline constexpr std::uint64_t kLookedFor = 8;
+// Those, in turn, that can be looked at as a whole for so many pieces: where little travels, none.
+[[nodiscard]] std::vector<Lease> worth_looking_at(std::vector<Lease> siblings, std::uint64_t travelling);
+
+// One strand. Memory: `similar_bytes` and half as much, and 4 MiB for each prefix.
 class SharedBlocks final {
  public:
   // `image` outlives it. `siblings`: whole, and at the other end too; at most kPrefixImages.
-  SharedBlocks(Pieces& image, std::vector<Lease> siblings);
+  SharedBlocks(Pieces& image, std::vector<Lease> siblings, std::size_t similar_bytes = kSimilarBlocks_bytes);
 
   // Looks at about `pieces` more of the siblings. False: there are no more, or they have half of the memory: the rest
   // is for what comes.

@@ -5,6 +5,7 @@
 #include "sys/gather.h"
 
 #include <algorithm>
+#include <bit>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
@@ -15,7 +16,9 @@ namespace {
 constexpr std::string_view kContents = "/v1/image-contents";
 constexpr int kVainRounds = 8;                // of asking what is missing, that bring nothing further
 constexpr std::size_t kRoundPieces = 65'536;  // that are asked for, of what is missing: 4 GiB
-constexpr std::uint64_t kLookAtOnce = 256;    // pieces of siblings: 30 ms
+constexpr std::uint64_t kLookAtOnce = 64;     // pieces of siblings: 8 ms
+constexpr std::size_t kSample = 64;           // pieces, by which it is told how much will travel
+constexpr int kSampleCalls = 4;               // a store may look for what it has little by little
 
 template <class T>
 Result<T> read_answer(const Result<std::string>& text, std::string_view what) {
@@ -36,6 +39,7 @@ struct Way {
   std::size_t next{0};                 // of these
   std::set<std::uint64_t> whole;       // to be sent so, since they were refused otherwise
   PieceDigester digester{};
+  ShipmentLimits limits{};
   std::optional<SharedBlocks> shared{};  // nothing: the store takes no parcel that is compressed against anything
 };
 
@@ -104,6 +108,24 @@ sys::Task<Result<>> leave_known_out(Way& way, std::vector<ParcelPiece>& pieces) 
   co_return Result<>{};
 }
 
+// About so many pieces' blocks are to travel, of `lacking` that the store lacks: as of some of them.
+sys::Task<Result<std::uint64_t>> foretell_travelling(Way& way, std::uint64_t lacking) {
+  std::vector<std::uint64_t> some(std::min(kSample, way.missing.size()));
+  for (std::size_t i = 0; i < some.size(); ++i) some[i] = way.missing[i * way.missing.size() / some.size()];
+  auto pieces = describe(way, some);
+  if (!pieces) co_return pass(pieces);
+  std::uint64_t blocks = some.size() * kPiece_blocks;
+  for (int call = 0; call < kSampleCalls; ++call) {
+    const auto asked = co_await leave_known_out(way, *pieces);
+    if (!asked) co_return pass(asked);
+    const auto before = std::exchange(blocks, 0);
+    for (const auto& each : *pieces) blocks += static_cast<std::uint64_t>(std::popcount(each.sent));
+    if (blocks == before) break;
+  }
+  const auto asked_for = some.size() * kPiece_blocks;
+  co_return lacking* blocks / asked_for;
+}
+
 // Which of the siblings the store has, and that it takes parcels that are compressed against them. One that knows of no
 // such thing takes them as they were before.
 sys::Task<Result<>> agree_on_prefixes(sys::Executor executor, Way& way, std::vector<Lease> siblings) {
@@ -122,9 +144,20 @@ sys::Task<Result<>> agree_on_prefixes(sys::Executor executor, Way& way, std::vec
   for (std::size_t i = 0; i < siblings.size(); ++i) {
     if ((*answer)[i] == '\1') both.push_back(std::move(siblings[i]));
   }
-  way.shared.emplace(way.image, std::move(both));
+  way.shared.emplace(way.image, std::move(both), way.limits.similar_bytes);
   while (way.shared->advance(kLookAtOnce)) co_await boost::asio::post(executor, boost::asio::use_awaitable);
   co_return Result<>{};
+}
+
+sys::Task<Result<>> look_for_prefixes(sys::Executor executor, Way& way, std::vector<Lease> siblings,
+                                      std::uint64_t lacking) {
+  siblings = worth_looking_at(std::move(siblings), lacking);
+  if (!siblings.empty()) {
+    const auto travelling = co_await foretell_travelling(way, lacking);
+    if (!travelling) co_return pass(travelling);
+    siblings = worth_looking_at(std::move(siblings), *travelling);
+  }
+  co_return co_await agree_on_prefixes(executor, way, std::move(siblings));
 }
 
 Result<Parcel> next_parcel(Way& way, std::span<const ParcelPiece> pieces, bool with_prefix) {
@@ -147,7 +180,9 @@ sys::Task<Result<>> send(Way& way, std::span<const ParcelPiece> pieces) {
     auto parcel = next_parcel(way, pieces, with_prefix);
     if (!parcel) co_return pass(parcel);
     way.progress.wire_bytes += parcel->bytes.size();
-    auto asked = way.target.call("POST", way.path + "/parcels", std::string(as_text(parcel->bytes)));
+    std::string body(as_text(parcel->bytes));
+    parcel->bytes = ByteVector();  // which were made room for as if nothing got smaller
+    auto asked = way.target.call("POST", way.path + "/parcels", std::move(body));
     const auto receipt = read_answer<wire::ParcelReceipt>(co_await std::move(asked), "image parcel");
     if (!receipt) co_return pass(receipt);
     if (with_prefix && receipt->pieces == 0 && receipt->refused.empty()) {
@@ -170,7 +205,7 @@ sys::Task<Result<>> send(Way& way, std::span<const ParcelPiece> pieces) {
 sys::Task<Result<>> work(Way& way) {
   while (way.next < way.missing.size()) {
     const auto from = way.next;
-    const auto count = std::min(kParcelPieces, way.missing.size() - from);
+    const auto count = std::min(way.limits.parcel_pieces, way.missing.size() - from);
     way.next += count;
     auto pieces = describe(way, std::span(way.missing).subspan(from, count));
     if (!pieces) co_return pass(pieces);
@@ -198,7 +233,7 @@ Result<> set_missing(Way& way, const wire::ImageContent& content) {
 
 sys::Task<Result<>> send_missing(sys::Executor executor, Way& way) {
   std::vector<sys::Task<Result<>>> workers;
-  for (std::size_t i = 0; i < kShipmentCalls; ++i) workers.push_back(work(way));
+  for (std::size_t i = 0; i < way.limits.calls; ++i) workers.push_back(work(way));
   for (const auto& done : co_await sys::gather(std::move(executor), std::move(workers))) {
     if (!done) co_return pass(done);
   }
@@ -210,11 +245,12 @@ sys::Task<Result<>> send_missing(sys::Executor executor, Way& way) {
 sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
                                          ShipmentTarget& target,
                                          std::function<void(const ShipmentProgress&)> on_progress,
-                                         std::vector<Lease> siblings) {
+                                         std::vector<Lease> siblings, ShipmentLimits limits) {
   auto offered = target.call("POST", std::string(kContents), wire::encode(offer));
   auto content = read_answer<wire::ImageContent>(co_await std::move(offered), "image");
   if (!content) co_return pass(content);
-  Way way{image, target, std::move(on_progress), fmt::format("{}/{}", kContents, content->id), {}, {}, 0, {}, {}};
+  Way way{image, target, std::move(on_progress), fmt::format("{}/{}", kContents, content->id), {}, {}, 0, {}};
+  way.limits = limits;
   way.progress.pieces = image.count();
   std::uint64_t most = 0;
   bool asked_for_prefixes = false;
@@ -234,7 +270,8 @@ sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, 
     const auto missing = set_missing(way, *content);
     if (!missing) co_return pass(missing);
     if (!std::exchange(asked_for_prefixes, true)) {
-      const auto agreed = co_await agree_on_prefixes(executor, way, std::move(siblings));
+      const auto lacking = content->pieces - std::min(content->here, content->pieces);
+      const auto agreed = co_await look_for_prefixes(executor, way, std::move(siblings), lacking);
       if (!agreed) co_return pass(agreed);
     }
     const auto sent = co_await send_missing(executor, way);

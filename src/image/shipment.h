@@ -2,7 +2,9 @@
 // what is missing, says the blocks, sends those that the store has in no other image, until it is whole.
 #pragma once
 
+#include "image/parcel.h"
 #include "image/repository.h"
+#include "image/similar_blocks.h"
 #include "sys/runtime.h"
 #include "wire/image.h"
 
@@ -13,6 +15,17 @@
 namespace godwit::image {
 
 inline constexpr std::size_t kShipmentCalls = 3;  // at once: so the WAN is busy while the store works, and back
+
+// What a shipment takes of the sender's memory: each call 4 MiB, or what parcel_pieces have if that is less; while a
+// parcel is made twice what they have, and 10 MiB for its prefix and zstd; and similar_bytes, half as much again while
+// that grows.
+struct ShipmentLimits {
+  std::size_t calls{kShipmentCalls};
+  std::size_t parcel_pieces{kParcelPieces};
+  std::size_t similar_bytes{kSimilarBlocks_bytes};
+};
+// Of a host, whose memory is its guests': 50 MiB at most. Its snapshots have most in common with what the cloud has.
+inline constexpr ShipmentLimits kShipmentOfHost{2, kParcelPieces / 4, kSimilarBlocks_bytes / 2};
 
 // The store, as one who may put images into it. It outlives the shipment.
 class ShipmentTarget {
@@ -28,13 +41,13 @@ struct ShipmentProgress {
   std::uint64_t wire_bytes{0};  // in bodies of requests
 };
 
-// `image` is whole, and outlives it. `siblings`: others that are whole here (image/shared_blocks.h); what travels is
-// compressed against those that the store has too. Memory: 20 MiB for each of kShipmentCalls, and what shared_blocks.h
-// takes. What a broken shipment brought stays there: the next one carries on. Errors: those of the store; protocol
-// (answers that make no sense); io.
+// `image` is whole, and outlives it. `siblings`: others that are whole here (image/shared_blocks.h), best first; what
+// travels is compressed against those that the store has too, and that are worth_looking_at(). What a broken
+// shipment brought stays there: the next one carries on. Errors: those of the store; protocol (answers that make no
+// sense); io.
 [[nodiscard]] sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
                                                        ShipmentTarget& target,
                                                        std::function<void(const ShipmentProgress&)> on_progress,
-                                                       std::vector<Lease> siblings = {});
+                                                       std::vector<Lease> siblings = {}, ShipmentLimits limits = {});
 
 }  // namespace godwit::image

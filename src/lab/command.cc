@@ -27,6 +27,7 @@ struct Words {
   std::string directory;
   std::vector<std::string> command;
   std::vector<std::string> images;
+  std::uint32_t image_send_kib_s{0};
   bool bare{false};
   bool json{false};
 };
@@ -37,8 +38,8 @@ class Commands {
 
   // Each returns when its work is done, or with what stderr is to say.
   Result<> up() {
-    UpRequest request{words.lab, std::string(kDefaultLab), "(default lab)", words.bare ? ProcessPlanner{} : planner_,
-                      words.images};
+    UpRequest request{words.lab,    std::string(kDefaultLab), "(default lab)", words.bare ? ProcessPlanner{} : planner_,
+                      words.images, words.image_send_kib_s};
     if (!words.file.empty()) {
       auto text = read_file(words.file, kMostConfigBytes);
       if (!text) return pass(text);
@@ -177,6 +178,8 @@ void add_life(CLI::App& app, const Shared& commands) {
   up->add_option("lab.toml", words.file, "What to make (see docs/ops/lab.md)");
   up->add_option("--name", words.lab, "The lab's name, for several side by side");
   up->add_option("--image", words.images, "A directory that images/build-* has filled; may be repeated");
+  up->add_option("--image-send-kib-s", words.image_send_kib_s,
+                 "KiB/s at which sky, each cloud and each host give of images (0: as fast as can be)");
   up->add_flag("--bare", words.bare, "The networks alone, without the processes of Godwit in them");
 
   CLI::App* status = add(app, commands, "status", "Show what is up, and how its paths are", &Commands::status);

@@ -67,7 +67,8 @@ struct Config {
   Ipv4Prefix public_network;  // the routers and the public nodes have an address of it
   std::vector<std::string> public_nodes;
   std::vector<PathOverride> paths;
-  std::vector<std::string> images;  // directories, as images/build-* fill them: each cloud offers them
+  std::vector<std::string> images;    // directories, as images/build-* fill them: each cloud offers them
+  std::uint32_t image_send_kib_s{0};  // as each process of Godwit is told that gives of images; 0: nothing
 };
 
 constexpr std::uint16_t kApiPort = 7443;  // of `godwit cloud`: published, where nothing else is said

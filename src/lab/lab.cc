@@ -89,6 +89,7 @@ Result<std::string> Labs::up(const UpRequest& request) const {
   if (!request.name.empty()) config->name = request.name;
   if (config->name.empty()) config->name = kDefaultName;
   config->images = request.images;
+  config->image_send_kib_s = request.image_send_kib_s;
   const std::string name = config->name;
   if (!is_lab_name(name)) {
     return fail(Errc::invalid_argument,

@@ -13,11 +13,12 @@
 namespace godwit::lab {
 
 struct UpRequest {
-  std::string name;                 // empty: the one that the configuration says, else "lab"
-  std::string config;               // the text of a lab.toml
-  std::string config_source;        // for messages
-  ProcessPlanner processes;         // empty: bare
-  std::vector<std::string> images;  // directories that each cloud offers
+  std::string name;                   // empty: the one that the configuration says, else "lab"
+  std::string config;                 // the text of a lab.toml
+  std::string config_source;          // for messages
+  ProcessPlanner processes;           // empty: bare
+  std::vector<std::string> images;    // directories that each cloud offers
+  std::uint32_t image_send_kib_s{0};  // at which sky, clouds and hosts each give of images; 0: as fast as can be
 };
 
 struct PathStatus {

@@ -205,7 +205,8 @@ sys::Task<Result<>> Images::bring_once(std::string name, std::string cloud) {
     changed_();
   };
   wire::ImageOffer offer{image::print_manifest((*stored)->manifest()), ""};
-  auto siblings = image::siblings_of(repository_, id, **stored);
+  auto looking = image::siblings_of(runtime_.executor, repository_, id, **stored);
+  auto siblings = co_await std::move(looking);
   auto shipment =
       image::ship(runtime_.executor, **stored, std::move(offer), target, std::move(on_progress), std::move(siblings));
   const auto shipped = co_await std::move(shipment);

@@ -21,6 +21,7 @@ from stage import Failed, wait_until
 CLOUDS = {"one": ["h1", "h2", "h3"], "two": ["k1", "k2"], "slow": ["s1"]}
 IMAGE, TAG, CLUSTER = "small", "small:kept", "images"
 OTHER, OTHER_TAG = "other", "other:stable"
+SEND_KIB_S, CALL_KIB = 4096, 4096  # of every process; one call of sky's goes as fast as the link
 LARGE, LARGE_MIB, SLOW_RATE = "large", 64, "16mbit"  # half a minute, and a boot's part of it 10 s
 THERE_LIMIT_S, BOOT_LIMIT_S, MOVE_LIMIT_S = 60, 90, 120
 
@@ -170,9 +171,21 @@ def disk_server(lab):
     return None
 
 
+def keeps_the_rate(lab, sent_kib, took_s):
+    """Sky has sent no faster than the lab was told, and every other process knows of the rate."""
+    expect(sent_kib >= LARGE_MIB << 10, f"an image of {LARGE_MIB} MiB that doesn't compress has crossed as {sent_kib} KiB")
+    least_s = (sent_kib - CALL_KIB) / SEND_KIB_S
+    expect(took_s >= least_s, f"{sent_kib} KiB at {SEND_KIB_S} KiB/s were there after {took_s:.1f} s, before {least_s:.1f} s")
+    for path in (lab.directory / "hosts").glob("*/agent.json"):
+        expect(json.loads(path.read_text(encoding="utf-8"))["image_send_kib_s"] == SEND_KIB_S, f"{path} has another rate")
+    print(f"  {sent_kib >> 10} MiB at {SEND_KIB_S >> 10} MiB/s: {took_s:.1f} s", flush=True)
+
+
 def begun_early(lab, image):
     lab.exec("slow-control", ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", SLOW_RATE, "burst", "64k", "latency", "50ms"])
-    lab.cli("image", "add", LARGE, image.directory, "--to", "slow")
+    began = time.monotonic()
+    added = lab.cli("image", "add", LARGE, image.directory, "--to", "slow")
+    keeps_the_rate(lab, added["pushes"][0]["sent_bytes"] >> 10, time.monotonic() - began)
     began = time.monotonic()
     made = lab.cli("cluster", "create", LARGE, "--member", "s@slow", "--image", LARGE)
     guest = GuestAddress(f"gw-{lab.name}-", made["members"][0]["ip"])
@@ -206,4 +219,4 @@ def play(lab, options):
 
 
 if __name__ == "__main__":
-    journey("images", config_of(CLOUDS), play)
+    journey("images", config_of(CLOUDS), play, up=["--image-send-kib-s", str(SEND_KIB_S)])

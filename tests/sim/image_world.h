@@ -3,6 +3,7 @@
 
 #include "sim/clock.h"
 #include "sim/host.h"
+#include "sim/within.h"
 #include "sim/world_rig.h"
 
 #include <gtest/gtest.h>
@@ -59,14 +60,8 @@ class ImageWorld {
   [[nodiscard]] bool is_everywhere() {
     return std::ranges::all_of(rig.agent_hosts(), [&](const std::string& host) { return holds(host); });
   }
-  // Looks now and then: it costs more than a simulated event.
   [[nodiscard]] bool within(const std::function<bool()>& holds, Nanos limit = kThere) {
-    const auto deadline = rig.world.now() + limit;
-    while (!holds()) {
-      if (rig.world.now() >= deadline) return false;
-      rig.world.run_for(kLook);
-    }
-    return true;
+    return simtest::within(rig.world, limit, kLook, holds);
   }
   [[nodiscard]] bool holds(const std::string& host) {
     const auto file = rig.world.host(host).page_files().open(fmt::format("{}/images/{}/disk", kAgentState, id_));

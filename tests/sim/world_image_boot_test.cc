@@ -1,6 +1,7 @@
 // Instances that begin while their image is on its way, in whole simulated worlds, whatever fails meanwhile.
 #include "sim/clock.h"
 #include "sim/host.h"
+#include "sim/within.h"
 #include "sim/world_rig.h"
 
 #include <gtest/gtest.h>
@@ -50,12 +51,7 @@ class BootWorld {
     return within(named, kThere) && rig.begin_cluster({"cloud-a"}, kName);
   }
   [[nodiscard]] bool within(const std::function<bool()>& holds, Nanos limit) {
-    const auto deadline = rig.world.now() + limit;
-    while (!holds()) {
-      if (rig.world.now() >= deadline) return false;
-      rig.world.run_for(kLook);
-    }
-    return true;
+    return simtest::within(rig.world, limit, kLook, holds);
   }
 
   [[nodiscard]] bool ready() { return rig.sky() && rig.view().state == wire::ClusterState::ready; }

@@ -3,6 +3,7 @@
 #include "sim/clock.h"
 #include "sim/host.h"
 #include "sim/qemu_backup.h"
+#include "sim/within.h"
 #include "sim/world_rig.h"
 #include "wire/snapshot.h"
 
@@ -71,12 +72,7 @@ class SnapshotWorld {
     return now && now->ended_ms != 0;
   }
   [[nodiscard]] bool within(const std::function<bool()>& holds, Nanos limit = kSoon) {
-    const auto deadline = rig.world.now() + limit;
-    while (!holds()) {
-      if (rig.world.now() >= deadline) return false;
-      rig.world.run_for(kLook);
-    }
-    return true;
+    return simtest::within(rig.world, limit, kLook, holds);
   }
   [[nodiscard]] wire::SkyImage image(const std::string& name) {
     const auto got = rig.sky() ? rig.sky()->images().view(name) : fail(Errc::unavailable, "it is down");

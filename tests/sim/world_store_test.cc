@@ -120,12 +120,20 @@ class WorldStore : public ::testing::Test {
     note(ask(as, "GET", path));
     note(ask(as, "PUT", path + "/list/0", image::pack_list_part(image.list)));
     note(ask(as, "POST", path + "/known", std::string(128, 'x')));
+    note(ask(as, "POST", path + "/prefixes", std::string(32, 'x')));
     note(ask(as, "POST", path + "/parcels", "GWP"));
+    for (const auto* part : {"/manifest", "/list/0"}) note(ask(as, "GET", path + part));
+    note(ask(as, "POST", path + "/tags", std::string(4, '\0')));
+    note(ask(as, "POST", path + "/pieces", std::string(4, '\0') + "\xff\xff"));
     note(name(as, "mine", image));
     note(ask(as, "DELETE", "/v1/images/mine"));
     note(offer(as, image));
     note(ask(as, "PUT", path + "/list/0", image::pack_list_part(image.list)));
     note(ask(as, "GET", path));
+    const auto id = from_hex(image.id).value();
+    note(ask(as, "POST", path + "/prefixes", std::string(as_text(id))));
+    note(ask(as, "GET", path + "/manifest"));
+    note(ask(as, "POST", path + "/pieces", std::string(4, '\0') + "\xff\xff"));
     note(name(as, "mine", image));
     note(ask(as, "GET", "/v1/images"));
     return out;
@@ -146,7 +154,34 @@ TEST_F(WorldStore, WhoKnowsAllOfAnImageButItsBytesLearnsNotEvenThatItIsThere) {
   ASSERT_TRUE(name(alice, "web", there));
   auto bob = tenant("bob");
   auto carol = tenant("carol");
-  EXPECT_EQ(probe(bob, "bob", there), probe(carol, "carol", nowhere));
+  const auto told = probe(bob, "bob", there);
+  EXPECT_EQ(told, probe(carol, "carol", nowhere));
+  const auto code = fmt::format("{}: ", static_cast<int>(Errc::not_found));
+  for (std::size_t i = 0; i < 11; ++i) EXPECT_TRUE(told[i].starts_with(code)) << told[i] << ": before it was offered";
+}
+
+// What was named for everybody, or for them, a tenant takes; what is another's they don't, though it is the same store.
+TEST_F(WorldStore, AnImageIsTakenByWhoMayUseItAndByNobodyElse) {
+  auto alice = tenant("alice");
+  auto bob = tenant("bob");
+  const auto image = sample_image(1);
+  ASSERT_TRUE(bring(alice, image));
+  const auto path = "/v1/image-contents/" + image.id;
+  const auto refused = [&](Tenant& who) {
+    const auto answer = ask(who, "GET", path + "/manifest");
+    return !answer && answer.error().code == Errc::not_found;
+  };
+  EXPECT_TRUE(refused(alice)) << "it has no name yet";
+  ASSERT_TRUE(name(alice, "web", image));
+  EXPECT_TRUE(ask(alice, "GET", path + "/manifest"));
+  EXPECT_TRUE(refused(bob));
+  ASSERT_TRUE(bring(bob, image));
+  EXPECT_TRUE(refused(bob)) << "it has no name of theirs yet";
+  ASSERT_TRUE(name(bob, "bobs", image));
+  EXPECT_TRUE(ask(bob, "GET", path + "/manifest"));
+  ASSERT_TRUE(ask(bob, "DELETE", "/v1/images/bobs"));
+  EXPECT_TRUE(refused(bob));
+  EXPECT_TRUE(ask(alice, "GET", path + "/manifest"));
 }
 
 TEST_F(WorldStore, WhoBringsAllOfAnImageThatAnotherHasMayNameItToo) {

@@ -20,6 +20,7 @@ class IntakeLine final : public image::ShipmentTarget {
   std::uint64_t longest{0};                               // body
   std::function<void(const std::string& path)> before{};  // each call
   bool knows_prefixes{true};
+  std::size_t siblings_named{0};  // to be compressed against
   bool remembers{true};
   std::vector<std::string> said;  // answers, where it does
 
@@ -45,6 +46,7 @@ class IntakeLine final : public image::ShipmentTarget {
     if (method == "GET") return told(intake_.look(caller_, id));
     if (path.ends_with("/known")) return intake_.known(caller_, id, as_bytes(body));
     if (path.ends_with("/prefixes") && !knows_prefixes) return fail(Errc::not_found, "there is nothing at {}", path);
+    if (path.ends_with("/prefixes")) siblings_named += body.size() / image::kDigest_bytes;
     if (path.ends_with("/prefixes")) return intake_.prefixes(caller_, id, as_bytes(body));
     if (path.ends_with("/parcels")) return told(intake_.take(caller_, id, as_bytes(body)));
     const auto first = std::stoull(path.substr(path.rfind('/') + 1));

@@ -25,9 +25,9 @@ def config_of(clouds):
     return out
 
 
-def journey(name, config, play, *, placed=()):
+def journey(name, config, play, *, placed=(), up=()):
     """play(lab, options) in a lab of the text `config`; `placed`: of the options' images, those that lie on its hosts from the
-    beginning. What play() gives back is told at the end."""
+    beginning; `up`: further words for `lab up`. What play() gives back is told at the end."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--godwit", type=Path, default=REPOSITORY / "build/release/bin/godwit")
     arguments.add_argument("--images", type=Path, default=REPOSITORY / ".cache/images")
@@ -38,6 +38,6 @@ def journey(name, config, play, *, placed=()):
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(config)
         file.flush()
-        with Lab(f"{name[:2]}{os.getpid()}", options.godwit, [options.images / each for each in placed], file.name) as lab:
+        with Lab(f"{name[:2]}{os.getpid()}", options.godwit, [options.images / each for each in placed], file.name, up) as lab:
             told = play(lab, options)
     print(f"{name}: passed" + (f", {told}" if told else ""))
