@@ -1,8 +1,11 @@
-// Takes fields off the front of bytes of others. Once one was not there, all the rest are empty or 0: so a format is
-// read straight through, and asked once at its end whether it was whole.
+// Takes fields off the front of bytes of others. Once one was not there, or can't be meant, all the rest are empty or
+// 0: so a format is read straight through, and asked once at its end whether it was whole.
 #pragma once
 
 #include "base/bytes.h"
+
+#include <algorithm>
+#include <array>
 
 namespace godwit {
 
@@ -12,11 +15,8 @@ class ByteReader {
   explicit ByteReader(ByteView bytes) : rest_(bytes) {}
 
   [[nodiscard]] ByteView take(std::size_t size) {
-    if (size > rest_.size()) {
-      whole_ = false;
-      rest_ = {};
-      return {};
-    }
+    refuse_unless(size <= rest_.size());
+    if (!whole_) return {};
     const auto out = rest_.first(size);
     rest_ = rest_.subspan(size);
     return out;
@@ -42,6 +42,24 @@ class ByteReader {
     const auto bytes = take(8);
     return whole_ ? load_be64(bytes) : 0;
   }
+  // 0 or 1.
+  [[nodiscard]] bool flag() {
+    const auto value = byte();
+    refuse_unless(value <= 1);
+    return value == 1;
+  }
+  // One of those from 1 to `last`.
+  template <class Word>
+  [[nodiscard]] Word word(Word last) {
+    const auto value = byte();
+    refuse_unless(value != 0 && value <= static_cast<std::uint8_t>(last));
+    return static_cast<Word>(value);
+  }
+  template <std::size_t size>
+  void into(std::array<std::byte, size>& out) {
+    const auto bytes = take(size);
+    if (whole_) std::ranges::copy(bytes, out.begin());
+  }
   [[nodiscard]] std::string text(std::size_t size) { return std::string(as_text(take(size))); }
   // One byte of length, then so many bytes.
   [[nodiscard]] std::string short_text() { return text(byte()); }
@@ -49,6 +67,15 @@ class ByteReader {
   // All that is left.
   [[nodiscard]] ByteView rest() { return take(rest_.size()); }
 
+  // What was taken can't be meant unless this holds.
+  void refuse_unless(bool holds) {
+    if (holds) return;
+    whole_ = false;
+    rest_ = {};
+  }
+
+  [[nodiscard]] std::size_t left_bytes() const { return rest_.size(); }
+  [[nodiscard]] bool is_whole() const { return whole_; }  // so far
   // Every field was there, and nothing is left over.
   [[nodiscard]] bool ended_in_order() const { return whole_ && rest_.empty(); }
 

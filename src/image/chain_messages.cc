@@ -1,6 +1,8 @@
 #include "image/chain_messages.h"
 
 #include "base/assert.h"
+#include "base/byte_reader.h"
+#include "base/frame_writer.h"
 
 #include <algorithm>
 
@@ -9,87 +11,24 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x4743484e;  // "GCHN"
 
-// ---- writing
-
-ByteVector begin(Type type) {
-  ByteVector out;
-  append_be32(out, 0);  // the body's length, when it is known
-  append_be32(out, static_cast<std::uint32_t>(type) << 24U);
+// The length counts the body alone.
+FrameWriter begin(Type type) {
+  FrameWriter out(kHead_bytes);
+  out.be32(static_cast<std::uint32_t>(type) << 24U);
   return out;
 }
 
-ByteVector end(ByteVector out) {
-  GODWIT_ASSERT(out.size() <= kHead_bytes + kBodyLimit_bytes);
-  store_be32(out, static_cast<std::uint32_t>(out.size() - kHead_bytes));
-  return out;
+ByteVector end(FrameWriter out) {
+  auto frame = out.take();
+  GODWIT_ASSERT(frame.size() <= kHead_bytes + kBodyLimit_bytes);
+  return frame;
 }
 
-void append_text(ByteVector& out, const std::string& text) {
-  GODWIT_ASSERT(text.size() <= kNameLimit_bytes);
-  out.push_back(static_cast<std::byte>(text.size()));
-  append(out, as_bytes(text));
+std::uint64_t piece_count(ByteReader& reader) {
+  const auto count = reader.be64();
+  reader.refuse_unless(count <= kPiecesLimit);
+  return count;
 }
-
-template <class Enum>
-void append_word(ByteVector& out, Enum word) {
-  out.push_back(static_cast<std::byte>(word));
-}
-
-// ---- reading
-
-// Takes from the front; once something was missing or can't be meant, ok() is false and all that follows is zeros.
-class Reader {
- public:
-  explicit Reader(ByteView body) : rest_(body) {}
-
-  ByteView take(std::size_t count) {
-    if (!ok_ || rest_.size() < count) {
-      ok_ = false;
-      return {};
-    }
-    const auto taken = rest_.first(count);
-    rest_ = rest_.subspan(count);
-    return taken;
-  }
-  std::uint8_t u8() {
-    const auto bytes = take(1);
-    return ok_ ? static_cast<std::uint8_t>(bytes[0]) : std::uint8_t{0};
-  }
-  std::uint32_t u32() {
-    const auto bytes = take(4);
-    return ok_ ? load_be32(bytes) : 0;
-  }
-  std::uint64_t u64() {
-    const auto bytes = take(8);
-    return ok_ ? load_be64(bytes) : 0;
-  }
-  std::uint64_t piece_count() {
-    const auto count = u64();
-    if (count > kPiecesLimit) ok_ = false;
-    return count;
-  }
-  template <class Enum>
-  Enum word(Enum last) {
-    const auto number = u8();
-    if (number == 0 || number > static_cast<std::uint8_t>(last)) ok_ = false;
-    return static_cast<Enum>(number);
-  }
-  bool flag() {
-    const auto number = u8();
-    if (number > 1) ok_ = false;
-    return number == 1;
-  }
-  std::string text() { return std::string(as_text(take(u8()))); }
-  ByteView rest() { return take(rest_.size()); }
-
-  void refuse_unless(bool holds) { ok_ = ok_ && holds; }
-  [[nodiscard]] bool ok() const { return ok_; }
-  [[nodiscard]] bool whole() const { return ok_ && rest_.empty(); }
-
- private:
-  ByteView rest_;
-  bool ok_{true};
-};
 
 std::unexpected<Error> bad(std::string_view message) {
   return fail(Errc::protocol, "chain: a \"{}\" that is not as it must be", message);
@@ -110,71 +49,71 @@ std::string_view to_string(Purpose purpose) {
 ByteVector pack(const Hello& message) {
   GODWIT_ASSERT(message.image.size() <= kImageLimit_bytes);
   auto out = begin(Type::hello);
-  append_be32(out, kMagic);
-  append_be32(out, kProtocolVersion);
-  append_word(out, message.purpose);
-  append_word(out, message.has_list);
-  append_be64(out, message.pieces);
-  append_text(out, message.image);
+  out.be32(kMagic);
+  out.be32(kProtocolVersion);
+  out.word(message.purpose);
+  out.word(message.has_list);
+  out.be64(message.pieces);
+  out.short_text(message.image);
   return end(std::move(out));
 }
 
 ByteVector pack(const Answer& message) {
   auto out = begin(Type::answer);
-  append_word(out, message.outcome);
-  append_be64(out, message.pieces);
-  append_text(out, message.successor);
+  out.word(message.outcome);
+  out.be64(message.pieces);
+  out.short_text(message.successor);
   return end(std::move(out));
 }
 
 ByteVector pack(const List& message) {
   GODWIT_ASSERT(message.digests.size() <= kListDigests * sizeof(PieceDigest));
   auto out = begin(Type::list);
-  append_be64(out, message.first);
-  append(out, message.digests);
+  out.be64(message.first);
+  out.bytes(message.digests);
   return end(std::move(out));
 }
 
 ByteVector pack(const Have& message) {
   GODWIT_ASSERT(message.bits.size() <= kHaveLimit_bytes && message.first % 8 == 0);
   auto out = begin(Type::have);
-  append_word(out, message.last);
-  append_be64(out, message.first);
-  append(out, message.bits);
+  out.word(message.last);
+  out.be64(message.first);
+  out.bytes(message.bits);
   return end(std::move(out));
 }
 
 ByteVector pack(const News& message) {
   GODWIT_ASSERT(message.ancestors.size() <= kMostAncestors);
   auto out = begin(Type::news);
-  append_be64(out, message.pieces);
-  append_be64(out, message.bytes_per_s);
-  append_word(out, message.tried);
-  out.push_back(static_cast<std::byte>(message.ancestors.size()));
+  out.be64(message.pieces);
+  out.be64(message.bytes_per_s);
+  out.word(message.tried);
+  out.byte(static_cast<std::uint8_t>(message.ancestors.size()));
   for (const auto& each : message.ancestors) {
-    append_text(out, each.name);
-    append_be64(out, each.pieces);
-    append_word(out, each.tried);
+    out.short_text(each.name);
+    out.be64(each.pieces);
+    out.word(each.tried);
   }
   return end(std::move(out));
 }
 
 ByteVector pack(const Progress& message) {
   auto out = begin(Type::progress);
-  append_be64(out, message.pieces);
+  out.be64(message.pieces);
   return end(std::move(out));
 }
 
 ByteVector pack(const Want& message) {
   GODWIT_ASSERT(message.pieces.size() <= kMostWanted);
   auto out = begin(Type::want);
-  for (const auto each : message.pieces) append_be32(out, each);
+  for (const auto each : message.pieces) out.be32(each);
   return end(std::move(out));
 }
 
 ByteVector pack(const More& message) {
   auto out = begin(Type::more);
-  append_be16(out, message.pieces);
+  out.be16(message.pieces);
   return end(std::move(out));
 }
 
@@ -182,14 +121,14 @@ ByteVector pack(const Stay&) { return end(begin(Type::stay)); }
 
 ByteVector pack(const Moved& message) {
   auto out = begin(Type::moved);
-  append_word(out, message.why);
-  append_text(out, message.successor);
+  out.word(message.why);
+  out.short_text(message.successor);
   return end(std::move(out));
 }
 
 ByteVector pack(const Pace& message) {
   auto out = begin(Type::pace);
-  append_be64(out, message.bytes_per_s);
+  out.be64(message.bytes_per_s);
   return end(std::move(out));
 }
 
@@ -212,76 +151,77 @@ Result<Head> parse_head(ByteView head) {
 }
 
 Result<Hello> parse_hello(ByteView body) {
-  Reader reader(body);
-  if (reader.u32() != kMagic) return bad("hello");
-  if (const auto version = reader.u32(); reader.ok() && version != kProtocolVersion) {
+  ByteReader reader(body);
+  if (reader.be32() != kMagic) return bad("hello");
+  if (const auto version = reader.be32(); reader.is_whole() && version != kProtocolVersion) {
     return fail(Errc::unsupported, "chain: version {} where {} is spoken: the older agent must be upgraded", version,
                 kProtocolVersion);
   }
   Hello message;
   message.purpose = reader.word(Purpose::trial);
   message.has_list = reader.flag();
-  message.pieces = reader.piece_count();
-  message.image = reader.text();
-  if (!reader.whole() || message.image.empty() || message.image.size() > kImageLimit_bytes) return bad("hello");
+  message.pieces = piece_count(reader);
+  message.image = reader.short_text();
+  if (!reader.ended_in_order() || message.image.empty() || message.image.size() > kImageLimit_bytes)
+    return bad("hello");
   return message;
 }
 
 Result<Answer> parse_answer(ByteView body) {
-  Reader reader(body);
+  ByteReader reader(body);
   Answer message;
   message.outcome = reader.word(Outcome::busy);
-  message.pieces = reader.piece_count();
-  message.successor = reader.text();
-  if (!reader.whole()) return bad("answer");
+  message.pieces = piece_count(reader);
+  message.successor = reader.short_text();
+  if (!reader.ended_in_order()) return bad("answer");
   return message;
 }
 
 Result<List> parse_list(ByteView body) {
-  Reader reader(body);
+  ByteReader reader(body);
   List message;
-  message.first = reader.piece_count();
+  message.first = piece_count(reader);
   message.digests = reader.rest();
   const auto count = message.digests.size() / sizeof(PieceDigest);
   reader.refuse_unless(message.digests.size() % sizeof(PieceDigest) == 0 && count > 0 && count <= kListDigests);
-  if (!reader.whole()) return bad("list");
+  if (!reader.ended_in_order()) return bad("list");
   return message;
 }
 
 Result<Have> parse_have(ByteView body) {
-  Reader reader(body);
+  ByteReader reader(body);
   Have message;
   message.last = reader.flag();
-  message.first = reader.piece_count();
+  message.first = piece_count(reader);
   message.bits = reader.rest();
   reader.refuse_unless(message.first % 8 == 0 && message.bits.size() <= kHaveLimit_bytes);
-  if (!reader.whole()) return bad("have");
+  if (!reader.ended_in_order()) return bad("have");
   return message;
 }
 
 Result<News> parse_news(ByteView body) {
-  Reader reader(body);
+  ByteReader reader(body);
   News message;
-  message.pieces = reader.piece_count();
-  message.bytes_per_s = reader.u64();
+  message.pieces = piece_count(reader);
+  message.bytes_per_s = reader.be64();
   message.tried = reader.flag();
-  const std::size_t count = reader.u8();
+  const std::size_t count = reader.byte();
   reader.refuse_unless(count <= kMostAncestors);
-  for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+  for (std::size_t i = 0; i < count && reader.is_whole(); ++i) {
     Ancestor each;
-    each.name = reader.text();
-    each.pieces = reader.piece_count();
+    each.name = reader.short_text();
+    each.pieces = piece_count(reader);
     each.tried = reader.flag();
     message.ancestors.push_back(std::move(each));
   }
-  if (!reader.whole()) return bad("news");
+  if (!reader.ended_in_order()) return bad("news");
   return message;
 }
 
 Result<Progress> parse_progress(ByteView body) {
-  Reader reader(body);
-  const Progress message{reader.piece_count()};
-  if (!reader.whole()) return bad("progress");
+  ByteReader reader(body);
+  const Progress message{piece_count(reader)};
+  if (!reader.ended_in_order()) return bad("progress");
   return message;
 }
 
@@ -303,11 +243,11 @@ Result<Stay> parse_stay(ByteView body) {
 }
 
 Result<Moved> parse_moved(ByteView body) {
-  Reader reader(body);
+  ByteReader reader(body);
   Moved message;
   message.why = reader.word(Why::follow);
-  message.successor = reader.text();
-  if (!reader.whole()) return bad("moved");
+  message.successor = reader.short_text();
+  if (!reader.ended_in_order()) return bad("moved");
   return message;
 }
 
@@ -317,20 +257,20 @@ Result<Pace> parse_pace(ByteView body) {
 }
 
 Result<std::uint64_t> parse_piece(ByteView body) {
-  Reader reader(body);
-  const auto number = reader.u64();
+  ByteReader reader(body);
+  const auto number = reader.be64();
   reader.refuse_unless(number < kPiecesLimit);
   static_cast<void>(reader.take(kPiece_bytes));
-  if (!reader.whole()) return bad("piece");
+  if (!reader.ended_in_order()) return bad("piece");
   return number;
 }
 
 Result<std::uint64_t> parse_packed(ByteView body) {
-  Reader reader(body);
-  const auto number = reader.u64();
+  ByteReader reader(body);
+  const auto number = reader.be64();
   const auto content = reader.rest();
   reader.refuse_unless(number < kPiecesLimit && !content.empty() && content.size() <= kPackedLimit_bytes);
-  if (!reader.whole()) return bad("packed");
+  if (!reader.ended_in_order()) return bad("packed");
   return number;
 }
 

@@ -2,32 +2,26 @@
 
 #include "base/assert.h"
 #include "base/byte_reader.h"
-
-#include <array>
+#include "base/frame_writer.h"
+#include "sys/frames.h"
 
 namespace godwit::image::desk {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4744534b;  // "GDSK"
 
-ByteVector begin(Type type) {
-  ByteVector out;
-  append_be32(out, 0);  // the length, when it is known
-  out.push_back(static_cast<std::byte>(type));
+FrameWriter begin(Type type) {
+  FrameWriter out;
+  out.word(type);
   return out;
 }
 
-ByteVector end(ByteVector out) {
-  store_be32(out, static_cast<std::uint32_t>(out.size() - 4));
-  return out;
-}
-
-void append_ranges(ByteVector& out, const std::vector<Range>& ranges) {
+void append_ranges(FrameWriter& out, const std::vector<Range>& ranges) {
   GODWIT_ASSERT(ranges.size() <= kRangesLimit);
-  append_be16(out, static_cast<std::uint16_t>(ranges.size()));
+  out.be16(static_cast<std::uint16_t>(ranges.size()));
   for (const auto& range : ranges) {
-    append_be32(out, range.first);
-    append_be32(out, range.count);
+    out.be32(range.first);
+    out.be32(range.count);
   }
 }
 
@@ -52,46 +46,46 @@ std::vector<Range> read_ranges(ByteReader& reader) {
 
 ByteVector pack(const Hello&) {
   auto out = begin(Type::hello);
-  append_be32(out, kMagic);
-  append_be32(out, kProtocolVersion);
-  return end(std::move(out));
+  out.be32(kMagic);
+  out.be32(kProtocolVersion);
+  return out.take();
 }
 
 ByteVector pack(const Welcome& message) {
   auto out = begin(Type::welcome);
-  append_be32(out, kProtocolVersion);
-  append_be64(out, message.bytes);
-  return end(std::move(out));
+  out.be32(kProtocolVersion);
+  out.be64(message.bytes);
+  return out.take();
 }
 
 ByteVector pack(const Map& message) {
   GODWIT_ASSERT(message.bits.size() <= kMapLimit_bytes);
   auto out = begin(Type::map);
-  append_be32(out, message.first);
-  append(out, message.bits);
-  return end(std::move(out));
+  out.be32(message.first);
+  out.bytes(message.bits);
+  return out.take();
 }
 
 ByteVector pack(const Here& message) {
   auto out = begin(Type::here);
   append_ranges(out, message.ranges);
-  return end(std::move(out));
+  return out.take();
 }
 
 ByteVector pack(const Want& message) {
   auto out = begin(Type::want);
-  out.push_back(static_cast<std::byte>(message.urgency));
+  out.word(message.urgency);
   append_ranges(out, message.ranges);
-  return end(std::move(out));
+  return out.take();
 }
 
 ByteVector pack(const Touched& message) {
   GODWIT_ASSERT(message.pieces.size() <= kTouchedLimit);
   auto out = begin(Type::touched);
-  append_be32(out, message.at);
-  append_be16(out, static_cast<std::uint16_t>(message.pieces.size()));
-  for (const auto piece : message.pieces) append_be32(out, piece);
-  return end(std::move(out));
+  out.be32(message.at);
+  out.be16(static_cast<std::uint16_t>(message.pieces.size()));
+  for (const auto piece : message.pieces) out.be32(piece);
+  return out.take();
 }
 
 Result<Hello> parse_hello(ByteView frame) {
@@ -133,9 +127,9 @@ Result<Here> parse_here(ByteView frame) {
 Result<Want> parse_want(ByteView frame) {
   ByteReader reader(frame);
   if (!is(reader, Type::want)) return bad("want");
-  const auto urgency = static_cast<Urgency>(reader.byte());
+  const auto urgency = reader.word(Urgency::soon);
   Want message{urgency, read_ranges(reader)};
-  if (!reader.ended_in_order() || (urgency != Urgency::now && urgency != Urgency::soon)) return bad("want");
+  if (!reader.ended_in_order()) return bad("want");
   return message;
 }
 
@@ -170,15 +164,7 @@ std::vector<Range> take_ranges(std::vector<std::uint32_t>& pieces) {
 }
 
 sys::Task<Result<ByteVector>> read_frame(sys::Stream& stream, std::size_t limit_bytes) {
-  std::array<std::byte, 4> head{};
-  const auto begun = co_await sys::read_exactly(stream, head);
-  if (!begun) co_return pass(begun);
-  const std::size_t size = load_be32(head);
-  if (size == 0 || size > limit_bytes) co_return fail(Errc::protocol, "disk server: a frame of {} bytes", size);
-  ByteVector frame(size);
-  const auto read = co_await sys::read_exactly(stream, frame);
-  if (!read) co_return pass(read);
-  co_return frame;
+  return sys::read_frame(stream, limit_bytes, "disk server");
 }
 
 }  // namespace godwit::image::desk

@@ -33,15 +33,13 @@ content::PageId Places::get(std::uint64_t place) const {
 
 // A batch in the making.
 struct BatchEncoder::Draft {
+  explicit Draft(Scratch& scratch) : bytes(scratch.joined) { bytes.clear(); }
   std::vector<PageOrigin> origins;
   std::vector<PageOrigin> prefix;
   std::unordered_set<content::PageId> in_prefix;
-  ByteVector prefix_bytes;
-  ByteVector literals;
-  std::size_t literal_pages{0};
-  content::PageId first_stored{0};
+  ByteVector& bytes;               // the prefix, and in the end the body behind it
+  std::vector<ByteView> literals;  // of the stream
   std::uint64_t first_number{0};
-  std::uint64_t stored{0};
   wire::Savings savings;
 };
 
@@ -52,19 +50,20 @@ BatchEncoder::BatchEncoder(Departure& departure, std::uint32_t connection)
 
 Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<const wire::Stretch> stretches,
                                                    Effort effort) {
-  Draft draft;
+  Draft draft(departure_.memory->scratch);
   draft.first_number = numbers_;
   Kept kept;
   kept.number = batches_++;
+  std::vector<ByteView> pages;  // all but zeros
   std::size_t at = 0;
   std::size_t count = 0;
-  for (; count < stretches.size() && draft.literal_pages < kLiteralPages; ++count) {
+  for (; count < stretches.size() && draft.literals.size() < kLiteralPages; ++count) {
     const auto& each = stretches[count];
     if (at + each.size_bytes > kBatchBytes || count == kBatchStretches) break;
     if (is_whole_page(each)) {
       const auto page = bytes.subspan(at, kPage_bytes);
       draft.origins.push_back(origin_of(page, each.place, effort, draft));
-      if (draft.origins.back().origin != Origin::zero) append(kept.pages, page);
+      if (draft.origins.back().origin != Origin::zero) pages.push_back(page);
     } else {
       draft.savings.other += each.size_bytes;
     }
@@ -83,6 +82,8 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
   kept.check = check_of(bytes.first(at));
   kept.shape = shape.shape();
   kept.others = shape.others();
+  kept.pages.reserve(pages.size() * kPage_bytes);
+  for (const auto page : pages) append(kept.pages, page);
   kept.origins = draft.origins;
   numbers_ = draft.first_number +
              static_cast<std::uint64_t>(std::ranges::count(draft.origins, Origin::literal, &PageOrigin::origin));
@@ -103,7 +104,7 @@ Result<BatchEncoder::Encoded> BatchEncoder::encode(ByteView bytes, std::span<con
 }
 
 void BatchEncoder::keep(Kept kept, std::size_t frame_bytes) {
-  for (auto* each : {&kept.shape, &kept.others, &kept.pages}) each->shrink_to_fit();
+  for (auto* each : {&kept.shape, &kept.others}) each->shrink_to_fit();
   const auto size = sizeof kept + kept.shape.size() + kept.others.size() + kept.pages.size() +
                     kept.origins.capacity() * sizeof(PageOrigin);
   kept.size = std::max(size, frame_bytes);
@@ -119,8 +120,7 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
     return {Origin::zero, 0, 0};
   }
   const auto take_literal = [&](Origin origin) {
-    append(draft.literals, page);
-    ++draft.literal_pages;
+    draft.literals.push_back(page);
     return PageOrigin{origin, 0, 0};
   };
   if (!effort.look) {
@@ -208,10 +208,10 @@ bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draf
   const bool own = origin->origin == Origin::sent && origin->connection == connection_;
   if (own && origin->number >= draft.first_number) return true;
   if (draft.prefix.size() >= kPrefixPages) return false;
-  const auto size = draft.prefix_bytes.size();
-  draft.prefix_bytes.resize(size + kPage_bytes);
-  if (!departure.store.read(domain, like, std::span(draft.prefix_bytes).subspan(size))) {
-    draft.prefix_bytes.resize(size);
+  const auto size = draft.bytes.size();
+  draft.bytes.resize(size + kPage_bytes);
+  if (!departure.store.read(domain, like, std::span(draft.bytes).subspan(size))) {
+    draft.bytes.resize(size);
     return false;
   }
   draft.in_prefix.insert(like);
@@ -221,30 +221,33 @@ bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draf
 
 // ---- the frame
 
-Result<ByteVector> BatchEncoder::press(Draft& draft, ByteView body, int level) {
-  auto* context = departure_.memory->scratch.compressor.get();
+// The body lies right behind the prefix: so zstd takes both for one, and looks through them faster than through two.
+Result<ByteView> BatchEncoder::press(ByteView prefix, ByteView body, int level) {
+  auto& scratch = departure_.memory->scratch;
+  auto* context = scratch.compressor.get();
   if (context == nullptr) return fail(Errc::exhausted, "zstd: no memory");
   ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLog);
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
-  ZSTD_CCtx_refPrefix(context, draft.prefix_bytes.data(), draft.prefix_bytes.size());
-  // What is no smaller than the body is not used.
-  ByteVector out(ZSTD_compressBound(body.size()));
+  ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
+  auto& out = scratch.pressed;
+  out.resize(std::max(out.size(), ZSTD_compressBound(body.size())));
   const auto size = ZSTD_compress2(context, out.data(), out.size(), body.data(), body.size());
   if (ZSTD_isError(size) != 0) return fail(Errc::exhausted, "zstd: {}", ZSTD_getErrorName(size));
-  out.resize(size);
-  return out;
+  return ByteView(out).first(size);
 }
 
 Result<ByteVector> BatchEncoder::finish(const Kept& kept, Draft& draft, int level) {
   const auto origins = pack_origins(draft.origins);
-  ByteVector body;
-  body.reserve(kept.shape.size() + origins.size() + kept.others.size() + draft.literals.size());
-  append(body, kept.shape);
-  append(body, origins);
-  append(body, kept.others);
-  append(body, draft.literals);
+  auto& bytes = draft.bytes;
+  const auto prefix_size = bytes.size();
+  append(bytes, kept.shape);
+  append(bytes, origins);
+  append(bytes, kept.others);
+  for (const auto literal : draft.literals) append(bytes, literal);
+  const auto prefix = ByteView(bytes).first(prefix_size);
+  const auto body = ByteView(bytes).subspan(prefix_size);
   Batch batch;
   batch.number = kept.number;
   batch.check = kept.check;
@@ -253,14 +256,12 @@ Result<ByteVector> BatchEncoder::finish(const Kept& kept, Draft& draft, int leve
   batch.others_size = static_cast<std::uint32_t>(kept.others.size());
   batch.body_size = static_cast<std::uint32_t>(body.size());
   batch.body = body;
-  ByteVector pressed;
   if (level != 0) {
-    auto done = press(draft, body, level);
-    if (!done) return pass(done);
-    pressed = std::move(*done);
-    batch.compressed = pressed.size() < body.size();
+    const auto pressed = press(prefix, body, level);
+    if (!pressed) return pass(pressed);
+    batch.compressed = pressed->size() < body.size();
     if (batch.compressed) {
-      batch.body = pressed;
+      batch.body = *pressed;
       batch.prefix = draft.prefix;
     }
   }
@@ -288,8 +289,8 @@ bool BatchEncoder::unkept(std::uint64_t number) {
 Result<ByteVector> BatchEncoder::again(std::uint64_t batch) {
   const auto found = std::ranges::find(kept_, batch, &Kept::number);
   if (found == kept_.end()) return fail(Errc::protocol, "batch {} is asked for again, and is not kept", batch);
-  Draft draft;
-  draft.literals = found->pages;
+  Draft draft(departure_.memory->scratch);
+  draft.literals.emplace_back(found->pages);
   for (const auto& each : found->origins) {
     const bool as_it_was = each.origin == Origin::zero || each.origin == Origin::literal;
     draft.origins.push_back(as_it_was ? each : PageOrigin{Origin::raw, 0, 0});

@@ -102,7 +102,7 @@ class BatchEncoder final {
   [[nodiscard]] bool is_earlier(const PageOrigin& origin, std::uint64_t place, content::PageId id) const;
   // Whether there is a page that this one is like, among what the batch is compared with.
   [[nodiscard]] bool choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
-  [[nodiscard]] Result<ByteVector> press(Draft& draft, ByteView body, int level);
+  [[nodiscard]] Result<ByteView> press(ByteView prefix, ByteView body, int level);  // of the scratch
   [[nodiscard]] Result<ByteVector> finish(const Kept& kept, Draft& draft, int level);
   void keep(Kept kept, std::size_t frame_bytes);
 

@@ -21,6 +21,8 @@ struct Scratch {
   ByteVector prefix;
   ByteVector body;
   ByteVector fetched;
+  ByteVector joined;
+  ByteVector pressed;
 };
 
 struct MemoryLimits {

@@ -281,6 +281,41 @@ TEST_F(Shrink, BytesThatPassAsTheyAreComeOutInTheirPlace) {
   EXPECT_TRUE(world_.run_until([&] { return carried.has_value(); }, Seconds{60}));
 }
 
+// Writes of pages that nobody has, one after the other without end, as fast as they are taken.
+sys::Task<void> write_on(sys::Stream& stream, std::size_t& taken_bytes) {
+  constexpr std::uint64_t kPages = 16;
+  ByteVector said;
+  append_be32(said, 3);  // the client's flags
+  for (std::uint64_t page = 0;; page += kPages) {
+    append_be32(said, 0x25609513);
+    append_be32(said, 1);
+    append_be64(said, page);
+    append_be64(said, page * kPage_bytes);
+    append_be32(said, kPages * kPage_bytes);
+    for (std::uint64_t i = 0; i < kPages; ++i) append(said, testing::page_of(page + i));
+    const auto written = co_await stream.write(said);
+    if (!written) co_return;
+    taken_bytes += said.size();
+    said.clear();
+  }
+}
+
+// QEMU pauses its guest when what is left would be taken within the downtime: what was taken must be all but there.
+TEST_F(Shrink, OnALinkThatStandsStillLessThanAMebibyteIsTakenOfWhatIsNew) {
+  leaving_ = here_.encoding.leave(here_.spec);
+  auto [qemu, local] = pipe(runtime_.executor, 1);
+  auto [wan, peer] = pipe(runtime_.executor, 2);
+  std::size_t taken_bytes = 0;
+  process_.spawn(write_on(*qemu, taken_bytes));
+  std::optional<Result<>> ended;
+  process_.spawn(carry_alone(*leaving_, std::move(local), std::move(wan), ended));
+  EXPECT_FALSE(world_.run_until([&] { return ended.has_value(); }, Seconds{20}));
+  EXPECT_GT(taken_bytes, 2 * testing::kPipeWindow_bytes) << "what the pipes take";
+  EXPECT_LT(taken_bytes, kMiB);
+  peer->close();
+  EXPECT_TRUE(world_.run_until([&] { return ended.has_value(); }, Seconds{60}));
+}
+
 // ---- peers that say nonsense
 
 sys::Task<void> carry_alone(Transfer& transfer, std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan,

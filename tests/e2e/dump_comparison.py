@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """All of a guest's memory and disk at the destination equal the source's at the switchover, byte for byte: the two machines stand
-still while they are compared. Its memory has pages of zeros, of its image, alike, equal and random, and it writes on while it moves;
-five times, through `godwit tunnel` and a link of 150 Mbit/s: over one connection and over several, by each encoding, to a host that has had it before and to one that hasn't.
+still while they are compared. Its memory has pages of zeros, of its image, alike, equal and random, and it writes on while it moves,
+through `godwit tunnel` and a link of 150 Mbit/s: over one connection and over several, by each encoding, to a host that has had it before and to one that hasn't;
+by post-copy too, in the end by one that begins at once, so that the guest runs and QEMU asks for the pages that it touches.
 Usage: dump_comparison.py GODWIT [IMAGE_DIR]    (needs root; about a minute under emulation)
 """
 import mmap
@@ -33,10 +34,17 @@ FILL = [
 WRITE_ON = ("(i=0; while true; do i=$(((i+1)%64)); dd if=/tmp/random of=/dev/vda bs=4096 skip=$i seek=$((i*3+512)) count=1"
             " conv=notrunc,fsync; dd if=/dev/urandom of=/tmp/image bs=64 seek=$((i*997)) count=1 conv=notrunc; done)"
             " >/dev/null 2>&1 &")
-# encoding, capabilities
-SINGLE, MULTIFD, POST_COPY = [], ["multifd"], ["postcopy-ram"]
-JOURNEYS = [("shrink", SINGLE), ("shrink", MULTIFD), ("shrink", SINGLE), ("dedup", MULTIFD), ("dedup", SINGLE), ("shrink", POST_COPY),
-            ("dedup", POST_COPY)]
+SUMS = "/tmp/sums"  # of what it does not write any more
+# capabilities
+SINGLE, MULTIFD, ABLE = [], ["multifd"], ["postcopy-ram"]
+# When what is dirty in the end comes: before the guest goes on; behind it, while it stands still to be compared; or nearly all of its memory
+# behind it, while it runs.
+BEFORE, BEHIND, ON_DEMAND = "all before", "some behind", "on demand"
+# encoding, capabilities, when
+JOURNEYS = [("shrink", SINGLE, BEFORE), ("shrink", MULTIFD, BEFORE), ("shrink", SINGLE, BEFORE), ("dedup", MULTIFD, BEFORE),
+            ("dedup", SINGLE, BEFORE), ("shrink", ABLE, BEFORE), ("shrink", ABLE, BEHIND), ("dedup", ABLE, BEHIND),
+            ("shrink", ABLE, ON_DEMAND), ("dedup", ABLE, ON_DEMAND)]
+UNASKED_BYTES_PER_S = 8 << 20  # on demand: so slowly comes what nobody asks for
 NAMES = ("left", "right")
 
 
@@ -103,11 +111,12 @@ def make_vm(directory, image, name, *options, uid=UNPRIVILEGED_UID):
     return vm.start()
 
 
-def set_up_migration(vm, capabilities):
+def set_up_migration(vm, capabilities, when):
     known = ["events", "return-path", "pause-before-switchover", "multifd", "postcopy-ram"]
     wanted = {"events", "return-path", "pause-before-switchover", *capabilities}
     vm.qmp.call("migrate-set-capabilities", capabilities=[{"capability": c, "state": c in wanted} for c in known])
-    vm.qmp.call("migrate-set-parameters", **{"downtime-limit": 1 if capabilities == POST_COPY else 500, "max-bandwidth": 1 << 40, "multifd-channels": 3})
+    vm.qmp.call("migrate-set-parameters", **{"downtime-limit": 1 if when == BEHIND else 500, "max-bandwidth": 1 << 40, "multifd-channels": 3,
+                                             "max-postcopy-bandwidth": UNASKED_BYTES_PER_S if when == ON_DEMAND else 0})
 
 
 def send_disk(source, path):
@@ -117,18 +126,29 @@ def send_disk(source, path):
     source.qmp.wait("BLOCK_JOB_READY", PATIENCE_S, device="mirror")
 
 
-def send_memory(source, path, capabilities):
+def counted(source, what):
+    return source.qmp.call("query-migrate").get("ram", {}).get(what, 0)
+
+
+def send_memory(source, path, when):
     source.qmp.call("migrate", uri=f"unix:{path}")
-    if capabilities == POST_COPY:  # after the first round, and before it can converge: what is dirty then follows later
-        wait_for(lambda: source.qmp.call("query-migrate").get("ram", {}).get("dirty-sync-count", 0) >= 2, "a second round")
+    if when != BEFORE:
+        # Behind: after the first round, and before it can converge: what is dirty then follows later.
+        rounds = 2 if when == BEHIND else 1
+        wait_for(lambda: counted(source, "dirty-sync-count") >= rounds, f"round {rounds}")
         source.qmp.call("migrate-start-postcopy")
     source.qmp.wait("MIGRATION", PATIENCE_S, status="pre-switchover")
     source.qmp.call("block-job-cancel", device="mirror")
     source.qmp.wait("BLOCK_JOB_COMPLETED", PATIENCE_S, device="mirror")
     source.qmp.call("migrate-continue", state="pre-switchover")
-    if capabilities == POST_COPY:
-        source.qmp.wait("MIGRATION", PATIENCE_S, status="postcopy-active")
-    source.qmp.wait("MIGRATION", PATIENCE_S, status="completed")
+
+
+def run_meanwhile(source, destination):
+    """While most of its memory is not there yet: what the guest touches comes first."""
+    destination.qmp.call("cont")
+    check(Serial(destination.console, PATIENCE_S).ask(f"SH md5sum -c {SUMS} >/dev/null") == "OK 0", "the guest finds what it had in its memory")
+    asked = counted(source, "postcopy-requests")
+    check(asked > 0, f"QEMU asked for pages, {asked} times")
 
 
 def dump(vm):
@@ -157,31 +177,41 @@ def compare(source, destination):
     check(done.returncode == 0, f"the disks are equal ({done.stdout.strip()}{done.stderr.strip()})")
 
 
-def move(source, destination, tunnel, capabilities):
-    for vm in (source, destination):
-        set_up_migration(vm, capabilities)
+def move(source, destination, tunnel, capabilities, when):
+    both = (source, destination)
+    for vm in both:
+        set_up_migration(vm, capabilities, when)
     destination.qmp.call("nbd-server-start", addr={"type": "unix", "data": {"path": destination.path("disk.sock")}})
     destination.qmp.call("block-export-add", type="nbd", id="export", **{"node-name": "overlay"}, name="overlay", writable=True)
     destination.qmp.call("migrate-incoming", uri=f"unix:{destination.path('memory.sock')}")
     destination.qmp.wait("MIGRATION", status="setup")
     send_disk(source, tunnel.path("disk"))
-    send_memory(source, tunnel.path("memory"), capabilities)
-    destination.qmp.wait("MIGRATION", PATIENCE_S, status="completed")
+    send_memory(source, tunnel.path("memory"), when)
+    for status in ["completed"] if when == BEFORE else ["postcopy-active", "completed"]:
+        for vm in both:
+            vm.qmp.wait("MIGRATION", PATIENCE_S, status=status)
+        if status == "postcopy-active" and when == ON_DEMAND:
+            destination.qmp.call("nbd-server-stop")
+            run_meanwhile(source, destination)
     source.qmp.call("blockdev-del", **{"node-name": "target"})
-    destination.qmp.call("nbd-server-stop")
-    destination.qmp.call("stop")  # of a machine that stands still: flushes its disk
-    check(not source.running() and not destination.running(), "both stand still")
+    if when != BEFORE:
+        check(counted(source, "postcopy-bytes") > 0, f"{counted(source, 'postcopy-bytes') / 1e6:.1f} MB followed")
+    if when != ON_DEMAND:
+        destination.qmp.call("nbd-server-stop")
+        destination.qmp.call("stop")  # of a machine that stands still: flushes its disk
+        check(not source.running() and not destination.running(), "both stand still")
 
 
-def journey(directory, image, source, names, tunnel, capabilities):
+def journey(directory, image, source, names, tunnel, capabilities, when):
     # Post-copy takes userfaultfd, which the kernel denies to others by default: docs/ops/post-copy.md.
-    uid = 0 if capabilities == POST_COPY else UNPRIVILEGED_UID
+    uid = 0 if capabilities == ABLE else UNPRIVILEGED_UID
     destination = make_vm(directory, image, names[1], "-incoming", "defer", "-S", uid=uid)
     try:
         accounts = len(tunnel.accounts())
-        move(source, destination, tunnel, capabilities)
-        compare(source, destination)
-        destination.qmp.call("cont")
+        move(source, destination, tunnel, capabilities, when)
+        if when != ON_DEMAND:
+            compare(source, destination)
+            destination.qmp.call("cont")
         check(Serial(destination.console).ask("PING") == "OK", "it runs on")
         wait_for(lambda: len(tunnel.accounts()) > accounts, "the sending end's account")
         print(f"  {tunnel.accounts()[-1]}")
@@ -198,6 +228,7 @@ def fill(vm):
     guest = Serial(vm.console, PATIENCE_S).wait_ready()
     for command in [*FILL, WRITE_ON]:
         check(guest.ask(f"SH {command}") == "OK 0", command[:40])
+    check(guest.ask(f"SH md5sum /tmp/random /tmp/equal /tmp/alike /tmp/zeros > {SUMS}") == "OK 0", "their sums")
     check(guest.ask("DIRTY 1 4").startswith("OK"), "it goes on writing")
     guest.socket.close()
 
@@ -211,11 +242,11 @@ def story(godwit, directory, net, image):
         vm = make_vm(directory, image, NAMES[0])
         fill(vm)
         names = NAMES
-        for encoding, capabilities in JOURNEYS:
-            print(f"{encoding}, {', '.join(capabilities) or 'one connection'}, from {names[0]} to {names[1]}", flush=True)
+        for encoding, capabilities, when in JOURNEYS:
+            print(f"{encoding}, {', '.join(capabilities) or 'one connection'}, {when}, from {names[0]} to {names[1]}", flush=True)
             if (encoding, names) not in tunnels:
                 tunnels[encoding, names] = Tunnel(godwit, directory, net, image, names, encoding)
-            vm = journey(directory, image, vm, names, tunnels[encoding, names], capabilities)
+            vm = journey(directory, image, vm, names, tunnels[encoding, names], capabilities, when)
             names = names[::-1]
     finally:
         if vm:
