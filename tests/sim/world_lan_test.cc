@@ -66,7 +66,7 @@ class LanWorld {
   }
 };
 
-constexpr Seconds kTakenOver{90};  // a minute of silence, and who asks next
+constexpr Seconds kTakenOver{75};  // a minute of silence, and who asks next
 
 TEST(WorldLan, WhenTheHostThatHasTheLanDiesAnotherOneTakesOverAndAllHearOfIt) {
   LanWorld lan(1);
