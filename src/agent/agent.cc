@@ -193,6 +193,7 @@ sys::Task<Result<>> Agent::sync_once() {
   said.wait_ms = news ? 0 : static_cast<std::uint32_t>(kPollWait.count());
   const auto phases = said.migrations;
   const auto boot_orders = said.boot_orders;
+  const auto asked = runtime_.clock.now();
 
   Result<wire::DesiredState> answer = wire::DesiredState{};
   if (news) {
@@ -210,6 +211,7 @@ sys::Task<Result<>> Agent::sync_once() {
   }
   for (const auto& each : phases) told_[each.id] = each.phase;
   images_.reported(boot_orders);
+  take_leases(asked, *answer);
   if (answer->generation != desired_.generation || desired_.cloud.empty()) {
     desired_ = std::move(*answer);
     const auto saved = records_.save_desired(desired_);
@@ -217,6 +219,24 @@ sys::Task<Result<>> Agent::sync_once() {
   }
   apply();
   co_return Result<>{};
+}
+
+void Agent::take_leases(TimePoint asked, const wire::DesiredState& answer) {
+  const auto until = asked + Millis{wire::kLanLease_ms};
+  std::vector<wire::SwitchLease> leases;
+  for (const auto& each : answer.lan_leases) {
+    leases.push_back(
+        {each.network, each.version, std::chrono::duration_cast<Millis>(until.time_since_epoch()).count()});
+  }
+  switch_.lease(std::move(leases));
+}
+
+wire::LanReport Agent::report_of(const LanPort& lan) const {
+  wire::LanReport out{lan.tenant, lan.network};
+  for (const auto& network : desired_.networks) {
+    if (network.tenant == lan.tenant && network.name == lan.network) out.lease = switch_.lan_lease_of(network.id);
+  }
+  return out;
 }
 
 std::string Agent::metrics() const { return agent_metrics(report()); }
@@ -237,7 +257,7 @@ wire::HostReport Agent::report() const {
   report.overlay_ip = switch_.overlay_ip();
   report.overlay_port = switch_.overlay_port();
   report.overlay_key = switch_.overlay_key();
-  for (const auto& lan : config_.lans) report.lans.push_back({lan.tenant, lan.network});
+  for (const auto& lan : config_.lans) report.lans.push_back(report_of(lan));
   images_.report(report);
   for (const auto& [id, instance] : instances_.all()) {
     if (!instance->gone()) report.instances.push_back(instance->report());
@@ -345,6 +365,9 @@ void Agent::apply_networks() {
                             instance->record().claim, "", spec.queue_pairs});
     }
     add_leaves(config_.cloud, config_.host, part);
+    for (const auto& lease : desired_.lan_leases) {
+      if (lease.network == network.id) part.lan_lease = lease.version;
+    }
     for (const auto& lan : config_.lans) {
       if (lan.tenant == network.tenant && lan.network == network.name) part.lan_device = lan.device;
     }

@@ -62,6 +62,9 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void apply_arrivals();
   void apply_instances();
   void apply_networks();
+  // Of the LANs that its cloud lets this host have, which was asked at that moment.
+  void take_leases(TimePoint asked, const wire::DesiredState& answer);
+  [[nodiscard]] wire::LanReport report_of(const LanPort& lan) const;
   void apply_gateways();
   [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_volume(const std::string& sha256);
   [[nodiscard]] const wire::Network* find_network(const std::string& id) const;

@@ -12,6 +12,14 @@ constexpr Millis kConfigLimit{10'000};
 constexpr Millis kAnnounceLimit{250};  // the switch itself stops at 100 ms
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;
 
+std::map<std::string, std::uint64_t> lan_leases_in(const wire::SwitchConfig& config) {
+  std::map<std::string, std::uint64_t> out;
+  for (const auto& each : config.networks) {
+    if (each.lan_lease != 0) out[each.network.id] = each.lan_lease;
+  }
+  return out;
+}
+
 }  // namespace
 
 // A request that is under way; lives in the frame of ask().
@@ -47,12 +55,24 @@ void SwitchLink::configure(wire::SwitchConfig config) {
   changed_.notify();
 }
 
+void SwitchLink::lease(std::vector<wire::SwitchLease> leases) {
+  if (leases == leases_) return;
+  leases_ = std::move(leases);
+  changed_.notify();
+}
+
+std::uint64_t SwitchLink::lan_lease_of(const std::string& network) const {
+  const auto found = needed_leases_.find(network);
+  return found == needed_leases_.end() ? 0 : found->second;
+}
+
 sys::Task<void> SwitchLink::run() {
   for (;;) {
     auto stream = co_await runtime_.local.dial(socket_path_);
     if (stream) {
       stream_ = std::move(*stream);
       applied_text_.clear();
+      told_leases_.clear();
       changed_.notify();
       const auto ended = co_await read_replies(*stream_);
       runtime_.log.warn("switch at {}: {}", socket_path_, ended.error().message);
@@ -134,17 +154,23 @@ sys::Task<Result<wire::SwitchReply>> SwitchLink::ask(wire::SwitchRequest request
 
 sys::Task<void> SwitchLink::send_changes() {
   for (;;) {
-    if (!stream_ || wanted_text_.empty() || applied_text_ == wanted_text_) {
+    const bool configured = applied_text_ == wanted_text_;
+    if (!stream_ || wanted_text_.empty() || (configured && told_leases_ == leases_)) {
       co_await changed_.wait();
       continue;
     }
     wire::SwitchRequest request;
-    request.op = wire::SwitchOp::config;
-    request.config = wanted_;
+    request.op = configured ? wire::SwitchOp::lease : wire::SwitchOp::config;
+    if (!configured) request.config = wanted_;
+    request.leases = leases_;
     const auto sending = wanted_text_;
+    const auto leases = leases_;
+    const auto needed = lan_leases_in(wanted_);
     const auto reply = co_await sys::within(runtime_.clock, kConfigLimit, "switch: config", ask(std::move(request)));
     if (reply) {
       applied_text_ = sending;
+      told_leases_ = leases;
+      if (std::exchange(needed_leases_, needed) != needed) moved_();
     } else {
       runtime_.log.warn("configure the switch: {}", reply.error().message);
       co_await runtime_.clock.sleep_for(kRedial);

@@ -17,7 +17,7 @@ namespace godwit::agent {
 // configuration again. One strand.
 class SwitchLink {
  public:
-  // `moved` is called when an address or the key of the switch have become others.
+  // `moved` is called when what its cloud is told of the switch has become something else: address, key, LAN leases.
   SwitchLink(sys::Runtime& runtime, std::string socket_path, std::function<void()> moved);
   ~SwitchLink();
 
@@ -26,6 +26,11 @@ class SwitchLink {
 
   // The whole of what the switch shall be from now on. Does nothing when it is that already.
   void configure(wire::SwitchConfig config);
+
+  // The whole of what the switch may join to LANs from now on: told at once, and with each configuration.
+  void lease(std::vector<wire::SwitchLease> leases);
+  // The lease without which the switch does not join that network to its LAN, as it has acknowledged; 0: none.
+  [[nodiscard]] std::uint64_t lan_lease_of(const std::string& network) const;
 
   // Tells all peers that the instance is here; returns when they know, or when the switch stops waiting (100 ms at
   // most). Errors: unavailable when the switch does not answer within 250 ms: the caller goes on.
@@ -65,6 +70,9 @@ class SwitchLink {
   wire::SwitchConfig wanted_;
   std::string wanted_text_;   // as JSON, to see a change
   std::string applied_text_;  // what the connected switch has acknowledged
+  std::vector<wire::SwitchLease> leases_;
+  std::vector<wire::SwitchLease> told_leases_;          // those that the connected switch has acknowledged
+  std::map<std::string, std::uint64_t> needed_leases_;  // as it has acknowledged last, by network
   std::map<std::uint64_t, Waiting*> waiting_;
   std::uint64_t next_id_{1};
   std::string overlay_ip_;

@@ -129,13 +129,9 @@ wire::Network with_own_locations(Sql& sql, Core& core, wire::Network network) {
     const auto* signed_as = record == records.end() ? nullptr : &record->second;
     if (known.row) claim(member, place->second.version, *known.row, known.record, signed_as, core.name());
   }
-  if (const auto host = uplink_host(sql, core, network)) {
-    network.uplink = {core.name(),
-                      host->name,
-                      host->report.overlay_ip,
-                      host->report.overlay_port,
-                      0,
-                      host_record_of(sql, host->name)};
+  if (const auto joined = uplink_of(sql, core, network)) {
+    network.uplink = {core.name(),  joined->host,    joined->ip,
+                      joined->port, joined->version, host_record_of(sql, joined->host)};
   } else if (network.uplink.cloud == core.name()) {
     network.uplink = {};
   }
@@ -167,7 +163,10 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
                                            host_name, core.now_ms())) {
     networks.insert(row.network);
   }
-  for (auto& id : networks_joined_at(sql, core, host_name)) networks.insert(std::move(id));
+  for (auto& joined : networks_joined_at(sql, core, host_name)) {
+    if (joined.leased) desired.lan_leases.push_back({joined.network, joined.version});
+    networks.insert(std::move(joined.network));
+  }
   for (auto& leaf : select<LeafRow>(sql, "host = $1", host_name)) networks.insert(std::move(leaf.network));
   // Without the last word of a migration the other side stays in doubt: until it has it, the two must find each other,
   // though the instance, and with it the network, may have left this host.

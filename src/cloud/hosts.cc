@@ -4,7 +4,6 @@
 #include "cloud/boot_orders.h"
 #include "cloud/desired.h"
 #include "cloud/host_records.h"
-#include "cloud/lans.h"
 #include "cloud/leaves.h"
 #include "cloud/location_records.h"
 #include "cloud/reports.h"
@@ -105,9 +104,15 @@ sys::Task<Result<wire::DesiredState>> Hosts::sync(HostIdentity host, wire::HostR
   const auto recorded = record(host, report);
   if (!recorded) co_return pass(recorded);
   for (;;) {
+    bool joins = false;
     auto desired = core_.database().write(Durability::full, [&](Sql& sql) -> Result<wire::DesiredState> {
+      // A network that has come while it waits, and that it could join to its LAN, needs not wait for another report.
+      const bool offers = !select<LanPortRow>(sql, "host = $1", host.name).empty();
+      const auto row = offers ? select_one<HostRow>(sql, "name = $1", host.name) : std::nullopt;
+      if (row && networks_joined_at(sql, core_, host.name).empty()) joins = lans_.settle(sql, *this, *row);
       return refresh_desired(sql, core_, host.name);
     });
+    if (joins) core_.announce_change();
     if (!desired || desired->generation != seen || core_.clock().now() >= deadline) co_return desired;
     co_await core_.changed().wait_until(core_.clock(), deadline);
   }
@@ -132,13 +137,14 @@ Result<> Hosts::record(const HostIdentity& host, const wire::HostReport& report)
     }
     if (!row) row = HostRow{host.name, host.key_sha256, {}, 0, 0, ""};
     row->last_seen_ms = core_.now_ms();
-    changed = note_lans(sql, host.name, row->report.lans, lasting.lans);
+    changed = note_lans(sql, lasting);
     row->report = std::move(lasting);
     put(sql, *row);
     changed |= renew_host_record(sql, core_, *row);
     if (weighty) changed |= apply_report(sql, core_, *row);
     changed |= note_boot_orders(sql, boot_orders);
     changed |= settle_leaves(sql, core_, *this);
+    changed |= lans_.settle(sql, *this, *row);
     changed |= renew_location_records(sql, core_, *row);
     return {};
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cloud/core.h"
+#include "cloud/lans.h"
 #include "placement/scheduler.h"
 
 namespace godwit::cloud {
@@ -14,7 +15,7 @@ struct HostIdentity {
 
 class Hosts {
  public:
-  explicit Hosts(Core& core) : core_(core) {}
+  explicit Hosts(Core& core) : core_(core), lans_(core) {}
 
   // Takes over what the database says of when each was heard last.
   [[nodiscard]] Result<> start();
@@ -37,6 +38,7 @@ class Hosts {
   [[nodiscard]] Result<> record(const HostIdentity& host, const wire::HostReport& report);
 
   Core& core_;
+  Lans lans_;
   std::map<std::string, TimePoint> heard_;          // when its last report came
   std::map<std::string, std::string> last_report_;  // as text: an equal one changes nothing but the time
 };

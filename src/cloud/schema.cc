@@ -109,6 +109,11 @@ const std::vector<std::vector<std::string>>& steps() {
           "CREATE TABLE image_upload_parts (tenant TEXT NOT NULL, image TEXT NOT NULL, part BIGINT NOT NULL,"
           " bits TEXT NOT NULL, PRIMARY KEY (tenant, image, part))",
       },
+      {
+          "CREATE TABLE lan_holdings (network TEXT PRIMARY KEY, host TEXT NOT NULL, version BIGINT NOT NULL,"
+          " leased BIGINT NOT NULL, accepted BIGINT NOT NULL, ip TEXT NOT NULL, port BIGINT NOT NULL)",
+          "CREATE INDEX lan_holdings_by_host ON lan_holdings (host)",
+      },
   };
   return all;
 }

@@ -67,6 +67,22 @@ struct LanPortRow {
 };
 BOOST_DESCRIBE_STRUCT(LanPortRow, (), (host, tenant, network))
 
+// Which host joins the network to its LAN: cloud/lan_holding.h.
+struct LanHoldingRow {
+  static constexpr std::string_view kTable = "lan_holdings";
+  static constexpr std::string_view kKey = "network";
+  std::string network;
+  std::string host;  // empty: none
+  std::uint64_t version{0};
+  bool leased{false};
+  bool accepted{false};
+  std::string ip;         // of its switch, as it was last heard
+  std::uint16_t port{0};  // likewise
+
+  bool operator==(const LanHoldingRow&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(LanHoldingRow, (), (network, host, version, leased, accepted, ip, port))
+
 // The signed record of a host's overlay key.
 struct HostRecordRow {
   static constexpr std::string_view kTable = "host_records";

@@ -41,6 +41,7 @@ ByteVector ipv6(const Ends& ends) {
   ByteVector frame(14 + 40 + 8);
   frame[12] = std::byte{0x86};
   frame[13] = std::byte{0xDD};
+  frame[14] = std::byte{0x60};
   frame[20] = std::byte{6};
   frame[22] = frame[38] = std::byte{0xFD};
   frame[37] = static_cast<std::byte>(ends.source);

@@ -24,7 +24,7 @@ std::string tap_name(const PortName& port) {
   return fmt::format("gws{:012x}", hash >> 16U);
 }
 
-Devices::Wanted Devices::wanted() const {
+Devices::Wanted Devices::wanted(TimePoint now) const {
   Wanted out;
   if (core_.uses_host_network()) {
     const auto address = core_.host_network().address() + "/48";
@@ -40,7 +40,7 @@ Devices::Wanted Devices::wanted() const {
       device.queues = port.queues;
       out.emplace(PortName{id, instance}, std::move(device));
     }
-    if (segment->bridges()) {
+    if (segment->bridges(now)) {
       Device device;
       device.tap = tap_name({id, kLanPort});
       device.guest = segment->lan_device();
@@ -56,8 +56,8 @@ Devices::Wanted Devices::wanted() const {
   return out;
 }
 
-bool Devices::reconcile() {
-  auto now_wanted = wanted();
+bool Devices::reconcile(TimePoint now) {
+  auto now_wanted = wanted(now);
   bool all = true;
   for (auto each = devices_.begin(); each != devices_.end();) {
     const auto found = now_wanted.find(each->first);

@@ -20,7 +20,7 @@ class Devices {
 
   // Removes what nothing wants, makes what is missing, joins each port whose guest's device is there, and tells the
   // switch. False when something failed that another try may mend (it is logged).
-  bool reconcile();
+  bool reconcile(TimePoint now);
 
  private:
   struct Device {
@@ -35,7 +35,7 @@ class Devices {
   };
   using Wanted = std::map<PortName, Device>;
 
-  [[nodiscard]] Wanted wanted() const;
+  [[nodiscard]] Wanted wanted(TimePoint now) const;
   bool remove(const PortName& name, Device& device);
   bool make(const PortName& name, Device& device);
   bool make_port(const PortName& name, Device& device);

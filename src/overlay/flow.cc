@@ -1,7 +1,7 @@
 #include "overlay/flow.h"
 
 #include "sys/packet.h"
-#include "wire/ethernet.h"
+#include "wire/flow.h"
 
 #include <algorithm>
 
@@ -15,38 +15,7 @@ constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIcmp6 = 58;
 constexpr std::uint8_t kSctp = 132;
 
-constexpr std::size_t kIpv4Header = 20;
-constexpr std::size_t kIpv6Header = 40;
-
 void copy_address(ByteView from, std::array<std::byte, 16>& to) { std::ranges::copy(from, to.begin()); }
-
-void read_ports(FlowKey& key, ByteView transport) {
-  const bool has_ports = key.protocol == kTcp || key.protocol == kUdp || key.protocol == kSctp;
-  if (!has_ports || transport.size() < 4) return;
-  key.source_port = load_be16(transport);
-  key.destination_port = load_be16(transport.subspan(2));
-}
-
-bool read_ipv4_flow(FlowKey& key, ByteView packet) {
-  if (packet.size() < kIpv4Header) return false;
-  const auto header = (static_cast<std::size_t>(packet[0]) & 0xfU) * 4;
-  if ((packet[0] >> 4U) != std::byte{4} || header < kIpv4Header || header > packet.size()) return false;
-  key.protocol = static_cast<std::uint8_t>(packet[9]);
-  copy_address(packet.subspan(12, 4), key.source);
-  copy_address(packet.subspan(16, 4), key.destination);
-  const bool later_fragment = (load_be16(packet.subspan(6)) & 0x1fffU) != 0;
-  if (!later_fragment) read_ports(key, packet.subspan(header));
-  return true;
-}
-
-bool read_ipv6_flow(FlowKey& key, ByteView packet) {
-  if (packet.size() < kIpv6Header || (packet[0] >> 4U) != std::byte{6}) return false;
-  key.protocol = static_cast<std::uint8_t>(packet[6]);
-  copy_address(packet.subspan(8, 16), key.source);
-  copy_address(packet.subspan(24, 16), key.destination);
-  read_ports(key, packet.subspan(kIpv6Header));
-  return true;
-}
 
 std::string address_text(const FlowKey& key, const std::array<std::byte, 16>& address) {
   if (key.ether_type == static_cast<std::uint16_t>(wire::EtherType::ipv4)) {
@@ -72,16 +41,19 @@ std::size_t FlowKeyHash::operator()(const FlowKey& key) const {
 }
 
 std::optional<FlowKey> read_flow(std::uint32_t vni, ByteView frame) {
-  const auto header = wire::read_ethernet(frame);
-  if (!header) return std::nullopt;
+  const auto found = wire::find_flow(frame);
+  if (!found) return std::nullopt;
   FlowKey key;
   key.vni = vni;
-  key.ether_type = static_cast<std::uint16_t>(header->type);
-  const auto packet = frame.subspan(wire::kEthernetHeader);
-  bool is_ip = false;
-  if (header->type == wire::EtherType::ipv4) is_ip = read_ipv4_flow(key, packet);
-  if (header->type == wire::EtherType::ipv6) is_ip = read_ipv6_flow(key, packet);
-  if (!is_ip) return std::nullopt;
+  key.ether_type = static_cast<std::uint16_t>(found->type);
+  key.protocol = found->protocol;
+  const std::size_t address = found->type == wire::EtherType::ipv4 ? 4 : 16;
+  copy_address(frame.subspan(found->addresses, address), key.source);
+  copy_address(frame.subspan(found->addresses + address, address), key.destination);
+  if (found->ports != 0) {
+    key.source_port = load_be16(frame.subspan(found->ports));
+    key.destination_port = load_be16(frame.subspan(found->ports + 2));
+  }
   return key;
 }
 

@@ -56,7 +56,7 @@ void Forwarder::from_guest(TimePoint now, Segment& segment, Port& port, const Fr
   const auto why = port.active() ? check_source(segment, port, header, frame.bytes) : Drop::not_claimed;
   if (why == Drop::not_claimed || why == Drop::spoofed_mac) note_hint(now, segment, &port, header, frame.bytes);
   if (why) return drop(*why);
-  if (segment.has_lan() && asks_for_lan(segment, header, frame.bytes)) return to_lan(segment, 0, frame, out);
+  if (segment.has_lan(now) && asks_for_lan(segment, header, frame.bytes)) return to_lan(now, segment, 0, frame, out);
   if (answer_neighbour(segment, {port.handle, &port}, header, frame.bytes, counters_, out)) return;
 
   if (header.destination.is_link_local()) return drop(Drop::unsupported);
@@ -73,18 +73,18 @@ void Forwarder::from_guest(TimePoint now, Segment& segment, Port& port, const Fr
     count(segment, header.source, header.destination, frame);
     to_local_ports(now, segment, port.handle, flags, frame, out);
     for (const auto host : segment.hosts()) to_host(segment, host, flags, frame, out);
-    if (segment.bridges()) to_lan(segment, flags, frame, out);
+    if (segment.bridges(now)) to_lan(now, segment, flags, frame, out);
     return;
   }
   const auto* member = segment.find(header.destination);
-  if (!member && !segment.has_lan()) return drop(Drop::unknown_destination);
+  if (!member && !segment.has_lan(now)) return drop(Drop::unknown_destination);
   count(segment, header.source, header.destination, frame);
-  if (!member) return to_lan(segment, flags, frame, out);
+  if (!member) return to_lan(now, segment, flags, frame, out);
   to_member(now, segment, *member, flags, frame, out);
 }
 
 void Forwarder::from_lan(TimePoint now, Segment& segment, const Frame& frame, Outbox& out) {
-  if (!segment.bridges()) return drop(Drop::not_attached);
+  if (!segment.bridges(now)) return drop(Drop::not_attached);
   const auto header = *wire::read_ethernet(frame.bytes);
   const auto why = refuse_from_lan(segment, header, frame.bytes);
   if (why == Drop::spoofed_mac) note_hint(now, segment, nullptr, header, frame.bytes);
@@ -104,9 +104,11 @@ void Forwarder::from_lan(TimePoint now, Segment& segment, const Frame& frame, Ou
   to_member(now, segment, *member, 0, frame, out);
 }
 
-void Forwarder::to_lan(Segment& segment, std::uint8_t flags, const Frame& frame, Outbox& out) {
-  if (!segment.bridges()) return to_host(segment, segment.uplink(), flags, frame, out);
-  if (segment.lan_handle == 0) return drop(Drop::no_device);
+void Forwarder::to_lan(TimePoint now, Segment& segment, std::uint8_t flags, const Frame& frame, Outbox& out) {
+  if (!segment.bridges(now) && segment.uplink() != kNobody) {
+    return to_host(segment, segment.uplink(), flags, frame, out);
+  }
+  if (!segment.bridges(now) || segment.lan_handle == 0) return drop(Drop::no_device);
   note(out.to_port(segment.lan_handle, frame.bytes, frame.offload));
 }
 
@@ -234,12 +236,12 @@ void Forwarder::on_record(TimePoint now, PeerId from, const RecordHeader& header
   const auto flags = static_cast<std::uint8_t>(header.hops & kAnswers);
   if (ethernet->destination.is_group()) {
     to_local_ports(now, *segment, 0, flags, frame, out);
-    if (segment->bridges()) to_lan(*segment, flags, frame, out);
+    if (segment->bridges(now)) to_lan(now, *segment, flags, frame, out);
     return;
   }
   auto* member = segment->find(ethernet->destination);
-  if (!member && !segment->bridges()) return drop(Drop::unknown_destination);
-  if (!member) return to_lan(*segment, flags, frame, out);
+  if (!member && !segment->bridges(now)) return drop(Drop::unknown_destination);
+  if (!member) return to_lan(now, *segment, flags, frame, out);
   if (member->here) return to_local_member(now, *segment, *member, flags, frame, out);
   stray(now, from, *segment, *member, header.hops, frame, out);
 }

@@ -47,7 +47,7 @@ class Forwarder {
   void to_local_ports(TimePoint now, Segment& segment, sys::PortHandle except, std::uint8_t flags, const Frame& frame,
                       Outbox& out);
   // To the LAN's device here, or the host that has it. A frame for an address that is no member's.
-  void to_lan(Segment& segment, std::uint8_t flags, const Frame& frame, Outbox& out);
+  void to_lan(TimePoint now, Segment& segment, std::uint8_t flags, const Frame& frame, Outbox& out);
   void to_leaf(Segment& segment, const Port& leaf, const Frame& frame, Outbox& out);
   void to_member(TimePoint now, Segment& segment, const Member& member, std::uint8_t flags, const Frame& frame,
                  Outbox& out);

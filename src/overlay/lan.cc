@@ -64,7 +64,7 @@ std::optional<Drop> refuse_from_lan(Segment& segment, const wire::EthernetHeader
 void LanAnnouncer::take(TimePoint now, const Segments& segments) {
   for (const auto& [id, segment] : segments.all()) {
     const auto placed = segment->take_placed();
-    if (placed.empty() || !segment->bridges()) continue;
+    if (placed.empty() || !segment->bridges(now)) continue;
     for (const auto after : kAfter) {
       const Due due{now + after, id, placed};
       due_.insert(std::ranges::upper_bound(due_, due.at, {}, &Due::at), due);
@@ -75,7 +75,7 @@ void LanAnnouncer::take(TimePoint now, const Segments& segments) {
 void LanAnnouncer::poll(TimePoint now, const Segments& segments, Outbox& out, Counters& counters) {
   while (!due_.empty() && due_.front().at <= now) {
     auto* segment = segments.find(due_.front().network);
-    if (segment && segment->bridges() && segment->lan_handle != 0) {
+    if (segment && segment->bridges(now) && segment->lan_handle != 0) {
       for (const auto& instance : due_.front().instances) {
         if (!announce(*segment, instance, out)) counters.drop(Drop::crowded);
       }

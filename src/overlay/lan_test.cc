@@ -148,6 +148,75 @@ TEST_F(LanTest, TheLanIsToldAfterEachMove) {
   }
 }
 
+class LeasedLanTest : public LanTest {
+ protected:
+  static constexpr std::uint64_t kVersion = 3;
+  static constexpr TimePoint kEnd = kNow + Seconds{45};
+
+  LeasedLanTest() { need_lease(a); }
+  void need_lease(TestHost& host) {
+    auto network = network_of({1, 2});
+    network.uplink = location_at(1, kVersion);
+    auto joined = a.config(network, {{0, 1}});
+    joined.networks[0].lan_device = "eth1";
+    joined.networks[0].lan_lease = kVersion;
+    EXPECT_TRUE(host.core().configure(kNow, joined));
+  }
+  void lease(std::uint64_t version, TimePoint until) {
+    const auto until_ms = std::chrono::duration_cast<Millis>(until.time_since_epoch()).count();
+    a.core().lease(kNow, {{kNetworkId, version, until_ms}});
+  }
+  // Whether the LAN's machines are heard, and answered, at that moment.
+  bool is_joined(TimePoint now) {
+    a.delivered.clear();
+    a.from_device(now, kLan, printer_asks(guest_ip(1)));
+    const bool answers = !a.delivered.empty();
+    a.delivered.clear();
+    a.from_guest(now, 0, ipv4_frame(kPrinter, guest_mac(0), kPrinterIp, guest_ip(0), "hello"));
+    EXPECT_EQ(answers, !to(a, kLanName).empty());
+    return answers;
+  }
+};
+
+TEST_F(LeasedLanTest, WithoutItsLeaseAHostIsNotOnTheLan) {
+  EXPECT_FALSE(is_joined(kNow));
+  EXPECT_TRUE(a.core().take_lans_changed());
+  lease(kVersion - 1, kEnd);
+  EXPECT_FALSE(is_joined(kNow)) << "of an earlier time";
+  lease(kVersion, kEnd);
+  EXPECT_TRUE(is_joined(kNow));
+  EXPECT_TRUE(a.core().take_lans_changed());
+}
+
+TEST_F(LeasedLanTest, ItEndsByItselfAtItsTimeAlsoWhereNobodyHasLookedAtTheClock) {
+  lease(kVersion, kEnd);
+  EXPECT_TRUE(is_joined(kEnd - Millis{1}));
+  EXPECT_FALSE(is_joined(kEnd));
+  EXPECT_LE(a.core().next_deadline(), kEnd) << "its device has to go";
+  EXPECT_TRUE(a.core().take_lans_changed());
+  a.poll(kEnd);
+  EXPECT_TRUE(a.core().take_lans_changed());
+}
+
+TEST_F(LeasedLanTest, WhoHasItAgainTellsTheLanWhereAllAre) {
+  lease(kVersion, kEnd);
+  a.poll(kEnd);
+  a.delivered.clear();
+  a.core().lease(kEnd, {{kNetworkId, kVersion,
+                         std::chrono::duration_cast<Millis>((kEnd + Seconds{45}).time_since_epoch()).count()}});
+  a.poll(kEnd);
+  EXPECT_EQ(to(a, kLanName).size(), 2U) << "both members";
+}
+
+TEST_F(LeasedLanTest, ASwitchThatIsStartedAnewWaitsForItsAgent) {
+  lease(kVersion, kEnd);
+  TestHost after(1, 5);
+  ASSERT_TRUE(after.core().configure(kNow, a.core().state()));
+  after.core().attach({kNetworkId, kLanPort}, kLan);
+  after.from_device(kNow, kLan, printer_asks(guest_ip(1)));
+  EXPECT_EQ(after.drops(Drop::not_attached), 1U);
+}
+
 TEST_F(LanTest, WithoutALanUnknownAddressesAreDropped) {
   EXPECT_TRUE(b.configure(kNow, network_of({1, 2}), {{1, 1}}));
   b.from_guest(kNow, 1, ipv4_frame(kPrinter, guest_mac(1), kPrinterIp, guest_ip(1), "anybody"));

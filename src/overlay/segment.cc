@@ -160,14 +160,37 @@ void Segment::take_uplink(TimePoint now, const wire::SwitchNetwork& config) {
   const auto& uplink = config.network.uplink;
   lan_device_ = config.lan_device;
   const bool ours = !uplink.host.empty() && uplink.cloud == self_.cloud && uplink.host == self_.host;
-  bridges_ = ours && !lan_device_.empty();
+  is_uplink_ = ours && !lan_device_.empty();
+  lan_lease_ = config.lan_lease;
   uplink_ = ours ? kNobody : all_hosts_.find_or_add(now, uplink);
+  limit_lan();
+}
+
+void Segment::lease_lan(std::uint64_t version, TimePoint until) {
+  lease_ = {version, until};
+  limit_lan();
+}
+
+void Segment::limit_lan() {
+  bridges_until_ = TimePoint::min();
+  if (!is_uplink_) return;
+  if (lan_lease_ == 0) bridges_until_ = TimePoint::max();
+  if (lan_lease_ != 0 && lease_.version == lan_lease_) bridges_until_ = lease_.until;
+}
+
+bool Segment::settle_lan(TimePoint now) {
+  const bool before = std::exchange(bridged_, bridges(now));
+  if (bridged_ && !before && lan_handle != 0) place_all();
+  return bridged_ != before;
 }
 
 void Segment::lan_attached(sys::PortHandle handle) {
   if (handle == lan_handle) return;
   lan_handle = handle;
-  if (handle == 0 || !bridges_) return;
+  if (handle != 0 && is_uplink_) place_all();
+}
+
+void Segment::place_all() {
   for (const auto& [id, member] : members_) placed_.push_back(member.instance());
 }
 
@@ -251,7 +274,7 @@ void Segment::place(TimePoint now, Member& member, const wire::Location& locatio
     member.at = all_hosts_.find_or_add(now, location);
   }
   member.location = {all_hosts_.places(), known};
-  if (bridges_) placed_.push_back(member.instance());
+  if (is_uplink_) placed_.push_back(member.instance());
   if (was_here && !member.here) member.forward_until = now + kForwardStrays;
   if (was_at != 0 && was_at != member.at && !has_ended(location, all_hosts_.wall_now())) {
     std::erase_if(former_, [&](const auto& each) { return each.second <= now; });
@@ -374,6 +397,7 @@ wire::SwitchNetwork Segment::describe(bool with_key) const {
   }
   out.gateway_namespace = gateway_namespace_;
   out.lan_device = lan_device_;
+  out.lan_lease = lan_lease_;
   return out;
 }
 

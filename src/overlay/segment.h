@@ -154,9 +154,15 @@ class Segment {
   [[nodiscard]] bool filtered() const { return filtered_; }
   [[nodiscard]] const std::string& gateway_namespace() const { return gateway_namespace_; }
   [[nodiscard]] crypto::MacKey& key() { return key_; }
-  // This host joins the network to its LAN.
-  [[nodiscard]] bool bridges() const { return bridges_; }
-  [[nodiscard]] bool has_lan() const { return bridges_ || uplink_ != kNobody; }
+  // This host joins the network to its LAN: it is to, and may at this moment.
+  [[nodiscard]] bool bridges(TimePoint now) const { return now < bridges_until_; }
+  [[nodiscard]] bool has_lan(TimePoint now) const { return bridges(now) || uplink_ != kNobody; }
+  // It may, where its configuration says that it needs a lease with that version.
+  void lease_lan(std::uint64_t version, TimePoint until);
+  // True when it has begun or ended to since the last call. When it has begun the LAN has to hear where all are.
+  [[nodiscard]] bool settle_lan(TimePoint now);
+  // When it ends without another lease; TimePoint::max(): it doesn't, or has not begun.
+  [[nodiscard]] TimePoint lan_end(TimePoint now) const { return bridges(now) ? bridges_until_ : TimePoint::max(); }
   // The other host that does; nobody when none does, or it is this one.
   [[nodiscard]] PeerId uplink() const { return uplink_; }
   [[nodiscard]] const std::string& lan_device() const { return lan_device_; }
@@ -179,6 +185,8 @@ class Segment {
   void take_uplink(TimePoint now, const wire::SwitchNetwork& config);
   [[nodiscard]] std::vector<std::string> take_claims(TimePoint now, const std::vector<wire::SwitchPort>& ports);
   void place(TimePoint now, Member& member, const wire::Location& location);
+  void place_all();
+  void limit_lan();
   void index();
   void refresh_hosts();
 
@@ -189,9 +197,16 @@ class Segment {
   bool filtered_{false};
   std::string gateway_namespace_;
   std::string lan_device_;
-  bool bridges_{false};
+  bool is_uplink_{false};
+  std::uint64_t lan_lease_{0};  // that it needs; 0: none
+  struct {
+    std::uint64_t version{0};
+    TimePoint until{};
+  } lease_;  // that it has
+  TimePoint bridges_until_{TimePoint::min()};
+  bool bridged_{false};  // as settle_lan() saw it
   PeerId uplink_{0};
-  std::vector<std::string> placed_;  // while it bridges
+  std::vector<std::string> placed_;  // while it is the uplink
   wire::Ipv4 gateway_ip_;
   std::optional<wire::Ipv6Prefix> prefix6_;
   wire::Mac gateway_mac_;

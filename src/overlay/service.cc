@@ -59,7 +59,7 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
     const auto configured = core_.configure(parts_.clock.now(), saved->config);
     if (!configured) return fail(configured, "switch state " + state_path_);
     core_.announce_again(parts_.clock.now());
-    devices_.reconcile();
+    devices_.reconcile(parts_.clock.now());
     parts_.log.info("carrying on with {} networks from {}", saved->config.networks.size(), state_path_);
   }
   const auto kept = save();  // the address of the socket, above all
@@ -147,6 +147,7 @@ void Service::follow_up() {
   }
   if (core_.next_deadline().value_or(TimePoint::max()) < armed_) earlier_.notify();
   if (core_.generation() != saved_generation_) state_changed_.notify();
+  if (core_.take_lans_changed()) devices_changed_.notify();
   for (auto* link : parts_.relay_links) link->attend();
 }
 
@@ -161,7 +162,7 @@ sys::Task<void> Service::keep_time() {
 
 sys::Task<void> Service::keep_devices() {
   for (;;) {
-    const bool all = devices_.reconcile();
+    const bool all = devices_.reconcile(parts_.clock.now());
     poll();  // a LAN that has come hears who is where
     const auto again = parts_.clock.now() + (all ? Millis(kCheckDevices) : kRetryDevices);
     co_await devices_changed_.wait_until(parts_.clock, again);
@@ -211,7 +212,7 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
   reply.overlay_key = to_hex(parts_.seal.key());
   switch (request.op) {
     case wire::SwitchOp::config: {
-      const auto configured = configure(request.config);
+      const auto configured = configure(request.config, request.leases);
       if (!configured) reply.error = configured.error().message;
       break;
     }
@@ -225,6 +226,10 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
       poll();
       break;
     }
+    case wire::SwitchOp::lease:
+      core_.lease(parts_.clock.now(), request.leases);
+      poll();
+      break;
     case wire::SwitchOp::locations: reply.networks = core_.networks(); break;
     case wire::SwitchOp::stats: add_stats(reply); break;
     case wire::SwitchOp::capture: break;  // has its connection for itself: serve_capture()
@@ -236,10 +241,11 @@ sys::Task<wire::SwitchReply> Service::answer(wire::SwitchRequest request) {
 
 // Devices that are not wanted any more go before the new state is kept: after a crash in between, the old state makes
 // them again and the agent, which got no answer, repeats itself.
-Result<> Service::configure(const wire::SwitchConfig& config) {
+Result<> Service::configure(const wire::SwitchConfig& config, const std::vector<wire::SwitchLease>& leases) {
   const auto configured = core_.configure(parts_.clock.now(), config);
   if (!configured) return configured;
-  devices_.reconcile();
+  core_.lease(parts_.clock.now(), leases);
+  devices_.reconcile(parts_.clock.now());
   devices_changed_.notify();
   poll();
   return save();

@@ -64,7 +64,7 @@ class Service {
   [[nodiscard]] sys::Task<wire::SwitchReply> answer(wire::SwitchRequest request);
   [[nodiscard]] sys::Task<void> serve_capture(wire::SwitchRequest request, sys::Stream& stream);
   [[nodiscard]] sys::Task<void> answer_announce(const wire::SwitchAnnounce& announce, wire::SwitchReply& reply);
-  [[nodiscard]] Result<> configure(const wire::SwitchConfig& config);
+  [[nodiscard]] Result<> configure(const wire::SwitchConfig& config, const std::vector<wire::SwitchLease>& leases);
   void add_stats(wire::SwitchReply& reply) const;
 
   void poll();

@@ -268,6 +268,57 @@ TEST_P(SessionTest, BothBeginAtOnceAndBothAreHeard) {
   }
 }
 
+// Then the one has made its session before it answers the other's, and takes the other's for a peer that was restarted;
+// the other one, by the keys, may take the first. Both seal, each by another session, until one renews.
+TEST_P(SessionTest, WhereAFirstMessageComesAfterTheAnswerToTheOthersAllIsHeardThenAndWhenItIsRenewed) {
+  const auto index_at = [](ByteView message, std::size_t at) { return load_index(GetParam(), message.subspan(at)); };
+  int apart = 0;
+  for (const auto& [early, late] : {std::pair{1U, 2U}, std::pair{2U, 1U}}) {
+    SCOPED_TRACE(early);
+    SessionHost x(early, 7);
+    SessionHost y(late, 8);
+    const auto x_knows = x.sessions.add(spec_of(late, GetParam()));
+    const auto y_knows = y.sessions.add(spec_of(early, GetParam()));
+    x.sessions.begin(now, x_knows);
+    y.sessions.begin(now, y_knows);
+    auto of_x = out_of(x);
+    auto of_y = out_of(y);
+    const auto begun_by_x = index_at(of_x.at(0), initiation_at::sender);
+    const auto begun_by_y = index_at(of_y.at(0), initiation_at::sender);
+    for (auto& each : of_x) EXPECT_EQ(y.open(now, x, each).what, Heard::handshake);
+    for (auto& each : out_of(y)) EXPECT_TRUE(x.open(now, y, each).ready);
+    auto keepalive = out_of(x);
+    now += Millis{1};
+    for (auto& each : of_y) EXPECT_EQ(x.open(now, y, each).what, Heard::handshake);
+    for (auto& each : out_of(x)) EXPECT_TRUE(y.open(now, x, each).ready);  // before x's keepalive
+    for (auto& each : out_of(y)) x.open(now, y, each);
+    for (auto& each : keepalive) y.open(now, x, each);
+    const auto by_x = x.seal(now, x_knows, "x");
+    const auto by_y = y.seal(now, y_knows, "y");
+    apart += index_at(by_x, data_at::receiver) == begun_by_y && index_at(by_y, data_at::receiver) == begun_by_x ? 1 : 0;
+
+    const auto begun = x.sessions.counters().begun;
+    for (int second = 0; second < 600; ++second) {
+      for (auto* each : {&x, &y}) {
+        auto& other = each == &x ? y : x;
+        auto datagram = each->seal(now, each == &x ? x_knows : y_knows, "hello");
+        ASSERT_FALSE(datagram.empty()) << "a session was missing after " << second << " s";
+        const auto opened = other.open(now, *each, datagram);
+        EXPECT_EQ(opened.what, Heard::data) << second;
+        EXPECT_TRUE(opened.newest) << "else a peer that moves is not followed; after " << second << " s";
+      }
+      now += Seconds{1};
+      for (auto* each : {&x, &y}) each->sessions.poll(now);
+      for (int round = 0; round < 3; ++round) {
+        for (auto& each : out_of(x)) y.open(now, x, each);
+        for (auto& each : out_of(y)) x.open(now, y, each);
+      }
+    }
+    EXPECT_LE(x.sessions.counters().begun - begun, 5U);
+  }
+  EXPECT_EQ(apart, 1) << "the keys decide whether it comes to that";
+}
+
 TEST_P(SessionTest, APeerThatLostEverythingComesBackAtOnceWhenItBegins) {
   make_session();
   SessionHost reborn(1, 99);

@@ -12,6 +12,8 @@ namespace {
 constexpr Seconds kSweepEvery{1};  // at the earliest: what will never be whole is given up
 // Of one peer, until the next sweep: each has cost signatures to check. Then nothing that it announces is looked at.
 constexpr unsigned kMostUnproven = 64;
+// The end of what a clock may say: 100 years after a start.
+constexpr std::int64_t kLatest_ms = 100LL * 365 * 24 * 3600 * 1000;
 
 }  // namespace
 
@@ -93,8 +95,26 @@ Result<> Switch::configure(TimePoint now, const wire::SwitchConfig& config) {
   host_ports_ = config.host_ports;
   host_network_.open(host_ports_);
   segments_.index();
+  settle_lans(now);
   refresh_hosts(now);
   return {};
+}
+
+void Switch::lease(TimePoint now, const std::vector<wire::SwitchLease>& leases) {
+  for (const auto& each : leases) {
+    if (auto* segment = segments_.find(each.network)) {
+      segment->lease_lan(each.version, TimePoint(Millis(std::clamp<std::int64_t>(each.until_ms, 0, kLatest_ms))));
+    }
+  }
+  settle_lans(now);
+}
+
+void Switch::settle_lans(TimePoint now) {
+  next_lan_end_ = TimePoint::max();
+  for (const auto& [id, segment] : segments_.all()) {
+    lans_changed_ |= segment->settle_lan(now);
+    next_lan_end_ = std::min(next_lan_end_, segment->lan_end(now));
+  }
 }
 
 bool Switch::believes(const wire::Location& location) {
@@ -319,6 +339,7 @@ void Switch::poll(TimePoint now, Outbox& out) {
   let_go(now, out);
   join(now, out);
   announcer_.poll(now, segments_, out);
+  if (now >= next_lan_end_) settle_lans(now);
   lan_announcer_.take(now, segments_);
   lan_announcer_.poll(now, segments_, out, counters_);
   peers_.poll(now, segments_, out);
@@ -340,6 +361,7 @@ std::optional<TimePoint> Switch::next_deadline() const {
                            holder_.next_deadline(), seal_.next_deadline()}) {
     if (each) next = std::min(next.value_or(*each), *each);
   }
+  if (next_lan_end_ != TimePoint::max()) next = std::min(next.value_or(next_lan_end_), next_lan_end_);
   for (const auto peer : joining_) {
     const auto found = assemblers_.find(peer);
     const auto at = found == assemblers_.end() ? std::nullopt : found->second.deadline();

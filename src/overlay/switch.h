@@ -44,6 +44,11 @@ class Switch {
   // After a restart: begins sessions with all peers, and tells them once more what is here, for those that the
   // predecessor did not reach.
   void announce_again(TimePoint now);
+  // This host may join networks to their LANs. What is not named keeps what it has, and networks that are not
+  // configured are passed over.
+  void lease(TimePoint now, const std::vector<wire::SwitchLease>& leases);
+  // A network here is joined to its LAN, or no longer, since the last call: its device has to come or go.
+  [[nodiscard]] bool take_lans_changed() { return std::exchange(lans_changed_, false); }
   [[nodiscard]] std::vector<Announced> take_announced() { return announcer_.take_finished(); }
 
   // The device of a port or gateway is `handle` from now on; 0: it has none. Names that are not configured are ignored.
@@ -87,6 +92,7 @@ class Switch {
                    Outbox& out);
   // Of all hosts that a network names, and no others.
   void refresh_hosts(TimePoint now);
+  void settle_lans(TimePoint now);
   void send_of_sessions(TimePoint now, Outbox& out);
   void join(TimePoint now, Outbox& out);
 
@@ -111,6 +117,8 @@ class Switch {
   Peers peers_;
   Announcer announcer_;
   LanAnnouncer lan_announcer_;
+  bool lans_changed_{false};
+  TimePoint next_lan_end_{TimePoint::max()};
   Leaves leaves_;
   Holder holder_;
   Forwarder forwarder_;

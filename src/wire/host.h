@@ -50,14 +50,25 @@ struct InstanceReport {
 };
 BOOST_DESCRIBE_STRUCT(InstanceReport, (), (id, state, ready, location_version, problem, claim))
 
-// The host has a device on a real LAN for this network.
+// For so long after it has asked its cloud, by its own monotonic clock, a host may join a network to its LAN where it
+// has a lease for that.
+constexpr std::int64_t kLanLease_ms = 45'000;
+
+// The host has a device on a real LAN for this network: it could join the two.
 struct LanReport {
   std::string tenant;
-  std::string network;  // its name
-
-  auto operator<=>(const LanReport&) const = default;
+  std::string network;     // its name
+  std::uint64_t lease{0};  // its switch has it that it may not without the lease with this version; 0: it has not
 };
-BOOST_DESCRIBE_STRUCT(LanReport, (), (tenant, network))
+BOOST_DESCRIBE_STRUCT(LanReport, (), (tenant, network, lease))
+
+// The host that was asked by may join the network to its LAN, for kLanLease_ms. Without one a host that is the
+// network's uplink needs none.
+struct LanLease {
+  std::string network;  // its id
+  std::uint64_t version{0};
+};
+BOOST_DESCRIBE_STRUCT(LanLease, (), (network, version))
 
 struct HostReport {
   std::string host;
@@ -143,10 +154,11 @@ struct DesiredState {
   std::vector<ContentSibling> siblings;
   std::vector<ContentKey> content_keys;
   std::vector<DesiredSnapshot> snapshots{};
+  std::vector<LanLease> lan_leases{};
 };
 BOOST_DESCRIBE_STRUCT(DesiredState, (),
                       (generation, cloud, api_url, host_record, trusted, instances, networks, migrations, images,
-                       image_port, siblings, content_keys, snapshots))
+                       image_port, siblings, content_keys, snapshots, lan_leases))
 
 // POST /v1/join, with a join token as bearer token: the host's certificate signing request for its certificate.
 struct JoinRequest {

@@ -76,7 +76,7 @@ struct Network {
   std::uint32_t mtu{1500};
   std::vector<Member> members;
   std::vector<SecurityGroup> groups;
-  Location uplink{};  // the host that joins it to a real LAN; without a version; empty: none does
+  Location uplink{};  // the host that joins it to a real LAN; empty: none does
 };
 BOOST_DESCRIBE_STRUCT(Network, (),
                       (id, tenant, name, vni, cidr, cidr6, gateway, domain, key, mtu, members, groups, uplink))

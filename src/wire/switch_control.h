@@ -9,7 +9,7 @@
 
 namespace godwit::wire {
 
-BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats, observe, capture)
+BOOST_DEFINE_ENUM_CLASS(SwitchOp, config, announce, hold, release, locations, stats, observe, capture, lease)
 
 // An instance of this host. The switch makes a TAP of its own and joins it to `guest_tap` by tc redirect, both ways, as
 // soon as that device exists.
@@ -35,8 +35,10 @@ struct SwitchNetwork {
   // A device of this host on a real LAN, for the network alone: joined as a guest's is, while network.uplink is this
   // host. Empty: none.
   std::string lan_device{};
+  // Then only while a SwitchLease with this version lasts, which a restart of the switch ends; 0: it needs none.
+  std::uint64_t lan_lease{0};
 };
-BOOST_DESCRIBE_STRUCT(SwitchNetwork, (), (network, ports, gateway_namespace, lan_device))
+BOOST_DESCRIBE_STRUCT(SwitchNetwork, (), (network, ports, gateway_namespace, lan_device, lan_lease))
 
 struct SwitchConfig {
   std::string cloud;
@@ -78,6 +80,17 @@ struct SwitchCapture {
 };
 BOOST_DESCRIBE_STRUCT(SwitchCapture, (), (network, instance, snap_bytes))
 
+// This host may join the network to its LAN until that moment, by the clock that all processes of the host share
+// (CLOCK_MONOTONIC): an agent that dies extends nothing.
+struct SwitchLease {
+  std::string network;  // its id
+  std::uint64_t version{0};
+  std::int64_t until_ms{0};
+
+  bool operator==(const SwitchLease&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(SwitchLease, (), (network, version, until_ms))
+
 struct SwitchRequest {
   std::uint64_t id{0};  // echoed
   SwitchOp op{SwitchOp::config};
@@ -85,8 +98,9 @@ struct SwitchRequest {
   SwitchAnnounce announce;
   SwitchHold hold;  // hold and release
   SwitchCapture capture{};
+  std::vector<SwitchLease> leases{};  // lease, and config: those that it comes with
 };
-BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold, capture))
+BOOST_DESCRIBE_STRUCT(SwitchRequest, (), (id, op, config, announce, hold, capture, leases))
 
 struct PairCount {
   std::string network;

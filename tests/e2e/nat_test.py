@@ -3,7 +3,6 @@
 
 Usage: nat_test.py GODWIT DRIVER    (root). Makes a lab with a name of its own, and removes it whatever happens.
 """
-import itertools
 import json
 import os
 import pathlib
@@ -15,15 +14,16 @@ import tempfile
 import time
 import unittest
 
+from rig.nats import BLOCKED as UDP_BLOCKED, KINDS, config_of, expected
+
 DRIVER = str(pathlib.Path(sys.argv.pop(2)).resolve())
 GODWIT = str(pathlib.Path(sys.argv.pop(1)).resolve())
 LAB = f"n{os.getpid()}"
-SCOPES = ["endpoint", "address", "address-port"]
-KINDS = list(itertools.product(SCOPES, SCOPES))  # mapping, filtering
 BLOCKED = len(KINDS) + 1  # the number of the host without UDP
 INNER = BLOCKED + 1  # that of one behind a NAT of its own, in h1's LAN: two in a row
 ALL = range(1, INNER + 1)
 INNER_KIND = ("endpoint", "address-port")
+SECONDS = 20
 
 # One host, so one port is enough. What it didn't ask for leaves no trace.
 INNER_NAT = """
@@ -42,31 +42,14 @@ table ip inner {
 
 def kind_of(number):
     return INNER_KIND if number == INNER else KINDS[number - 1]
-SECONDS = 20
 
 
 def config():
-    clouds = []
-    for number, (mapping, filtering) in enumerate(KINDS, 1):
-        clouds.append((number, f'{{mapping = "{mapping}", filtering = "{filtering}"}}'))
-    clouds.append((BLOCKED, "{udp = false}"))
+    clouds = [*enumerate(map(config_of, KINDS), 1), (BLOCKED, UDP_BLOCKED)]
     text = '[wan]\nround_trip = "10ms"\n'
     for number, nat in clouds:
         text += f'[[cloud]]\nname = "c{number}"\nnat = {nat}\ncontrol = "c{number}a"\nhosts = ["h{number}"]\n'
     return text + '[public]\nnodes = ["relay"]\n'
-
-
-def opens(a, b):
-    """A datagram of a to the port of b that the relay has seen passes, and an answer too."""
-    passes = b[1] == "endpoint" or (b[0] == "endpoint" and (b[1] == "address" or a[0] == "endpoint"))
-    return passes and (b[0] == "endpoint" or a[1] != "address-port")
-
-
-def expected(a, b):
-    """True, False, or None: conntrack answers strangers from the port that they used, so that more is possible."""
-    if opens(a, b) or opens(b, a):
-        return True
-    return None if "endpoint" in (a[1], b[1]) else False
 
 
 class EveryPair(unittest.TestCase):

@@ -4,7 +4,7 @@
 Usage: nat_transfer.py GODWIT    (root; half a minute). Makes a lab with a name of its own, and removes it whatever happens.
 
 What crosses is TCP to the address inside the overlay at which an agent dials another (os/peer_network), by real switches; the TLS
-above it, and the agent, are in nat_migration.py, which moves a guest between the hardest of these.
+above it, and the agent, are in nat_migration.py, which moves a guest along every pair of these.
 """
 import itertools
 import json
@@ -17,13 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from rig import nats
+from rig.nats import config_of
 from rig.net import Net, run
 from rig.switch import SwitchProcess, configure, wait_for
 from switch_nat import HOST_PORT, Relay, pump
 
-SCOPES = ("endpoint", "address", "address-port")
-KINDS = [f'{{mapping = "{mapping}", filtering = "{filtering}"}}' for mapping, filtering in itertools.product(SCOPES, SCOPES)]
-KINDS.append("{udp = false}")
+KINDS = [*map(config_of, nats.KINDS), nats.BLOCKED]
 RELAY_AT, SIZE = "203.0.113.101", 1 << 20
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+from rig.frames import rarp
 from rig.stage import play
 from rig.switch import Beats, Guest, Host, Segment, configure, wait_for
 
@@ -84,10 +85,9 @@ def an_announcement_elsewhere_is_told(host, guest):
     with host.net.inside(guest.name):
         end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     end.bind((guest.device[host.name], 0))
-    mac = bytes.fromhex(guest.mac.replace(":", ""))
 
     def told():
-        end.send(b"\xff" * 6 + mac + b"\x80\x35" + b"\0\1\x08\0\6\4\0\3" + mac + bytes(4) + mac + bytes(4) + bytes(18))
+        end.send(rarp(guest.mac))
         return guest.instance in host.run("status").splitlines()[0]
 
     wait_for(told, "status says who announces itself here", 15)

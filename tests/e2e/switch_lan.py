@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A plain machine of a LAN keeps its connections to an instance that leaves for another cloud, and comes back.
 
-Host 1 joins the network to the LAN; the machine there runs nothing of ours. Usage: switch_lan.py GODWIT    (needs root and
-/dev/net/tun; about 10 s)
+Host 1 joins the network to the LAN; the machine there runs nothing of ours. Then host 1 falls silent, and host 3, which is on the LAN
+too, takes over. Usage: switch_lan.py GODWIT    (needs root and /dev/net/tun; about 15 s)
 """
+import time
 
 from rig.stage import play
 from rig.switch import Guest, Host, Records, Segment, configure, wait_for
@@ -35,14 +36,19 @@ class Machine(Guest):
 class LanSegment(Segment):
     def __init__(self, number, uplink):
         super().__init__(number)
-        self.uplink = uplink
+        self.uplink, self.lease = uplink, 0  # the version of the lease that it needs
 
     def config(self, host):
         out = super().config(host)
-        out["network"]["uplink"] = self.uplink.location(0)
+        out["network"]["uplink"] = self.uplink.location(self.lease)
         if host is self.uplink:
-            out["lan_device"] = LAN_DEVICE
+            out["lan_device"], out["lan_lease"] = LAN_DEVICE, self.lease
         return out
+
+    def grant(self, seconds):
+        """As the agent of the host does that has the LAN."""
+        until_ms = int((time.monotonic() + seconds) * 1000)
+        self.uplink.ask(op="lease", leases=[{"network": self.id(), "version": self.lease, "until_ms": until_ms}])
 
 
 def move(segment, guest, source, destination, version):
@@ -68,20 +74,21 @@ def story(net, program, directory, hosts, segments):
     net.bridge("wan", "br0")
     net.add("lan")
     net.bridge("lan", "br0")
-    hosts += [Host(net, number, program, directory) for number in (1, 2)]
+    hosts += [Host(net, number, program, directory) for number in (1, 2, 3)]
     for host in hosts:
         host.start()
-    near, far = hosts
-    net.cable(near.name, LAN_DEVICE, "lan", "to-h1")
-    net.plug("lan", "to-h1", "br0")
-    net.ip(near.name, "link", "set", LAN_DEVICE, "up")
+    near, far, spare = hosts
+    for host in (near, spare):
+        net.cable(host.name, LAN_DEVICE, "lan", f"to-{host.name}")
+        net.plug("lan", f"to-{host.name}", "br0")
+        net.ip(host.name, "link", "set", LAN_DEVICE, "up")
     machine = Machine(net, 190)
     segment = LanSegment(1, near)
     segments.append(segment)
     guest, other = Guest(net, 0), Guest(net, 1)
     segment.place(guest, near)
     segment.place(other, far)
-    for place in hosts:
+    for place in (near, far):
         guest.plug(place)
     other.plug(far)
     configure(hosts, segment)
@@ -109,6 +116,31 @@ def story(net, program, directory, hosts, segments):
     for stream in streams:
         stream.finish()
     check(True, f"{sum(s.sent for s in streams)} records of two connections arrived, each once and in order")
+    another_host_takes_over(net, hosts, segment, machine, other)
+
+
+def another_host_takes_over(net, hosts, segment, machine, member):
+    near, far, spare = hosts
+    print("two hosts could have the LAN")
+    devices = set(near.devices())
+    segment.lease = 1
+    configure([near], segment)
+    wait_for(lambda: len(near.devices()) < len(devices), "without its lease its device goes")
+    segment.grant(3)
+    stream = Records(member, machine)
+    stream.wait(100)
+    granted = time.monotonic()
+    wait_for(lambda: len(near.devices()) < len(devices), "nobody renews it: it ends by itself")
+    check(time.monotonic() - granted < 3.5, "the lease of a host whose agent is silent ends by itself, and it leaves the LAN")
+    arrived = len(stream.arrivals)
+    segment.uplink, segment.lease = spare, 2
+    configure([far, spare], segment)  # the first hears nothing of it
+    segment.grant(60)
+    stream.wait(100)
+    check(net.learned_port("lan", member.mac) == "to-h3", f"{spare.name} has it, and the LAN knows the way")
+    check(talks_to(machine, member), "  and who has forgotten it finds it anew")
+    stream.finish()
+    check(True, f"the connection went on: {arrived} records before, {stream.sent - arrived} after, each once and in order")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ import fcntl
 import json
 import os
 import select
-import socket
 import struct
 import time
 
+from rig.frames import read_udp, udp
 from rig.net import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, run
 from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, echo, wait_for
 
 IFF_MULTI_QUEUE = 0x0100  # linux/if_tun.h
-VNET_HEADER, UDP_AT = bytes(10), 14 + 20
+VNET_HEADER = bytes(10)
 QUEUES, FLOWS, ROUNDS, BURST = 4, 40, 6, 2
 ANSWER_LIMIT_S = 10
 
@@ -26,17 +26,6 @@ def check(holds, what):
     if not holds:
         raise AssertionError(f"does not hold: {what}")
     print(f"  {what}")
-
-
-def bytes_of(mac):
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def checksum(header):
-    total = sum(struct.unpack(f"!{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 class QueuedGuest(Guest):
@@ -62,20 +51,17 @@ class QueuedGuest(Guest):
 
     def send(self, queue, port, to, to_mac, number):
         data = struct.pack("!I", number).ljust(32, b".")
-        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(data), 0, 0, 64, 17, 0, socket.inet_aton(self.ip), socket.inet_aton(to[0]))
-        ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
-        frame = bytes_of(to_mac) + bytes_of(self.mac) + b"\x08\x00" + ip + struct.pack("!HHHH", port, to[1], 8 + len(data), 0) + data
-        os.write(self.held[queue], VNET_HEADER + frame)
+        os.write(self.held[queue], VNET_HEADER + udp(to_mac, self.mac, to, (self.ip, port), data))
 
     def receive(self, count, limit_s=ANSWER_LIMIT_S):
         """[(queue, port, number), …] of so many datagrams, or of those that came in time."""
         out, until = [], time.monotonic() + limit_s
         while len(out) < count and (left := until - time.monotonic()) > 0:
             for descriptor in select.select(self.held, [], [], left)[0]:
-                frame = os.read(descriptor, 70000)[len(VNET_HEADER):]
-                if frame[12:14] == b"\x08\x00" and frame[23] == 17:
-                    port, number = struct.unpack("!2xH4xI", frame[UDP_AT:UDP_AT + 12])
-                    out.append((self.held.index(descriptor), port, number))
+                found = read_udp(os.read(descriptor, 70000)[len(VNET_HEADER):])
+                if found:
+                    _, port, data = found
+                    out.append((self.held.index(descriptor), port, struct.unpack("!I", data[:4])[0]))
         return out
 
 
