@@ -87,7 +87,7 @@ void add_image_content_routes(Router& router, image::Intake* intake, const Admit
 
 namespace {
 
-using Give = std::function<Result<sys::HttpResponse>(image::Outlet&, const Call&)>;
+using Give = std::function<Result<sys::HttpResponse>(image::Outlet&, const image::IntakeCaller&, const Call&)>;
 
 Route& add_outlet(Router& router, image::Outlet* outlet, const AdmitCall& admit, std::string method,
                   std::string pattern, std::string summary, Give give) {
@@ -103,7 +103,7 @@ Route& add_outlet(Router& router, image::Outlet* outlet, const AdmitCall& admit,
     if (admitted->may_use && !admitted->may_use(call.id())) {
       return at_once(fail(Errc::not_found, "image {:.12}…: there is none for {}", call.id(), admitted->who));
     }
-    return at_once(give(*outlet, call));
+    return at_once(give(*outlet, *admitted, call));
   };
   return router.add(std::move(route));
 }
@@ -112,28 +112,45 @@ Route& add_outlet(Router& router, image::Outlet* outlet, const AdmitCall& admit,
 
 void add_image_outlet_routes(Router& router, image::Outlet* outlet, const AdmitCall& admit) {
   add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/manifest", "The manifest of an image",
-             [](image::Outlet& at, const Call& call) { return encode_answer(at.offer(call.id())); })
+             [](image::Outlet& at, const image::IntakeCaller&, const Call& call) {
+               return encode_answer(at.offer(call.id()));
+             })
       .answer = type_ref<wire::ImageOffer>();
   add_outlet(router, outlet, admit, "GET", "/v1/image-contents/{id}/list/{first}",
              "Gives digests of an image's pieces, from the one with that number on",
-             [](image::Outlet& at, const Call& call) -> Result<sys::HttpResponse> {
+             [](image::Outlet& at, const image::IntakeCaller&, const Call& call) -> Result<sys::HttpResponse> {
                const auto first = number_in_path(call, "first");
                if (!first) return pass(first);
                return bytes_answer(at.list(call.id(), *first));
              })
       .bytes_out = "a zstd frame, of at most 65,536 pieces 32 bytes each";
   auto& tags = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/tags", "Which blocks pieces have",
-                          [](image::Outlet& at, const Call& call) {
+                          [](image::Outlet& at, const image::IntakeCaller&, const Call& call) {
                             return bytes_answer(at.tags(call.id(), as_bytes(call.request.body)));
                           });
   tags.bytes_in = "the numbers of at most 256 pieces, 4 bytes each, big-endian";
   tags.bytes_out = "of each piece the tags of its 16 blocks, 8 bytes each";
   auto& pieces = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/pieces", "Gives pieces of an image",
-                            [](image::Outlet& at, const Call& call) {
+                            [](image::Outlet& at, const image::IntakeCaller&, const Call& call) {
                               return bytes_answer(at.parcel(call.id(), as_bytes(call.request.body)));
                             });
   pieces.bytes_in = "of at most 256 pieces the number, 4 bytes, and 2 bytes; bit n: its block n is to come; big-endian";
   pieces.bytes_out = "a parcel: docs/formats/parcel.md; of the first so many of them";
+  auto& sketches = add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/sketches",
+                              "What blocks are known to be like by",
+                              [](image::Outlet& at, const image::IntakeCaller&, const Call& call) {
+                                return bytes_answer(at.sketches(call.id(), as_bytes(call.request.body)));
+                              });
+  sketches.bytes_in = "of at most 256 pieces the number, 4 bytes, and 2 bytes; bit n: its block n is meant; big-endian";
+  sketches.bytes_out = "of each of those blocks its sketch, 24 bytes: docs/protocols/image-store.md";
+  auto& differences =
+      add_outlet(router, outlet, admit, "POST", "/v1/image-contents/{id}/differences",
+                 "Gives pieces of an image as they differ from what both have",
+                 [](image::Outlet& at, const image::IntakeCaller& caller, const Call& call) {
+                   return bytes_answer(at.differences(call.id(), as_bytes(call.request.body), caller.may_use));
+                 });
+  differences.bytes_in = "a parcel's prefix, without its bytes; then as for pieces";
+  differences.bytes_out = "a parcel: docs/formats/parcel.md; of the first so many of them";
 }
 
 }  // namespace godwit::api

@@ -1,8 +1,10 @@
 #include "image/outlet.h"
 
 #include "image/list_part.h"
+#include "image/similar_blocks.h"
 
 #include <algorithm>
+#include <map>
 
 namespace godwit::image {
 namespace {
@@ -75,15 +77,60 @@ Result<std::string> Outlet::tags(const std::string& id, ByteView pieces) {
 Result<std::string> Outlet::parcel(const std::string& id, ByteView wishes) {
   const auto lease = whole(id);
   if (!lease) return pass(lease);
-  auto wanted = pieces_of_wishes(**lease, wishes, kPieceWish_bytes);
+  return pack(**lease, wishes, {});
+}
+
+Result<std::string> Outlet::pack(StoredImage& image, ByteView wishes, const ChoosePrefix& choose) {
+  auto wanted = pieces_of_wishes(image, wishes, kPieceWish_bytes);
   if (!wanted) return pass(wanted);
   for (auto& piece : *wanted) {
-    const auto added = piece.sent == 0xFFFF ? Result<>{} : add_tags(**lease, piece);
+    const auto added = piece.sent == 0xFFFF ? Result<>{} : add_tags(image, piece);
     if (!added) return pass(added);
   }
-  const auto parcel = make_parcel(**lease, *wanted, kOutletLevel);
+  const auto parcel = make_parcel(image, *wanted, kOutletLevel, choose);
   if (!parcel) return pass(parcel);
   return std::string(as_text(parcel->bytes));
+}
+
+// ---- compressed against what both have
+
+Result<std::string> Outlet::sketches(const std::string& id, ByteView wishes) {
+  const auto lease = whole(id);
+  if (!lease) return pass(lease);
+  const auto wanted = pieces_of_wishes(**lease, wishes, kPieceWish_bytes);
+  if (!wanted) return pass(wanted);
+  ByteVector out;
+  std::array<std::byte, kPiece_bytes> bytes{};
+  for (const auto& piece : *wanted) {
+    if (piece.sent == 0) continue;
+    const auto read = (*lease)->read(piece.piece, bytes);
+    if (!read) return pass(read);
+    for (std::size_t block = 0; block < kPiece_blocks; ++block) {
+      if ((piece.sent >> block & 1U) == 0) continue;
+      append_sketch(out, sketch_of(ByteView(bytes).subspan(block * kPage_bytes, kPage_bytes)));
+    }
+  }
+  return std::string(as_text(out));
+}
+
+Result<std::string> Outlet::differences(const std::string& id, ByteView wishes, const MayUse& may_use) {
+  const auto lease = whole(id);
+  if (!lease) return pass(lease);
+  auto prefix = take_prefix(wishes);
+  if (!prefix) return pass(prefix);
+  std::map<ImageId, Lease> known{{ImageId(), *lease}};
+  const ReadPrefix read = [&](const ImageId& image, std::uint64_t block, ByteSpan into) {
+    const auto [found, is_new] = known.try_emplace(image);
+    if (is_new && (!may_use || may_use(image))) {
+      auto other = whole(image);
+      if (other) found->second = std::move(*other);
+    }
+    auto* from = found->second.get();
+    const auto piece = block / kPiece_blocks;
+    return from && piece < from->count() && from->has(piece) && from->read_block(block, into);
+  };
+  const bool is_here = read_prefix(*prefix, read);
+  return pack(**lease, wishes, [&](ByteView) { return is_here ? *prefix : ParcelPrefix{}; });
 }
 
 }  // namespace godwit::image

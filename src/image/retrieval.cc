@@ -5,9 +5,13 @@
 #include "image/known_blocks.h"
 #include "image/outlet.h"
 #include "image/parcel.h"
+#include "image/shared_blocks.h"
 #include "sys/gather.h"
 
 #include <algorithm>
+#include <bit>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <optional>
 #include <set>
 
@@ -15,6 +19,7 @@ namespace godwit::image {
 namespace {
 
 constexpr std::uint64_t kIndexAtOnce = 16'384;  // pieces, a call: 1 GiB of content
+constexpr std::uint64_t kLookAtOnce = 64;       // pieces of siblings: 8 ms
 
 // One image on its way here. Its workers share it.
 struct Way {
@@ -24,8 +29,9 @@ struct Way {
   std::string path;  // of the content
   KnownBlocks known;
   RetrievalProgress progress{};
-  std::uint64_t next{0};            // the first piece that nobody has taken on
-  std::set<std::uint64_t> whole{};  // to come so, since they could not be put together otherwise
+  std::uint64_t next{0};                 // the first piece that nobody has taken on
+  std::set<std::uint64_t> whole{};       // to come so, since they could not be put together otherwise
+  std::optional<SharedBlocks> shared{};  // nothing: the store compresses against nothing
 
   // Of those that are missing, at most kPiecesAWish more.
   std::vector<std::uint64_t> take_on() {
@@ -84,16 +90,76 @@ sys::Task<Result<std::string>> wishes_for(Way& way, std::vector<std::uint64_t> p
   co_return out;
 }
 
+std::uint16_t wished_of(const std::string& wishes, std::size_t number) {
+  return load_be16(as_bytes(wishes).subspan(number * kPieceWish_bytes + kPieceNumber_bytes));
+}
+
+std::size_t blocks_in(const std::string& wishes) {
+  std::size_t blocks = 0;
+  for (std::size_t i = 0; i < wishes.size() / kPieceWish_bytes; ++i) {
+    blocks += static_cast<std::size_t>(std::popcount(wished_of(wishes, i)));
+  }
+  return blocks;
+}
+
+// What both have that is like what is wished for. No runs: nothing, or the store can't tell.
+sys::Task<Result<ParcelPrefix>> prefix_for(Way& way, std::string wishes) {
+  if (!way.shared || way.shared->empty() || blocks_in(wishes) == 0) co_return ParcelPrefix();
+  const auto sketches = co_await ask(way, "POST", "/sketches", wishes);
+  if (!sketches && sketches.error().code == Errc::not_found) way.shared.reset();
+  if (!way.shared) co_return ParcelPrefix();
+  if (!sketches) co_return pass(sketches);
+  if (sketches->size() != blocks_in(wishes) * kBlockSketch_bytes) {
+    co_return fail(Errc::protocol, "image: the store's answer on {} blocks has {} bytes", blocks_in(wishes),
+                   sketches->size());
+  }
+  std::vector<BlockSketch> blocks;
+  for (std::size_t at = 0; at < sketches->size(); at += kBlockSketch_bytes) {
+    blocks.push_back(load_sketch(as_bytes(*sketches).subspan(at, kBlockSketch_bytes)));
+  }
+  co_return way.shared->prefix_for(blocks);
+}
+
+sys::Task<Result<std::string>> parcel_of(Way& way, std::string wishes, bool with_prefix) {
+  if (with_prefix) {
+    const auto prefix = co_await prefix_for(way, wishes);
+    if (!prefix) co_return pass(prefix);
+    if (!prefix->runs.empty()) {
+      ByteVector body;
+      append_prefix(body, *prefix);
+      append(body, as_bytes(wishes));
+      co_return co_await ask(way, "POST", "/differences", std::string(as_text(body)));
+    }
+  }
+  co_return co_await ask(way, "POST", "/pieces", std::move(wishes));
+}
+
+// Those of the wished pieces that are here now, by what came of them.
+void note_arrived(Way& way, std::span<const std::uint64_t> pieces, const std::string& wishes) {
+  for (std::size_t i = 0; way.shared && i < pieces.size(); ++i) {
+    if (way.image->has(pieces[i])) way.shared->arrived({pieces[i], wished_of(wishes, i)});
+  }
+}
+
 sys::Task<Result<>> take(Way& way, std::vector<std::uint64_t> pieces) {
+  bool with_prefix = true;
   while (!pieces.empty()) {
     auto wishes = co_await wishes_for(way, pieces);
     if (!wishes) co_return pass(wishes);
-    const auto parcel = co_await ask(way, "POST", "/pieces", std::move(*wishes));
+    const auto parcel = co_await parcel_of(way, *wishes, with_prefix);
     if (!parcel) co_return pass(parcel);
-    const auto taken = take_parcel(as_bytes(*parcel), *way.image,
-                                   [&way](const BlockTag& tag, ByteSpan into) { return way.known.read(tag, into); });
+    ReadPrefix read;
+    if (way.shared) {
+      read = [&way](const ImageId& image, std::uint64_t block, ByteSpan into) {
+        return way.shared->read_block(image, block, into);
+      };
+    }
+    const auto taken = take_parcel(
+        as_bytes(*parcel), *way.image, [&way](const BlockTag& tag, ByteSpan into) { return way.known.read(tag, into); },
+        read);
     if (!taken) co_return pass(taken);
-    bool goes_on = false;
+    note_arrived(way, pieces, *wishes);
+    bool goes_on = taken->lacks_prefix && std::exchange(with_prefix, false);
     for (const auto piece : taken->refused) {
       if (!way.whole.insert(piece).second) {
         co_return fail(Errc::not_authentic, "image: the store has piece {} otherwise than its list says", piece);
@@ -165,6 +231,37 @@ sys::Task<Result<>> take_list(Way& way, KeptList kept) {
   co_return Result<>{};
 }
 
+// About so many pieces' blocks are to come: as of some that are missing.
+sys::Task<Result<std::uint64_t>> foretell_coming(sys::Executor executor, Way& way) {
+  std::vector<std::uint64_t> missing;
+  for (std::uint64_t piece = 0; piece < way.image->count(); ++piece) {
+    if (!way.image->has(piece)) missing.push_back(piece);
+  }
+  if (missing.empty()) co_return 0U;
+  while (way.known.advance(kIndexAtOnce)) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  const auto some = sample_of(missing);
+  const auto wishes = co_await wishes_for(way, some);
+  if (!wishes) co_return pass(wishes);
+  co_return missing.size() * blocks_in(*wishes) / (some.size() * kPiece_blocks);
+}
+
+sys::Task<Result<>> look_for_prefixes(sys::Executor executor, Way& way, std::vector<Lease> siblings) {
+  siblings = worth_looking_at(std::move(siblings), way.image->missing());
+  if (!siblings.empty()) {
+    auto foretelling = foretell_coming(executor, way);
+    const auto coming = co_await std::move(foretelling);
+    if (!coming) co_return pass(coming);
+    siblings = worth_looking_at(std::move(siblings), *coming);
+  }
+  auto asking = ask_for_prefixes(way.store, way.path, std::move(siblings));
+  auto both = co_await std::move(asking);
+  if (!both) co_return pass(both);
+  if (!*both) co_return Result<>{};
+  way.shared.emplace(*way.image, std::move(**both));
+  while (way.shared->advance(kLookAtOnce)) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  co_return Result<>{};
+}
+
 sys::Task<Result<Lease>> begin(Repository& images, std::string id, ShipmentTarget& store) {
   auto asked = store.call("GET", "/v1/image-contents/" + id + "/manifest", "");
   const auto text = co_await std::move(asked);
@@ -192,6 +289,13 @@ sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std
   way.progress.pieces = image.count();
   way.progress.here = image.count() - image.missing();
   if (way.on_progress) way.on_progress(way.progress);
+  if (image.missing() > 0) {
+    auto looking = siblings_of(runtime.executor, images, id, image);
+    auto siblings = co_await std::move(looking);
+    auto agreeing = look_for_prefixes(runtime.executor, way, std::move(siblings));
+    const auto agreed = co_await std::move(agreeing);
+    if (!agreed) co_return pass(agreed);
+  }
   std::vector<sys::Task<Result<>>> workers;
   for (std::size_t i = 0; i < kShipmentCalls; ++i) workers.push_back(work(way));
   for (const auto& done : co_await sys::gather(runtime.executor, std::move(workers))) {

@@ -62,7 +62,7 @@ TEST_F(RetrievalTest, WhatIsHereInOtherImagesDoesNotTravel) {
 TEST_F(RetrievalTest, WhatCameBeforeABreakDoesNotComeAgain) {
   const auto image = sample_image(1, 600);
   ASSERT_TRUE(cloud.receive(image));
-  line.breaks_after = 6;
+  line.breaks_after = 8;
   ASSERT_FALSE(take(image.id));
   const auto before = home.images().find(image.id);
   ASSERT_TRUE(before);
@@ -72,6 +72,93 @@ TEST_F(RetrievalTest, WhatCameBeforeABreakDoesNotComeAgain) {
   ASSERT_TRUE(take(image.id));
   EXPECT_LT(line.bytes, before->missing * (kPiece_bytes + 200) + image.list.size() + 10'000);
   testing::expect_true_to(home, image);
+}
+
+// ---- compressed against what both have
+
+// The image with some bytes behind its first pieces, so that it has no block of the others.
+SampleImage moved_by_some_bytes(const SampleImage& image) {
+  const ByteView whole = image.file(Role::disk);
+  ByteVector disk(whole.begin(), whole.begin() + 3 * kPiece_bytes);
+  disk.resize(disk.size() + 1000, std::byte{'x'});
+  append(disk, whole.subspan(3 * kPiece_bytes));
+  disk.resize(disk.size() / kPage_bytes * kPage_bytes);
+  return testing::image_of({{Role::disk, std::move(disk)}});
+}
+
+class SimilarRetrievalTest : public RetrievalTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(cloud.receive(image) && cloud.receive(sibling) && home.receive(sibling));
+    line.may_use = [this](const ImageId& id) { return id == sibling.id; };
+  }
+  void expect_taken() {
+    const auto taken = take(image.id);
+    ASSERT_TRUE(taken) << taken.error().message;
+    testing::expect_true_to(home, image);
+  }
+
+  SampleImage sibling = sample_image(1, 60);
+  SampleImage image = moved_by_some_bytes(sibling);
+};
+
+TEST_F(SimilarRetrievalTest, WhatIsLikeAnImageThatBothHaveTravelsAsTheDifference) {
+  expect_taken();
+  EXPECT_GT(line.differences, 0);
+  EXPECT_LT(line.bytes, 200'000U) << "list, tags, sketches, and what was before it";
+}
+
+TEST_F(SimilarRetrievalTest, AStoreThatKnowsNothingOfPrefixesGivesParcelsAsTheyWere) {
+  line.knows_prefixes = false;
+  expect_taken();
+  EXPECT_EQ(line.differences, 0);
+  EXPECT_GT(line.bytes, 1'000'000U);
+}
+
+TEST_F(SimilarRetrievalTest, AStoreThatHasLostItMeanwhileGivesAllOfIt) {
+  bool is_there = true;
+  line.may_use = [&](const ImageId&) { return is_there; };
+  line.spoil = [&](const std::string& path, std::string&) { is_there = is_there && !path.ends_with("/sketches"); };
+  expect_taken();
+  EXPECT_GT(line.bytes, 1'000'000U);
+}
+
+TEST_F(SimilarRetrievalTest, WhoMayNotUseAnImageGetsNoDifferencesToIt) {
+  ParcelPrefix prefix{{sibling.id}, {{1, 0, 16}}, {}};
+  ByteVector wishes;
+  append_prefix(wishes, prefix);
+  for (const auto byte : {0, 0, 0, 0, 0xff, 0xff}) wishes.push_back(static_cast<std::byte>(byte));
+  const auto with = outlet.differences(image.id, wishes, [](const ImageId&) { return true; });
+  const auto without = outlet.differences(image.id, wishes, [](const ImageId&) { return false; });
+  ASSERT_TRUE(with && without);
+  EXPECT_EQ((*with)[3], '\2');
+  EXPECT_EQ((*without)[3], '\1') << "a parcel that stands alone";
+}
+
+TEST_F(SimilarRetrievalTest, AStoreThatGivesFalseSketchesOrAnotherPrefixesPiecesDoesNoHarm) {
+  line.spoil = [](const std::string& path, std::string& answer) {
+    if (path.ends_with("/sketches")) std::ranges::fill(answer, '\x11');
+  };
+  expect_taken();
+}
+
+TEST_F(SimilarRetrievalTest, ParcelsThatCantBeReadAreAskedForOnceMoreAndAlone) {
+  line.spoil = [](const std::string& path, std::string& answer) {
+    if (path.ends_with("/differences")) answer.back() = static_cast<char>(answer.back() ^ 1);  // of zstd's check
+  };
+  expect_taken();
+  EXPECT_GT(line.differences, 0);
+}
+
+TEST_F(SimilarRetrievalTest, AnImageOfWhichLittleComesIsComparedWithNone) {
+  auto disk = sibling.file(Role::disk);
+  for (std::size_t at = 0; at < 1000; ++at) disk[at] ^= std::byte{1};
+  image = testing::image_of({{Role::disk, std::move(disk)}});
+  ASSERT_TRUE(cloud.receive(image));
+  int asked = 0;
+  line.may_use = [&](const ImageId&) { return ++asked > 0; };
+  expect_taken();
+  EXPECT_EQ(asked, 0);
 }
 
 // ---- a list of several parts
@@ -184,6 +271,9 @@ TEST_F(RetrievalTest, AskedForNonsenseAStoreSaysSo) {
   EXPECT_EQ(code(outlet.tags(image.id, ByteVector(4 * (kParcelPieces + 1)))), Errc::protocol);
   EXPECT_EQ(code(outlet.parcel(image.id, ByteVector(6, std::byte{0xff}))), Errc::protocol);
   EXPECT_EQ(code(outlet.parcel(image.id, ByteVector(11))), Errc::protocol);
+  EXPECT_EQ(code(outlet.sketches(image.id, ByteVector(7))), Errc::protocol);
+  EXPECT_EQ(code(outlet.sketches(image.id, ByteVector(6, std::byte{0xff}))), Errc::protocol);
+  EXPECT_EQ(code(outlet.differences(image.id, ByteVector(6), {})), Errc::protocol);
   const auto begun = sample_image(3);
   ASSERT_TRUE(cloud.images().begin(begun.text, {}, "a transfer"));
   EXPECT_EQ(code(outlet.list(begun.id, 0)), Errc::conflict) << "it is not whole";

@@ -119,7 +119,7 @@ bool SharedBlocks::index(const Source& of, std::uint64_t piece, std::uint16_t bl
     const auto block = bytes->subspan(i * kPage_bytes, kPage_bytes);
     if ((blocks >> i & 1U) == 0 || is_zero(block)) continue;
     const auto number = of.first_block + piece * kPiece_blocks + i;
-    if (!similar_.add(block, static_cast<std::uint32_t>(number))) return false;
+    if (!similar_.add(sketch_of(block), static_cast<std::uint32_t>(number))) return false;
   }
   return true;
 }
@@ -140,9 +140,17 @@ const SharedBlocks::Source& SharedBlocks::source_of(std::uint64_t block) const {
 }
 
 ParcelPrefix SharedBlocks::prefix_for(ByteView blocks) {
-  std::unordered_map<std::uint32_t, std::uint32_t> common;  // of each block that is like some of them
+  std::vector<BlockSketch> sketches;
   for (std::size_t at = 0; at < blocks.size(); at += kPage_bytes) {
-    for (const auto& each : similar_.find(blocks.subspan(at, kPage_bytes))) common[each.number] += each.common;
+    sketches.push_back(sketch_of(blocks.subspan(at, kPage_bytes)));
+  }
+  return prefix_for(sketches);
+}
+
+ParcelPrefix SharedBlocks::prefix_for(std::span<const BlockSketch> blocks) {
+  std::unordered_map<std::uint32_t, std::uint32_t> common;  // of each block that is like some of them
+  for (const auto& block : blocks) {
+    for (const auto& each : similar_.find(block)) common[each.number] += each.common;
   }
   std::vector<std::pair<std::uint32_t, std::uint32_t>> best;  // how much, which
   for (const auto& [number, much] : common) best.emplace_back(much, number);
@@ -153,6 +161,16 @@ ParcelPrefix SharedBlocks::prefix_for(ByteView blocks) {
   for (std::size_t i = 1; i < sources_.size(); ++i) prefix.images.push_back(siblings_[i - 1]->id());
   for (const auto& [much, number] : best) append_block(prefix, number);
   return prefix;
+}
+
+bool SharedBlocks::read_block(const ImageId& image, std::uint64_t block, ByteSpan into) {
+  std::size_t source = 0;
+  while (source < sources_.size() && (source == 0 ? ImageId() : siblings_[source - 1]->id()) != image) ++source;
+  if (source == sources_.size() || block / kPiece_blocks >= sources_[source].image->count()) return false;
+  const auto piece = read(sources_[source], block / kPiece_blocks);
+  if (!piece) return false;
+  std::ranges::copy(piece->subspan(block % kPiece_blocks * kPage_bytes, kPage_bytes), into.begin());
+  return true;
 }
 
 void SharedBlocks::append_block(ParcelPrefix& prefix, std::uint64_t block) {

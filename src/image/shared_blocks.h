@@ -36,8 +36,12 @@ class SharedBlocks final {
   [[nodiscard]] bool advance(std::uint64_t pieces);
   // The piece, of which those blocks were sent, is at the other end.
   void arrived(const ParcelPiece& piece);
+  [[nodiscard]] bool empty() const { return similar_.bytes() == 0; }
   // Of all these what has most in common with `blocks`, in the order in which it lies in the images.
   [[nodiscard]] ParcelPrefix prefix_for(ByteView blocks);
+  [[nodiscard]] ParcelPrefix prefix_for(std::span<const BlockSketch> blocks);
+  // As ReadPrefix, of a parcel that was compressed against such a prefix.
+  [[nodiscard]] bool read_block(const ImageId& image, std::uint64_t block, ByteSpan into);
 
  private:
   struct Source {

@@ -110,8 +110,7 @@ sys::Task<Result<>> leave_known_out(Way& way, std::vector<ParcelPiece>& pieces) 
 
 // About so many pieces' blocks are to travel, of `lacking` that the store lacks: as of some of them.
 sys::Task<Result<std::uint64_t>> foretell_travelling(Way& way, std::uint64_t lacking) {
-  std::vector<std::uint64_t> some(std::min(kSample, way.missing.size()));
-  for (std::size_t i = 0; i < some.size(); ++i) some[i] = way.missing[i * way.missing.size() / some.size()];
+  const auto some = sample_of(way.missing);
   auto pieces = describe(way, some);
   if (!pieces) co_return pass(pieces);
   std::uint64_t blocks = some.size() * kPiece_blocks;
@@ -126,25 +125,14 @@ sys::Task<Result<std::uint64_t>> foretell_travelling(Way& way, std::uint64_t lac
   co_return lacking* blocks / asked_for;
 }
 
-// Which of the siblings the store has, and that it takes parcels that are compressed against them. One that knows of no
-// such thing takes them as they were before.
+// One that knows of no prefixes takes parcels as they were before.
 sys::Task<Result<>> agree_on_prefixes(sys::Executor executor, Way& way, std::vector<Lease> siblings) {
-  std::string ids;
-  for (const auto& each : siblings) ids += as_text(from_hex(each->id()).value());
-  way.progress.wire_bytes += ids.size();
-  auto asked = way.target.call("POST", way.path + "/prefixes", std::move(ids));
-  const auto answer = co_await std::move(asked);
-  if (!answer && answer.error().code == Errc::not_found) co_return Result<>{};
-  if (!answer) co_return fail(answer, "image: what it may be compressed against");
-  if (answer->size() != siblings.size()) {
-    co_return fail(Errc::protocol, "image: the store's answer on {} images has {} bytes", siblings.size(),
-                   answer->size());
-  }
-  std::vector<Lease> both;
-  for (std::size_t i = 0; i < siblings.size(); ++i) {
-    if ((*answer)[i] == '\1') both.push_back(std::move(siblings[i]));
-  }
-  way.shared.emplace(way.image, std::move(both), way.limits.similar_bytes);
+  way.progress.wire_bytes += siblings.size() * kDigest_bytes;
+  auto asking = ask_for_prefixes(way.target, way.path, std::move(siblings));
+  auto both = co_await std::move(asking);
+  if (!both) co_return pass(both);
+  if (!*both) co_return Result<>{};
+  way.shared.emplace(way.image, std::move(**both), way.limits.similar_bytes);
   while (way.shared->advance(kLookAtOnce)) co_await boost::asio::post(executor, boost::asio::use_awaitable);
   co_return Result<>{};
 }
@@ -241,6 +229,32 @@ sys::Task<Result<>> send_missing(sys::Executor executor, Way& way) {
 }
 
 }  // namespace
+
+std::vector<std::uint64_t> sample_of(std::span<const std::uint64_t> pieces) {
+  std::vector<std::uint64_t> some(std::min(kSample, pieces.size()));
+  for (std::size_t i = 0; i < some.size(); ++i) some[i] = pieces[i * pieces.size() / some.size()];
+  return some;
+}
+
+sys::Task<Result<std::optional<std::vector<Lease>>>> ask_for_prefixes(ShipmentTarget& store, std::string path,
+                                                                      std::vector<Lease> siblings) {
+  std::optional<std::vector<Lease>> both;
+  std::string ids;
+  for (const auto& each : siblings) ids += as_text(from_hex(each->id()).value());
+  auto asked = store.call("POST", path + "/prefixes", std::move(ids));
+  const auto answer = co_await std::move(asked);
+  if (!answer && answer.error().code == Errc::not_found) co_return both;
+  if (!answer) co_return fail(answer, "image: what it may be compressed against");
+  if (answer->size() != siblings.size()) {
+    co_return fail(Errc::protocol, "image: the store's answer on {} images has {} bytes", siblings.size(),
+                   answer->size());
+  }
+  both.emplace();
+  for (std::size_t i = 0; i < siblings.size(); ++i) {
+    if ((*answer)[i] == '\1') both->push_back(std::move(siblings[i]));
+  }
+  co_return both;
+}
 
 sys::Task<Result<ShipmentProgress>> ship(sys::Executor executor, Pieces& image, wire::ImageOffer offer,
                                          ShipmentTarget& target,

@@ -9,6 +9,8 @@
 #include "wire/image.h"
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,14 @@ class ShipmentTarget {
   // One call, with the body of its answer. Errors: those of the store, and of the way to it.
   [[nodiscard]] virtual sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) = 0;
 };
+
+// Asks of the content at `path` which of `siblings` the store has too, so that parcels may be compressed against them
+// and against what both have of it. Nothing: it knows of no such thing. Errors: those of the store; protocol.
+[[nodiscard]] sys::Task<Result<std::optional<std::vector<Lease>>>> ask_for_prefixes(ShipmentTarget& store,
+                                                                                    std::string path,
+                                                                                    std::vector<Lease> siblings);
+// Some of them, from the first on to the last: what they are like the others are.
+[[nodiscard]] std::vector<std::uint64_t> sample_of(std::span<const std::uint64_t> pieces);
 
 struct ShipmentProgress {
   std::uint64_t pieces{0};

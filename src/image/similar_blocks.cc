@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kWindow_bytes = 32;  // that a hash is of
 constexpr unsigned kSampled = 5;           // one of 2^5 windows, chosen by their content
-constexpr std::size_t kHashes = 6;         // of a block
 
 constexpr std::size_t kFirstSlots = 1UL << 14U;
 
@@ -35,30 +34,19 @@ constexpr std::uint32_t spread(std::uint32_t least) {
   return std::max<std::uint32_t>(static_cast<std::uint32_t>(mix(least + 1ULL)), 1);
 }
 
-// Ascending, no two the same.
-class Least {
- public:
-  void take(std::uint32_t hash) {
-    if (count_ == kHashes && hash >= all_[count_ - 1]) return;
-    auto* end = all_.begin() + static_cast<std::ptrdiff_t>(count_);
-    auto* place = std::lower_bound(all_.begin(), end, hash);
-    if (place != end && *place == hash) return;
-    if (count_ < kHashes) {
-      ++count_;
-      ++end;
-    }
-    std::move_backward(place, end - 1, end);
-    *place = hash;
-  }
-  [[nodiscard]] std::span<const std::uint32_t> all() const { return std::span(all_).first(count_); }
+// No two are the same.
+void take(BlockSketch& least, std::uint32_t hash) {
+  if (hash >= least.back()) return;
+  auto* place = std::lower_bound(least.begin(), least.end(), hash);
+  if (*place == hash) return;
+  std::move_backward(place, least.end() - 1, least.end());
+  *place = hash;
+}
 
- private:
-  std::array<std::uint32_t, kHashes> all_{};
-  std::size_t count_{0};
-};
+}  // namespace
 
 // Two bits a byte: after 32 bytes one is shifted out. The samples are those whose upper bits are 0.
-Least hashes_of(ByteView block) {
+BlockSketch sketch_of(ByteView block) {
   GODWIT_ASSERT(block.size() == kPage_bytes);
   std::array<std::uint64_t, kPage_bytes> samples;
   std::size_t count = 0;
@@ -69,15 +57,25 @@ Least hashes_of(ByteView block) {
     samples[count] = hash;
     count += (hash >> (64U - kSampled)) == 0 && i + 1 >= kWindow_bytes ? 1 : 0;
   }
-  Least least;
-  for (std::size_t i = 0; i < count; ++i) least.take(static_cast<std::uint32_t>(mix(samples[i])));
+  BlockSketch least;
+  least.fill(kNoHash);
+  for (std::size_t i = 0; i < count; ++i) take(least, static_cast<std::uint32_t>(mix(samples[i])));
   return least;
 }
 
-}  // namespace
+void append_sketch(ByteVector& out, const BlockSketch& sketch) {
+  for (const auto hash : sketch) append_be32(out, hash);
+}
 
-bool SimilarBlocks::add(ByteView block, std::uint32_t number) {
-  for (const auto hash : hashes_of(block).all()) {
+BlockSketch load_sketch(ByteView bytes) {
+  BlockSketch out;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = load_be32(bytes.subspan(i * sizeof(std::uint32_t)));
+  return out;
+}
+
+bool SimilarBlocks::add(const BlockSketch& block, std::uint32_t number) {
+  for (const auto hash : block) {
+    if (hash == kNoHash) break;
     if (!add_hash(spread(hash), number)) return false;
   }
   return true;
@@ -110,10 +108,11 @@ SimilarBlocks::Slot& SimilarBlocks::slot_of(std::uint32_t hash) {
   return slots_[at];
 }
 
-std::span<const SimilarBlocks::Alike> SimilarBlocks::find(ByteView block) {
+std::span<const SimilarBlocks::Alike> SimilarBlocks::find(const BlockSketch& block) {
   found_.clear();
   if (slots_.empty()) return {};
-  for (const auto hash : hashes_of(block).all()) {
+  for (const auto hash : block) {
+    if (hash == kNoHash) break;
     const auto& slot = slot_of(spread(hash));
     if (slot.hash == 0) continue;
     const auto same = std::ranges::find(found_, slot.number, &Alike::number);

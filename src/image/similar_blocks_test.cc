@@ -24,14 +24,15 @@ class SimilarBlocksTest : public testing::Test {
 
   ByteView block(std::size_t at) const { return ByteView(file).subspan(at, kPage_bytes); }
   void SetUp() override {
-    for (std::uint32_t number = 0; number < 64; ++number) ASSERT_TRUE(blocks.add(block(number * kPage_bytes), number));
+    for (std::uint32_t number = 0; number < 64; ++number)
+      ASSERT_TRUE(blocks.add(sketch_of(block(number * kPage_bytes)), number));
   }
 };
 
 TEST_F(SimilarBlocksTest, ABlockOfWhichSomeBytesAreOthersIsFound) {
   auto altered = ByteVector(block(7 * kPage_bytes).begin(), block(7 * kPage_bytes).end());
   for (std::size_t at = 0; at < altered.size(); at += 1000) altered[at] ^= std::byte{1};
-  const auto found = blocks.find(altered);
+  const auto found = blocks.find(sketch_of(altered));
   ASSERT_FALSE(found.empty());
   EXPECT_EQ(found.front().number, 7U);
 }
@@ -41,7 +42,7 @@ TEST_F(SimilarBlocksTest, WhatHasMovedIsFoundInTheTwoBlocksThatItLiesIn) {
     std::size_t both = 0;
     for (std::uint32_t number = 0; number < 60; ++number) {
       std::vector<std::uint32_t> numbers;
-      for (const auto& each : blocks.find(block(number * kPage_bytes + by))) numbers.push_back(each.number);
+      for (const auto& each : blocks.find(sketch_of(block(number * kPage_bytes + by)))) numbers.push_back(each.number);
       std::ranges::sort(numbers);
       both += numbers == std::vector{number, number + 1} ? 1 : 0;
     }
@@ -52,24 +53,24 @@ TEST_F(SimilarBlocksTest, WhatHasMovedIsFoundInTheTwoBlocksThatItLiesIn) {
 TEST_F(SimilarBlocksTest, WhatHasNothingInCommonIsNotFound) {
   const auto other = noise(64 * kPage_bytes, 2);
   for (std::size_t at = 0; at < other.size(); at += kPage_bytes) {
-    EXPECT_TRUE(blocks.find(ByteView(other).subspan(at, kPage_bytes)).empty());
+    EXPECT_TRUE(blocks.find(sketch_of(ByteView(other).subspan(at, kPage_bytes))).empty());
   }
 }
 
 TEST_F(SimilarBlocksTest, BlocksOfOneByteHaveNothingToBeKnownBy) {
   const ByteVector same(kPage_bytes, std::byte{'x'});
-  ASSERT_TRUE(blocks.add(same, 100));
-  EXPECT_LE(blocks.find(same).size(), 1U);
+  ASSERT_TRUE(blocks.add(sketch_of(same), 100));
+  EXPECT_LE(blocks.find(sketch_of(same)).size(), 1U);
 }
 
 TEST(SimilarBlocks, TakesNoMoreMemoryThanItMay) {
   constexpr std::size_t kLimit = 256UL << 10U;
   SimilarBlocks few(kLimit);
   std::uint32_t number = 0;
-  while (few.add(noise(kPage_bytes, number), number)) ASSERT_LT(++number, 100'000U);
+  while (few.add(sketch_of(noise(kPage_bytes, number)), number)) ASSERT_LT(++number, 100'000U);
   EXPECT_LE(few.bytes(), kLimit);
   EXPECT_GT(number, 3000U);
-  EXPECT_FALSE(few.find(noise(kPage_bytes, 17)).empty());
+  EXPECT_FALSE(few.find(sketch_of(noise(kPage_bytes, 17))).empty());
 }
 
 }  // namespace

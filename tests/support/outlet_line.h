@@ -20,6 +20,9 @@ class OutletLine final : public image::ShipmentTarget {
   std::uint64_t bytes{0};
   std::uint64_t longest{0};  // of the answers
   int list_parts{0};
+  int differences{0};
+  bool knows_prefixes{true};
+  image::MayUse may_use{};  // by what it says, the store has it whole
   std::function<void(const std::string& path, std::string& answer)> spoil{};
 
   sys::Task<Result<std::string>> call(std::string method, std::string path, std::string body) override {
@@ -32,8 +35,22 @@ class OutletLine final : public image::ShipmentTarget {
   }
 
  private:
+  // As image/intake.h answers it.
+  [[nodiscard]] std::string shared_of(const std::string& ids) const {
+    std::string out;
+    for (std::size_t at = 0; at < ids.size(); at += image::kDigest_bytes) {
+      const auto id = to_hex(as_bytes(ids).subspan(at, image::kDigest_bytes));
+      out += may_use && may_use(id) ? '\1' : '\0';
+    }
+    return out;
+  }
   Result<std::string> answer(const std::string& method, const std::string& path, const std::string& body) {
     const auto id = path.substr(std::string("/v1/image-contents/").size(), 64);
+    if (path.ends_with("/prefixes") && knows_prefixes) return shared_of(body);
+    if (path.ends_with("/prefixes")) return fail(Errc::not_found, "there is nothing at {}", path);
+    if (path.ends_with("/sketches")) return outlet_.sketches(id, as_bytes(body));
+    if (path.ends_with("/differences")) ++differences;
+    if (path.ends_with("/differences")) return outlet_.differences(id, as_bytes(body), may_use);
     if (path.ends_with("/tags")) return outlet_.tags(id, as_bytes(body));
     if (path.ends_with("/pieces")) return outlet_.parcel(id, as_bytes(body));
     EXPECT_EQ(method, "GET");
