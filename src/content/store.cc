@@ -128,6 +128,10 @@ std::optional<std::string> Store::beside(std::string_view name) const {
 // ---- pages
 
 Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerprint) {
+  return append(domain, page, fingerprint, sketch_of(page));
+}
+
+Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerprint, const Sketch& sketch) {
   if (domain == kNoDomain) {
     return fail(Errc::exhausted, "keep a page: {} tenants are kept apart already", kMostDomains);
   }
@@ -135,7 +139,6 @@ Result<PageId> Store::append(Domain domain, ByteView page, std::uint64_t fingerp
   if (!id) return id;
   const auto alive = impl_->alive();
   impl_->exact.replace(hash_in(domain, fingerprint), *id, alive);
-  const auto sketch = sketch_of(page);
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
     if (sketch[i] != 0) impl_->alike[i].replace(hash_of_feature(domain, sketch[i]), *id, alive);
   }
@@ -167,17 +170,20 @@ PageId Store::find_similar(Domain domain, ByteView page, PageId at_least) const 
 }
 
 PageId Store::find_alike(Domain domain, const Sketch& sketch, PageId at_least) const {
-  Window alive = impl_->alive();
-  alive.first = std::max(alive.first, at_least);
-  if (alive.first >= alive.next) return 0;
-  std::array<PageId, kSuperFeatures> found{};
+  const auto newest = list_alike(domain, sketch).front();
+  return newest >= at_least ? newest : 0;
+}
+
+Store::Alike Store::list_alike(Domain domain, const Sketch& sketch) const {
+  Alike found{};
   for (std::size_t i = 0; i < kSuperFeatures; ++i) {
     if (sketch[i] == 0) continue;
     for (const PageId id : impl_->alike[i].find(hash_of_feature(domain, sketch[i]), impl_->alive()).all()) {
-      if (id >= alive.first && impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
+      if (impl_->log.domain_of(id) == domain) found[i] = std::max(found[i], id);
     }
   }
-  return *std::max_element(found.begin(), found.end());  // the newest: two that agree are one
+  std::ranges::sort(found, std::greater());
+  return found;
 }
 
 std::size_t Store::likeness_places() const {

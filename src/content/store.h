@@ -65,6 +65,8 @@ class Store final {
   // Keeps a copy. Where a limit is reached, or the disk is full, the oldest pages that nobody has pinned go first, some
   // at once. Content that was there before is found at its new id. Errors: exhausted (all is pinned; no domain), io.
   [[nodiscard]] Result<PageId> append(Domain domain, ByteView page, std::uint64_t fingerprint);
+  // The same, by who has the page's sketch already.
+  [[nodiscard]] Result<PageId> append(Domain domain, ByteView page, std::uint64_t fingerprint, const Sketch& sketch);
   // Errors: not_found (evicted, or of another domain), io.
   [[nodiscard]] Result<> read(Domain domain, PageId id, ByteSpan into) const;
 
@@ -73,6 +75,9 @@ class Store final {
   // One that is like it, by sketch: a good guess, never a promise; 0 where there is none. `at_least`: no older one.
   [[nodiscard]] PageId find_similar(Domain domain, ByteView page, PageId at_least) const;
   [[nodiscard]] PageId find_alike(Domain domain, const Sketch& sketch, PageId at_least) const;
+  // All that it knows, the newest first, for who can't use every page; 0 where there are no more.
+  using Alike = std::array<PageId, kSuperFeatures>;
+  [[nodiscard]] Alike list_alike(Domain domain, const Sketch& sketch) const;
 
   // What pages are found by as alike: super-feature `feature` at `place` of a sketch, of some page that is held. All
   // lie in so many places, of at most 9 each; those of one, appended to `into`. Adding pages moves them about.

@@ -205,6 +205,30 @@ TEST_F(BatchCoding, APageThatChangedALittleIsSmall) {
   EXPECT_EQ(departure_.savings.similar, 10 * kPage_bytes);
 }
 
+// The guest is scanned here: what is newest and like its page never crossed.
+TEST_F(BatchCoding, OfPagesThatAreAlikeOneThatTheDestinationHasIsTaken) {
+  const auto crossed = page_of(1);
+  page(crossed, 1);
+  expect_same(decoder_.decode(encode()));
+  const auto share = [](ByteView a, ByteView b, std::size_t place) {
+    return content::sketch_of(a)[place] == content::sketch_of(b)[place];
+  };
+  ByteVector now;
+  ByteVector only_here;
+  std::uint64_t seed = 0;
+  do {
+    now = changed(crossed, 60, ++seed);
+    only_here = changed(now, 60, ++seed);
+  } while (!share(now, crossed, 0) || share(only_here, crossed, 0) || !share(now, only_here, 1));
+  ASSERT_TRUE(here_.store.append(here_.rapport->domain, only_here, content::fingerprint_of(only_here)));
+  EXPECT_TRUE(encoder_.has_like(content::sketch_of(now), 2)) << "nobody need be asked";
+  page(now, 2);
+  const auto frame = encode();
+  EXPECT_LT(frame.size(), kPage_bytes / 4);
+  expect_same(decoder_.decode(frame));
+  EXPECT_EQ(departure_.savings.similar, kPage_bytes);
+}
+
 TEST_F(BatchCoding, BlocksOfTheImageDontCross) {
   departure_.image = volume();
   arrivals_.image = volume();

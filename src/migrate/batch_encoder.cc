@@ -9,6 +9,11 @@ namespace godwit::migrate {
 namespace {
 
 constexpr int kWindowLog = 21;  // reaches over the whole prefix and body
+// Where zstd's own tables don't stay in the processor's cache beside what they are of: half of them find all but a
+// thousandth of it.
+constexpr int kLevelOfSmallTables = 3;
+constexpr int kShortMatchesLog = 15;
+constexpr int kLongMatchesLog = 16;
 
 }  // namespace
 
@@ -148,10 +153,11 @@ PageOrigin BatchEncoder::origin_of(ByteView page, std::uint64_t place, Effort ef
     draft.savings.literal += kPage_bytes;
     return take_literal(Origin::raw);
   }
-  const bool similar = effort.similar && choose_prefix(page, place, draft);
+  const auto sketch = content::sketch_of(page);
+  const bool similar = effort.similar && choose_prefix(sketch, place, draft);
   (similar ? draft.savings.similar : draft.savings.literal) += kPage_bytes;
   if (numbers_end_ && numbers_ >= *numbers_end_) return take_literal(Origin::raw);
-  const auto stored = departure.store.append(domain, page, fingerprint);
+  const auto stored = departure.store.append(domain, page, fingerprint, sketch);
   if (!stored) return take_literal(Origin::raw);
   departure.rapport->mine.add({connection_, numbers_}, *stored, 1);
   ++numbers_;
@@ -189,33 +195,42 @@ bool BatchEncoder::is_held(ByteView page, std::uint64_t fingerprint) const {
 }
 
 bool BatchEncoder::has_like(const content::Sketch& sketch, std::uint64_t place) const {
-  auto like = departure_.places.get(place);
-  if (like == 0) like = departure_.store.find_alike(departure_.rapport->domain, sketch, 0);
-  return like != 0 && held(like).has_value();
+  return find_like(sketch, place).has_value();
 }
 
-// The page's own last version, else one that is like it: what it is compressed against, with all of the batch's others.
-bool BatchEncoder::choose_prefix(ByteView page, std::uint64_t place, Draft& draft) {
+// The page's own last version, else the newest that is like it, of what the destination has.
+std::optional<BatchEncoder::Like> BatchEncoder::find_like(const content::Sketch& sketch, std::uint64_t place) const {
+  const auto usable = [&](content::PageId id) -> std::optional<Like> {
+    const auto origin = id != 0 ? held(id) : std::nullopt;
+    if (!origin) return std::nullopt;
+    return Like{id, *origin};
+  };
+  if (const auto last = usable(departure_.places.get(place))) return last;
+  for (const auto id : departure_.store.list_alike(departure_.rapport->domain, sketch)) {
+    if (const auto alike = usable(id)) return alike;
+  }
+  return std::nullopt;
+}
+
+// What the page is compressed against, with all of the batch's others.
+bool BatchEncoder::choose_prefix(const content::Sketch& sketch, std::uint64_t place, Draft& draft) {
   auto& departure = departure_;
-  const auto domain = departure.rapport->domain;
-  auto like = departure.places.get(place);
-  if (like == 0) like = departure.store.find_similar(domain, page, 0);
-  if (like == 0) return false;
-  if (draft.in_prefix.contains(like)) return true;
-  const auto origin = held(like);
-  if (!origin) return false;
+  const auto like = find_like(sketch, place);
+  if (!like) return false;
+  if (draft.in_prefix.contains(like->id)) return true;
   // What comes with this very batch is in zstd's reach already.
-  const bool own = origin->origin == Origin::sent && origin->connection == connection_;
-  if (own && origin->number >= draft.first_number) return true;
+  const auto& origin = like->origin;
+  const bool own = origin.origin == Origin::sent && origin.connection == connection_;
+  if (own && origin.number >= draft.first_number) return true;
   if (draft.prefix.size() >= kPrefixPages) return false;
   const auto size = draft.bytes.size();
   draft.bytes.resize(size + kPage_bytes);
-  if (!departure.store.read(domain, like, std::span(draft.bytes).subspan(size))) {
+  if (!departure.store.read(departure.rapport->domain, like->id, std::span(draft.bytes).subspan(size))) {
     draft.bytes.resize(size);
     return false;
   }
-  draft.in_prefix.insert(like);
-  draft.prefix.push_back(*origin);
+  draft.in_prefix.insert(like->id);
+  draft.prefix.push_back(origin);
   return true;
 }
 
@@ -229,6 +244,10 @@ Result<ByteView> BatchEncoder::press(ByteView prefix, ByteView body, int level) 
   ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLog);
+  if (level == kLevelOfSmallTables) {
+    ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, kShortMatchesLog);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, kLongMatchesLog);
+  }
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
   ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
   auto& out = scratch.pressed;

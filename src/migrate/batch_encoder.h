@@ -100,8 +100,13 @@ class BatchEncoder final {
   [[nodiscard]] PageOrigin origin_of(ByteView page, std::uint64_t place, Effort effort, Draft& draft);
   [[nodiscard]] std::optional<PageOrigin> held(content::PageId id) const;
   [[nodiscard]] bool is_earlier(const PageOrigin& origin, std::uint64_t place, content::PageId id) const;
+  struct Like {
+    content::PageId id{0};
+    PageOrigin origin;
+  };
+  [[nodiscard]] std::optional<Like> find_like(const content::Sketch& sketch, std::uint64_t place) const;
   // Whether there is a page that this one is like, among what the batch is compared with.
-  [[nodiscard]] bool choose_prefix(ByteView page, std::uint64_t place, Draft& draft);
+  [[nodiscard]] bool choose_prefix(const content::Sketch& sketch, std::uint64_t place, Draft& draft);
   [[nodiscard]] Result<ByteView> press(ByteView prefix, ByteView body, int level);  // of the scratch
   [[nodiscard]] Result<ByteVector> finish(const Kept& kept, Draft& draft, int level);
   void keep(Kept kept, std::size_t frame_bytes);

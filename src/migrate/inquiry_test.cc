@@ -74,6 +74,20 @@ sys::Task<void> bring_into(sys::Task<std::vector<content::PageId>> bringing,
 
 class Idle final : public sim::Program {};
 
+class OneBlock final : public content::Blocks {
+ public:
+  explicit OneBlock(ByteVector content) : content_(std::move(content)) {}
+  std::uint64_t count() const override { return 1; }
+  Result<> read(std::uint64_t, ByteSpan into) const override {
+    std::ranges::copy(content_, into.begin());
+    return {};
+  }
+  bool is_hole(std::uint64_t) const override { return false; }
+
+ private:
+  ByteVector content_;
+};
+
 struct End {
   sim::PageFiles files;
   content::Store store{files, "/store", {}};
@@ -223,6 +237,22 @@ TEST_F(Questions, AreAskedOnceOfAPageAndNeverOfZerosOrWhatTheDestinationHas) {
   add_other(9);
   EXPECT_EQ(inquiry_.look(backlog()).size(), sizeof(content::PageDigest));
   EXPECT_EQ(inquiry_.ready(backlog()).stretches, 4U) << "what stands before the question waits for nothing";
+}
+
+TEST_F(Questions, AreNeverAskedOfBlocksOfTheImage) {
+  auto image = std::make_shared<content::Library::Volume>();
+  image->blocks = std::make_unique<OneBlock>(page_of(5));
+  image->index = std::make_unique<content::ImageIndex>(*image->blocks);
+  ASSERT_TRUE(image->index->advance(1));
+  departure_.image = image;
+  cloud_.hold(page_of(5));
+  welcome();
+  add_page(page_of(5), 0);
+  add_other(9);
+  EXPECT_TRUE(inquiry_.look(backlog()).empty()) << "comparison has found it, and no digest was made";
+  add_page(page_of(6), 1);
+  add_other(9);
+  EXPECT_EQ(inquiry_.look(backlog()).size(), sizeof(content::PageDigest));
 }
 
 TEST_F(Questions, EndWhereTheAnswersAreAlwaysNo) {
