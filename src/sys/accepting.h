@@ -10,9 +10,9 @@ namespace godwit::sys {
 
 inline constexpr Millis kAcceptAgain{100};
 
-// Gives `take` each stream that comes, until `listener` (a Listener or a PeerListener) is closed. Other errors, such as
-// too many open files, are logged, and it goes on in a while. `take` doesn't wait: it spawns, or drops what is too
-// much. `listener` and `clock` outlive the task; what `take` holds lives as long as it.
+// Gives `take` each stream that comes, until `listener` (a Listener or a PeerListener) is closed. Other errors are
+// logged, and it goes on in a while. `take` doesn't wait: it spawns, or drops what is too much.
+// `listener` and `clock` outlive the task; what `take` holds lives as long as it.
 template <class Incoming, class Take>
 [[nodiscard]] Task<void> accept_each(Incoming& listener, Clock& clock, Log log, Take take) {
   for (;;) {
