@@ -297,6 +297,7 @@ sys::Task<Result<Lease>> retrieve(sys::Runtime& runtime, Repository& images, std
     if (!agreed) co_return pass(agreed);
   }
   std::vector<sys::Task<Result<>>> workers;
+  workers.reserve(kShipmentCalls);
   for (std::size_t i = 0; i < kShipmentCalls; ++i) workers.push_back(work(way));
   for (const auto& done : co_await sys::gather(runtime.executor, std::move(workers))) {
     if (!done) co_return pass(done);
