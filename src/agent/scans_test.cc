@@ -102,14 +102,8 @@ class ScansTest : public ::testing::Test {
   }()};
   Records records_{runtime_.files, config_.state_directory};
   Images host_images_{runtime_, config_, [] {}, [](const std::string&) {}};
-  InstanceContext context_{runtime_,
-                           records_,
-                           host_images_,
-                           {},
-                           {},
-                           "/state/instances",
-                           [](const std::string&) { return 1400U; },
-                           [] {}};
+  InstanceContext context_{
+      runtime_, records_, host_images_, {}, {}, "/state/instances", [](const std::string&) { return 1400U; }, [] {}};
   Instances instances_{context_, 200'000};
   sim::PageFiles content_;  // another disk: its reads are not the guests'
   content::Store store_{content_, "/store", {}};
