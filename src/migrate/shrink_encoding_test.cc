@@ -259,6 +259,42 @@ TEST_F(Shrink, WhatMayBeReferredToIsNotEvictedWhileTheMigrationGoesOn) {
   EXPECT_TRUE(store.read(domain, leased + store.limit_pages() / 4, page));
 }
 
+// Two members of a gang, on their way to a host that has no room but for what is leased: one arrives, and what it
+// brought stays for the other.
+TEST_F(Shrink, WhatOneOfAGangHasBroughtStaysWhileAnotherStillMoves) {
+  constexpr std::size_t kStore_pages = 4096;
+  sim::PageFiles files;
+  content::Store store(files, "/small", {.disk_bytes = kStore_pages * kPage_bytes});
+  ShrinkEncoding encoding(runtime_, store, there_.library);
+  const auto domain = store.domain("alice");
+  const auto crowd_out = [&](std::uint64_t first) {  // what else comes to the host: guests that run there are scanned
+    for (std::uint64_t i = first; i < first + 2 * kStore_pages; ++i) {
+      const auto page = testing::page_of(i);
+      (void)store.append(domain, page, content::fingerprint_of(page));
+    }
+  };
+  const auto stream = disk_stream(1, 200);
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = encoding.arrive(there_.spec);
+  const auto second_leaves = here_.encoding.leave(here_.spec);
+  auto second_arrives = encoding.arrive(there_.spec);
+  begin(*leaving_, *arriving_, {{Channel::disk, stream, {}, 1}});
+  expect_all_came();
+  const auto first_bytes = leaving_->wan_bytes().disk;
+  leaving_.reset();
+  arriving_.reset();
+  crowd_out(1'000'000);
+  begin(*second_leaves, *second_arrives, {{Channel::disk, stream, {}, 2}});
+  expect_all_came();
+  EXPECT_LT(second_leaves->wan_bytes().disk, first_bytes / 5) << "of " << first_bytes;
+  const auto page = testing::page_of(0);
+  const auto is_there = [&] { return store.find(domain, page, content::fingerprint_of(page)) != 0; };
+  EXPECT_TRUE(is_there());
+  second_arrives.reset();
+  crowd_out(2'000'000);
+  EXPECT_FALSE(is_there()) << "the lease ends with the last of them";
+}
+
 TEST_F(Shrink, BytesThatPassAsTheyAreComeOutInTheirPlace) {
   arriving_ = there_.encoding.arrive(there_.spec);
   const auto bytes = noise(1, 200'000);
