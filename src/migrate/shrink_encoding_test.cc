@@ -1,6 +1,7 @@
 // Two hosts' encodings, joined by streams in memory that cut what passes at random.
 #include "migrate/shrink_encoding.h"
 
+#include "migrate/batch_decoder.h"
 #include "migrate/shrink_frames.h"
 #include "sim/host.h"
 #include "sim/page_files.h"
@@ -350,6 +351,72 @@ TEST_F(Shrink, OnALinkThatStandsStillLessThanAMebibyteIsTakenOfWhatIsNew) {
   EXPECT_LT(taken_bytes, kMiB);
   peer->close();
   EXPECT_TRUE(world_.run_until([&] { return ended.has_value(); }, Seconds{60}));
+}
+
+// What a link lets through: a piece every few milliseconds. Notes it.
+sys::Task<void> pass_slowly(sys::Clock& clock, sys::Stream& from, sys::Stream& to, ByteVector& passed) {
+  ByteVector buffer(16UL * 1024);
+  for (;;) {
+    const auto size = co_await from.read_some(buffer);
+    if (!size) break;
+    append(passed, ByteView(buffer).first(*size));
+    co_await clock.sleep_for(Millis{4});
+    const auto written = co_await to.write(ByteView(buffer).first(*size));
+    if (!written) break;
+  }
+  (void)co_await to.shutdown_write();
+}
+
+// How many bytes of the stream each batch stands for, as a destination rebuilds them.
+std::vector<std::size_t> batches_in(ByteView frames) {
+  sim::PageFiles files;
+  content::Store store(files, "/store", {});
+  auto rapport = std::make_shared<Rapport>();
+  rapport->domain = store.domain("alice");
+  Arrivals arrivals{store, rapport, nullptr, false};
+  BatchDecoder decoder(arrivals, 1);
+  std::vector<std::size_t> sizes;
+  while (frames.size() >= kFrameHeader_bytes) {
+    const auto type = static_cast<ShrinkFrame>(frames[0]);
+    const auto size = load_be32(frames.subspan(1));
+    if (type == ShrinkFrame::batch) {
+      const auto decoded = decoder.decode(frames.subspan(kFrameHeader_bytes, size));
+      EXPECT_TRUE(decoded) << decoded.error().message;
+      sizes.push_back(decoded ? decoded->size() : 0);
+    }
+    frames = frames.subspan(kFrameHeader_bytes + size);
+  }
+  return sizes;
+}
+
+// Large batches compress better. The first one goes before there is that much, the last one has what is left.
+TEST_F(Shrink, WhereALinkIsSlowerThanQemuBatchesAreOf128KiBAtLeast) {
+  constexpr std::size_t kLeast_bytes = 128UL * 1024;
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = there_.encoding.arrive(there_.spec);
+  auto [qemu_here, local_here] = pipe(runtime_.executor, 1);
+  auto [wan_here, link_here] = pipe(runtime_.executor, 2);
+  auto [link_there, wan_there] = pipe(runtime_.executor, 3);
+  auto [local_there, qemu_there] = pipe(runtime_.executor, 4);
+  ByteVector forth;
+  ByteVector back;
+  ByteVector came;
+  std::optional<bool> heard;
+  std::optional<Result<>> left;
+  std::optional<Result<>> arrived;
+  const auto stream = noise(1, 6'000'000);
+  process_.spawn(pass_slowly(runtime_.clock, *link_here, *link_there, forth));
+  process_.spawn(pass_slowly(runtime_.clock, *link_there, *link_here, back));
+  process_.spawn(write_all(*qemu_here, stream, true));
+  process_.spawn(write_all(*qemu_there, {}, true));
+  process_.spawn(hear_all(*qemu_there, came, heard));
+  process_.spawn(carry_alone(*leaving_, std::move(local_here), std::move(wan_here), left));
+  process_.spawn(carry_alone(*arriving_, std::move(local_there), std::move(wan_there), arrived));
+  EXPECT_TRUE(world_.run_until([&] { return left && arrived && heard; }, Seconds{60}));
+  EXPECT_TRUE(came == stream);
+  const auto sizes = batches_in(forth);
+  ASSERT_GT(sizes.size(), 10U);
+  for (std::size_t i = 1; i + 1 < sizes.size(); ++i) EXPECT_GE(sizes[i], kLeast_bytes) << i;
 }
 
 // ---- peers that say nonsense
