@@ -1,6 +1,7 @@
 // Two hosts' encodings, joined by streams in memory that cut what passes at random.
 #include "migrate/shrink_encoding.h"
 
+#include "migrate/batch_decoder.h"
 #include "migrate/shrink_frames.h"
 #include "sim/host.h"
 #include "sim/page_files.h"
@@ -259,6 +260,42 @@ TEST_F(Shrink, WhatMayBeReferredToIsNotEvictedWhileTheMigrationGoesOn) {
   EXPECT_TRUE(store.read(domain, leased + store.limit_pages() / 4, page));
 }
 
+// Two members of a gang, on their way to a host that has no room but for what is leased: one arrives, and what it
+// brought stays for the other.
+TEST_F(Shrink, WhatOneOfAGangHasBroughtStaysWhileAnotherStillMoves) {
+  constexpr std::size_t kStore_pages = 4096;
+  sim::PageFiles files;
+  content::Store store(files, "/small", {.disk_bytes = kStore_pages * kPage_bytes});
+  ShrinkEncoding encoding(runtime_, store, there_.library);
+  const auto domain = store.domain("alice");
+  const auto crowd_out = [&](std::uint64_t first) {  // what else comes to the host: guests that run there are scanned
+    for (std::uint64_t i = first; i < first + 2 * kStore_pages; ++i) {
+      const auto page = testing::page_of(i);
+      (void)store.append(domain, page, content::fingerprint_of(page));
+    }
+  };
+  const auto stream = disk_stream(1, 200);
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = encoding.arrive(there_.spec);
+  const auto second_leaves = here_.encoding.leave(here_.spec);
+  auto second_arrives = encoding.arrive(there_.spec);
+  begin(*leaving_, *arriving_, {{Channel::disk, stream, {}, 1}});
+  expect_all_came();
+  const auto first_bytes = leaving_->wan_bytes().disk;
+  leaving_.reset();
+  arriving_.reset();
+  crowd_out(1'000'000);
+  begin(*second_leaves, *second_arrives, {{Channel::disk, stream, {}, 2}});
+  expect_all_came();
+  EXPECT_LT(second_leaves->wan_bytes().disk, first_bytes / 5) << "of " << first_bytes;
+  const auto page = testing::page_of(0);
+  const auto is_there = [&] { return store.find(domain, page, content::fingerprint_of(page)) != 0; };
+  EXPECT_TRUE(is_there());
+  second_arrives.reset();
+  crowd_out(2'000'000);
+  EXPECT_FALSE(is_there()) << "the lease ends with the last of them";
+}
+
 TEST_F(Shrink, BytesThatPassAsTheyAreComeOutInTheirPlace) {
   arriving_ = there_.encoding.arrive(there_.spec);
   const auto bytes = noise(1, 200'000);
@@ -314,6 +351,72 @@ TEST_F(Shrink, OnALinkThatStandsStillLessThanAMebibyteIsTakenOfWhatIsNew) {
   EXPECT_LT(taken_bytes, kMiB);
   peer->close();
   EXPECT_TRUE(world_.run_until([&] { return ended.has_value(); }, Seconds{60}));
+}
+
+// What a link lets through: a piece every few milliseconds. Notes it.
+sys::Task<void> pass_slowly(sys::Clock& clock, sys::Stream& from, sys::Stream& to, ByteVector& passed) {
+  ByteVector buffer(16UL * 1024);
+  for (;;) {
+    const auto size = co_await from.read_some(buffer);
+    if (!size) break;
+    append(passed, ByteView(buffer).first(*size));
+    co_await clock.sleep_for(Millis{4});
+    const auto written = co_await to.write(ByteView(buffer).first(*size));
+    if (!written) break;
+  }
+  (void)co_await to.shutdown_write();
+}
+
+// How many bytes of the stream each batch stands for, as a destination rebuilds them.
+std::vector<std::size_t> batches_in(ByteView frames) {
+  sim::PageFiles files;
+  content::Store store(files, "/store", {});
+  auto rapport = std::make_shared<Rapport>();
+  rapport->domain = store.domain("alice");
+  Arrivals arrivals{store, rapport, nullptr, false};
+  BatchDecoder decoder(arrivals, 1);
+  std::vector<std::size_t> sizes;
+  while (frames.size() >= kFrameHeader_bytes) {
+    const auto type = static_cast<ShrinkFrame>(frames[0]);
+    const auto size = load_be32(frames.subspan(1));
+    if (type == ShrinkFrame::batch) {
+      const auto decoded = decoder.decode(frames.subspan(kFrameHeader_bytes, size));
+      EXPECT_TRUE(decoded) << decoded.error().message;
+      sizes.push_back(decoded ? decoded->size() : 0);
+    }
+    frames = frames.subspan(kFrameHeader_bytes + size);
+  }
+  return sizes;
+}
+
+// Large batches compress better. The first one goes before there is that much, the last one has what is left.
+TEST_F(Shrink, WhereALinkIsSlowerThanQemuBatchesAreOf128KiBAtLeast) {
+  constexpr std::size_t kLeast_bytes = 128UL * 1024;
+  leaving_ = here_.encoding.leave(here_.spec);
+  arriving_ = there_.encoding.arrive(there_.spec);
+  auto [qemu_here, local_here] = pipe(runtime_.executor, 1);
+  auto [wan_here, link_here] = pipe(runtime_.executor, 2);
+  auto [link_there, wan_there] = pipe(runtime_.executor, 3);
+  auto [local_there, qemu_there] = pipe(runtime_.executor, 4);
+  ByteVector forth;
+  ByteVector back;
+  ByteVector came;
+  std::optional<bool> heard;
+  std::optional<Result<>> left;
+  std::optional<Result<>> arrived;
+  const auto stream = noise(1, 6'000'000);
+  process_.spawn(pass_slowly(runtime_.clock, *link_here, *link_there, forth));
+  process_.spawn(pass_slowly(runtime_.clock, *link_there, *link_here, back));
+  process_.spawn(write_all(*qemu_here, stream, true));
+  process_.spawn(write_all(*qemu_there, {}, true));
+  process_.spawn(hear_all(*qemu_there, came, heard));
+  process_.spawn(carry_alone(*leaving_, std::move(local_here), std::move(wan_here), left));
+  process_.spawn(carry_alone(*arriving_, std::move(local_there), std::move(wan_there), arrived));
+  EXPECT_TRUE(world_.run_until([&] { return left && arrived && heard; }, Seconds{60}));
+  EXPECT_TRUE(came == stream);
+  const auto sizes = batches_in(forth);
+  ASSERT_GT(sizes.size(), 10U);
+  for (std::size_t i = 1; i + 1 < sizes.size(); ++i) EXPECT_GE(sizes[i], kLeast_bytes) << i;
 }
 
 // ---- peers that say nonsense

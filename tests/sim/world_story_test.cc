@@ -47,6 +47,24 @@ TEST(WorldStory, AClusterIsCreatedMovesToOneCloudAndIsDeleted) {
   EXPECT_EQ(rig.guests.problem(), "");
 }
 
+// Its memory is all alike: next to nothing crosses. All of it would take the link five seconds.
+TEST(WorldStory, WhatIsSavedOnTheLinkDoesNotWaitForTheLinksRate) {
+  RigPlan plan;
+  plan.qemu.memory_bytes = 64UL << 20U;
+  plan.qemu.dirty_bytes_per_s = 0;
+  WorldRig rig(1, plan);
+  ASSERT_TRUE(rig.create_cluster({"cloud-a"})) << show(rig);
+  const auto ordered = rig.migrate("cloud-b");
+  ASSERT_TRUE(ordered) << ordered.error().message;
+  ASSERT_EQ(ordered->migrations.size(), 1U);
+  const auto phase = [&] { return rig.phase(ordered->migrations[0].id); };
+  ASSERT_TRUE(rig.world.run_until([&] { return phase() >= wire::MigrationPhase::memory; }, Seconds{60})) << show(rig);
+  const auto began = rig.world.now();
+  ASSERT_TRUE(rig.world.run_until([&] { return phase() >= wire::MigrationPhase::paused; }, Seconds{60})) << show(rig);
+  const auto took = rig.world.now() - began;
+  EXPECT_LT(took, Seconds{1}) << to_s(took) << " s";
+}
+
 // b2 takes part for its LAN, whatever runs there; also when everything has left its cloud.
 TEST(WorldStory, OneHostJoinsTheNetworkToItsLanAndAllHearOfIt) {
   auto plan = two_hosts_each();
