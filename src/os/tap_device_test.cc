@@ -4,8 +4,8 @@
 #include "os/vnet_header.h"
 #include "support/guest_tap.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
