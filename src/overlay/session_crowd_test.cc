@@ -81,7 +81,9 @@ class Crowd {
   };
 
   SessionHost& host(unsigned number) { return *hosts_.at(number - kHub); }
-  Nanos span(Nanos most) { return Nanos(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count())))); }
+  Nanos span(Nanos most) {
+    return Nanos(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()))));
+  }
 
   void make(unsigned number) {
     hosts_.push_back(std::make_unique<SessionHost>(number, random_.below(1U << 30U)));
@@ -122,9 +124,9 @@ class Crowd {
   void collect(unsigned number) {
     auto& sessions = host(number).sessions;
     for (auto& each : sessions.take_out()) {
-      const auto to = each.to           ? load_be16(ByteView(each.to.ip).subspan(14))
+      const auto to = each.to          ? load_be16(ByteView(each.to.ip).subspan(14))
                       : number == kHub ? numbers_.at(each.peer)
-                                        : kHub;
+                                       : kHub;
       static_cast<void>(transmit({number, to, std::move(each.bytes)}));
     }
     auto& due = dues_.at(number - kHub);
