@@ -46,6 +46,13 @@ bool same_cipher(AeadKey& trusted, AeadKey& other) {
 
 }  // namespace
 
+std::unique_ptr<IpsecMb> if_same_as_openssl(std::unique_ptr<IpsecMb> ipsec_mb) {
+  if (!ipsec_mb) return nullptr;
+  const auto key = drawn(32, 1);
+  if (!same_cipher(*openssl_key(Cipher::aes256_gcm, key), *ipsec_mb->gcm_key(key))) return nullptr;
+  return ipsec_mb;
+}
+
 struct Ciphers::Impl {
   std::unique_ptr<IpsecMb> ipsec_mb;  // null: OpenSSL does it
 };
@@ -57,13 +64,7 @@ Ciphers& Ciphers::operator=(Ciphers&&) noexcept = default;
 
 Ciphers Ciphers::openssl() { return Ciphers(std::make_unique<Impl>()); }
 
-Ciphers Ciphers::fastest() {
-  auto ipsec_mb = load_ipsec_mb();
-  if (!ipsec_mb) return openssl();
-  const auto key = drawn(32, 1);
-  if (!same_cipher(*openssl_key(Cipher::aes256_gcm, key), *ipsec_mb->gcm_key(key))) return openssl();
-  return Ciphers(std::make_unique<Impl>(std::move(ipsec_mb)));
-}
+Ciphers Ciphers::fastest() { return Ciphers(std::make_unique<Impl>(if_same_as_openssl(load_ipsec_mb()))); }
 
 Ciphers::Engine Ciphers::gcm_engine() const { return impl_->ipsec_mb ? Engine::ipsec_mb : Engine::openssl; }
 

@@ -16,4 +16,7 @@ class IpsecMb {
 // None where the build lacks the library or the processor AES instructions.
 [[nodiscard]] std::unique_ptr<IpsecMb> load_ipsec_mb();
 
+// It, if it seals and opens drawn messages of many lengths as OpenSSL does; else, and of none, none.
+[[nodiscard]] std::unique_ptr<IpsecMb> if_same_as_openssl(std::unique_ptr<IpsecMb> ipsec_mb);
+
 }  // namespace godwit::crypto

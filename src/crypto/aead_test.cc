@@ -1,5 +1,7 @@
 #include "crypto/aead.h"
 
+#include "crypto/aead_engines.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -101,6 +103,51 @@ TEST_P(AeadTest, OpensNothingThatWasTouched) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, AeadTest, ::testing::Values(false, true),
                          [](const auto& each) { return each.param ? "fastest" : "openssl"; });
+
+// OpenSSL in libipsec-mb's place, with one flaw.
+enum class Flaw : std::uint8_t { none, other_text, other_tag, opens_forgeries, opens_nothing };
+constexpr std::size_t kFlawedSize = 1424;  // all other messages are as they should be
+
+class FlawedKey final : public AeadKey {
+ public:
+  FlawedKey(Flaw flaw, std::unique_ptr<AeadKey> right) : flaw_(flaw), right_(std::move(right)) {}
+  void seal(const Nonce& nonce, ByteView associated, ByteSpan text, Tag tag) override {
+    right_->seal(nonce, associated, text, tag);
+    if (text.size() == kFlawedSize && flaw_ == Flaw::other_text) text.back() ^= std::byte{1};
+    if (text.size() == kFlawedSize && flaw_ == Flaw::other_tag) tag.back() ^= std::byte{1};
+  }
+  [[nodiscard]] bool open(const Nonce& nonce, ByteView associated, ByteSpan text, TagView tag) override {
+    const bool authentic = right_->open(nonce, associated, text, tag);
+    if (text.size() == kFlawedSize && flaw_ == Flaw::opens_forgeries) return true;
+    if (text.size() == kFlawedSize && flaw_ == Flaw::opens_nothing) return false;
+    return authentic;
+  }
+
+ private:
+  Flaw flaw_;
+  std::unique_ptr<AeadKey> right_;
+};
+
+class FlawedEngine final : public IpsecMb {
+ public:
+  explicit FlawedEngine(Flaw flaw) : flaw_(flaw) {}
+  [[nodiscard]] std::unique_ptr<AeadKey> gcm_key(ByteView key) const override {
+    return std::make_unique<FlawedKey>(flaw_, openssl_key(Cipher::aes256_gcm, key));
+  }
+
+ private:
+  Flaw flaw_;
+};
+
+TEST(AeadEngines, OneThatDoesNotAsOpensslDoesIsRefused) {
+  EXPECT_NE(if_same_as_openssl(std::make_unique<FlawedEngine>(Flaw::none)), nullptr);
+  for (const auto flaw : {Flaw::other_text, Flaw::other_tag, Flaw::opens_forgeries, Flaw::opens_nothing}) {
+    EXPECT_EQ(if_same_as_openssl(std::make_unique<FlawedEngine>(flaw)), nullptr) << static_cast<int>(flaw);
+  }
+  EXPECT_EQ(if_same_as_openssl(nullptr), nullptr);
+  EXPECT_EQ(Ciphers::fastest().gcm_engine() == Ciphers::Engine::ipsec_mb,
+            if_same_as_openssl(load_ipsec_mb()) != nullptr);
+}
 
 TEST(XchachaTest, DerivesAndSealsAsTheDraftShows) {  // draft-irtf-cfrg-xchacha-03, sections 2.2.1 and A.3.1
   EXPECT_EQ(to_hex(hchacha20(bytes_of("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"),

@@ -15,4 +15,7 @@ class BlockDigests::Hasher {
 // None where the build lacks the library or the processor what it needs.
 [[nodiscard]] std::unique_ptr<BlockDigests::Hasher> load_ipsec_mb_hasher();
 
+// It, if it digests drawn blocks, in batches of many sizes, as OpenSSL does; else, and of none, OpenSSL's.
+[[nodiscard]] std::unique_ptr<BlockDigests::Hasher> if_same_as_openssl(std::unique_ptr<BlockDigests::Hasher> hasher);
+
 }  // namespace godwit::crypto

@@ -46,6 +46,12 @@ bool same_digests(BlockDigests::Hasher& trusted, BlockDigests::Hasher& other) {
 
 }  // namespace
 
+std::unique_ptr<BlockDigests::Hasher> if_same_as_openssl(std::unique_ptr<BlockDigests::Hasher> hasher) {
+  auto trusted = std::make_unique<OpensslHasher>();
+  if (!hasher || !same_digests(*trusted, *hasher)) return trusted;
+  return hasher;
+}
+
 BlockDigests::BlockDigests(std::unique_ptr<Hasher> hasher) : hasher_(std::move(hasher)) {}
 BlockDigests::~BlockDigests() = default;
 BlockDigests::BlockDigests(BlockDigests&&) noexcept = default;
@@ -53,12 +59,7 @@ BlockDigests& BlockDigests::operator=(BlockDigests&&) noexcept = default;
 
 BlockDigests BlockDigests::openssl() { return BlockDigests(std::make_unique<OpensslHasher>()); }
 
-BlockDigests BlockDigests::fastest() {
-  auto ipsec_mb = load_ipsec_mb_hasher();
-  OpensslHasher trusted;
-  if (!ipsec_mb || !same_digests(trusted, *ipsec_mb)) return openssl();
-  return BlockDigests(std::move(ipsec_mb));
-}
+BlockDigests BlockDigests::fastest() { return BlockDigests(if_same_as_openssl(load_ipsec_mb_hasher())); }
 
 BlockDigests::Engine BlockDigests::engine() const { return hasher_->engine(); }
 

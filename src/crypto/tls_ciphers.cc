@@ -7,7 +7,6 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/provider.h>
 
 #include <algorithm>
 #include <array>
@@ -23,7 +22,6 @@ constexpr std::size_t kMostText = 16'700;
 
 using CipherPtr = std::unique_ptr<EVP_CIPHER, Free<EVP_CIPHER_free>>;
 using ContextPtr = std::unique_ptr<EVP_CIPHER_CTX, Free<EVP_CIPHER_CTX_free>>;
-using Provider = std::unique_ptr<OSSL_PROVIDER, Free<OSSL_PROVIDER_unload>>;
 using TagBytes = std::array<std::byte, kTag>;
 
 const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
@@ -106,17 +104,24 @@ bool same_cipher(const EVP_CIPHER* trusted, const EVP_CIPHER* other) {
 
 }  // namespace
 
-TlsCiphers use_fastest_tls_ciphers() {
+TlsProviders prefer_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init_fn* provider) {
+  TlsProviders out;
   // A provider that is loaded by name hides those that OpenSSL would have loaded by itself.
-  if (OSSL_PROVIDER_add_builtin(nullptr, kProvider, godwit_ipsec_mb_provider) != 1) return TlsCiphers::openssl;
-  static const Provider usual(OSSL_PROVIDER_load(nullptr, "default"));  // until the process ends
-  static const Provider ours(OSSL_PROVIDER_try_load(nullptr, kProvider, 1));
-  const CipherPtr trusted(EVP_CIPHER_fetch(nullptr, "AES-128-GCM", "provider=default"));
-  const CipherPtr other(ours ? EVP_CIPHER_fetch(nullptr, "AES-128-GCM", "provider=godwit-ipsec-mb") : nullptr);
-  const bool taken = usual && trusted && other && same_cipher(trusted.get(), other.get()) &&
-                     EVP_set_default_properties(nullptr, kPreferred) == 1;
+  if (OSSL_PROVIDER_add_builtin(context, kProvider, provider) != 1) return out;
+  out.usual.reset(OSSL_PROVIDER_load(context, "default"));
+  out.ours.reset(OSSL_PROVIDER_try_load(context, kProvider, 1));
+  const CipherPtr trusted(EVP_CIPHER_fetch(context, "AES-128-GCM", "provider=default"));
+  const CipherPtr other(out.ours ? EVP_CIPHER_fetch(context, "AES-128-GCM", "provider=godwit-ipsec-mb") : nullptr);
+  const bool taken = out.usual && trusted && other && same_cipher(trusted.get(), other.get()) &&
+                     EVP_set_default_properties(context, kPreferred) == 1;
   ERR_clear_error();
-  return taken ? TlsCiphers::ipsec_mb : TlsCiphers::openssl;
+  if (taken) out.taken = TlsCiphers::ipsec_mb;
+  return out;
+}
+
+TlsCiphers use_fastest_tls_ciphers() {
+  static const auto providers = prefer_if_same_as_openssl(nullptr, godwit_ipsec_mb_provider);  // until the process ends
+  return providers.taken;
 }
 
 }  // namespace godwit::crypto

@@ -2,10 +2,18 @@
 
 #include "base/bytes.h"
 #include "crypto/openssl.h"
+#include "crypto/tls_ciphers_ipsec_mb.h"
 
 #include <gtest/gtest.h>
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
 
 namespace godwit::crypto {
 namespace {
@@ -80,6 +88,95 @@ TEST_F(FastestTlsCiphers, RefuseLengthsThatTlsHasNot) {
   EXPECT_NE(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN, 16, nullptr), 1);
   ByteVector tag(12);
   EXPECT_NE(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, 12, tag.data()), 1);
+}
+
+// Our provider with one flaw, in texts of one length.
+namespace flawed {
+
+enum class Flaw : std::uint8_t { none, other_text, other_tag, opens_forgeries };
+constexpr std::size_t kSize = 1408;
+
+Flaw flaw;
+std::size_t text_bytes;  // of the message at hand
+std::vector<OSSL_DISPATCH> right_functions;
+std::vector<OSSL_DISPATCH> functions;
+std::array<OSSL_ALGORITHM, 2> algorithms;
+std::vector<OSSL_DISPATCH> provider;
+
+std::vector<OSSL_DISPATCH> copy(const OSSL_DISPATCH* from) {
+  std::vector<OSSL_DISPATCH> out;
+  for (; from->function_id != 0; ++from) out.push_back(*from);
+  out.push_back({0, nullptr});
+  return out;
+}
+OSSL_DISPATCH& entry(std::vector<OSSL_DISPATCH>& of, int id) {
+  return *std::ranges::find(of, id, &OSSL_DISPATCH::function_id);
+}
+bool lies(Flaw how) { return flaw == how && text_bytes == kSize; }
+
+int update(void* context, unsigned char* out, std::size_t* size, std::size_t room, const unsigned char* in,
+           std::size_t in_bytes) {
+  const auto right = OSSL_FUNC_cipher_update(&entry(right_functions, OSSL_FUNC_CIPHER_UPDATE));
+  const int done = right(context, out, size, room, in, in_bytes);
+  text_bytes = out ? text_bytes + in_bytes : 0;
+  if (out && lies(Flaw::other_text)) out[in_bytes - 1] ^= 1U;
+  return done;
+}
+int finish(void* context, unsigned char* out, std::size_t* size, std::size_t room) {
+  const auto right = OSSL_FUNC_cipher_final(&entry(right_functions, OSSL_FUNC_CIPHER_FINAL));
+  const int done = right(context, out, size, room);
+  return lies(Flaw::opens_forgeries) ? 1 : done;
+}
+int get_context_params(void* context, OSSL_PARAM params[]) {
+  const auto right = OSSL_FUNC_cipher_get_ctx_params(&entry(right_functions, OSSL_FUNC_CIPHER_GET_CTX_PARAMS));
+  const int done = right(context, params);
+  auto* tag = OSSL_PARAM_locate(params, OSSL_CIPHER_PARAM_AEAD_TAG);
+  if (tag && lies(Flaw::other_tag)) static_cast<unsigned char*>(tag->data)[0] ^= 1U;
+  return done;
+}
+
+template <class Function>
+void replace(std::vector<OSSL_DISPATCH>& in, int id, Function function) {
+  entry(in, id).function = reinterpret_cast<void (*)()>(function);
+}
+
+const OSSL_ALGORITHM* query(void*, int operation, int* no_cache) {
+  *no_cache = 0;
+  return operation == OSSL_OP_CIPHER ? algorithms.data() : nullptr;
+}
+
+int init(const OSSL_CORE_HANDLE* core, const OSSL_DISPATCH* offered, const OSSL_DISPATCH** provided, void** context) {
+  if (godwit_ipsec_mb_provider(core, offered, provided, context) != 1) return 0;
+  provider = copy(*provided);
+  const auto right = OSSL_FUNC_provider_query_operation(&entry(provider, OSSL_FUNC_PROVIDER_QUERY_OPERATION));
+  int no_cache = 0;
+  algorithms = {*right(*context, OSSL_OP_CIPHER, &no_cache), {}};
+  right_functions = functions = copy(algorithms[0].implementation);
+  replace(functions, OSSL_FUNC_CIPHER_UPDATE, update);
+  replace(functions, OSSL_FUNC_CIPHER_FINAL, finish);
+  replace(functions, OSSL_FUNC_CIPHER_GET_CTX_PARAMS, get_context_params);
+  algorithms[0].implementation = functions.data();
+  replace(provider, OSSL_FUNC_PROVIDER_QUERY_OPERATION, query);
+  *provided = provider.data();
+  return 1;
+}
+
+}  // namespace flawed
+
+TEST_F(FastestTlsCiphers, AreNotThoseOfAProviderThatDoesNotAsOpensslDoes) {
+  if (taken_ != TlsCiphers::ipsec_mb) GTEST_SKIP() << "no libipsec-mb here";
+  using flawed::Flaw;
+  for (const auto flaw : {Flaw::none, Flaw::other_text, Flaw::other_tag, Flaw::opens_forgeries}) {
+    SCOPED_TRACE(static_cast<int>(flaw));
+    flawed::flaw = flaw;
+    const std::unique_ptr<OSSL_LIB_CTX, Free<OSSL_LIB_CTX_free>> context(OSSL_LIB_CTX_new());
+    const auto providers = prefer_if_same_as_openssl(context.get(), flawed::init);
+    const bool right = flaw == Flaw::none;
+    EXPECT_EQ(providers.taken, right ? TlsCiphers::ipsec_mb : TlsCiphers::openssl);
+    const CipherPtr cipher(EVP_CIPHER_fetch(context.get(), "id-aes128-GCM", nullptr));
+    ASSERT_TRUE(cipher);
+    EXPECT_EQ(provider_of(cipher.get()), right ? "godwit-ipsec-mb" : "default");
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 
 namespace godwit::overlay {
@@ -47,10 +48,32 @@ class Spread {
     return out;
   }
 
+  // Of the hosts that only hear of the move: a quarter's clocks are so fast that what is signed now is still valid, a
+  // quarter's so slow that it is not yet, a quarter's so fast that it has expired. Returns how many can't believe it.
+  std::size_t put_clocks_wrong() {
+    std::size_t out = 0;
+    for (unsigned each = kTo + 1; each <= kHosts; ++each) {
+      constexpr std::array kWrong{std::chrono::hours{0}, std::chrono::hours{5}, std::chrono::hours{-5},
+                                  crypto::kLocationRecordLife + std::chrono::hours{1}};
+      hosts_[each - 1]->wall += kWrong[each % kWrong.size()];
+      out += each % kWrong.size() >= 2 ? 1 : 0;
+    }
+    return out;
+  }
+  void put_clocks_right() {
+    for (auto& each : hosts_) each->wall = kWallNow;
+  }
+  // How many know by then.
+  std::size_t known_after(Seconds time) {
+    run_until(now_ + time);
+    return heard_.size();
+  }
+
  private:
   struct Host {
     Host(unsigned number, std::uint64_t seed)
-        : random(seed), seal(host_key(number)), core(host_address(number), random, seal, [] { return kWallNow; }) {}
+        : random(seed), seal(host_key(number)), core(host_address(number), random, seal, [this] { return wall; }) {}
+    WallTime wall{kWallNow};
     SeededRandom random;
     ClearSeal seal;
     Switch core;
@@ -166,6 +189,14 @@ TEST(LocationSpread, AThousandHostsKnowWithinHalfASecond) {
   fmt::print("known at {} hosts, {} ms one way, 1% lost: median {:.1f} ms, p99 {:.1f} ms, worst {:.1f} ms\n", kHosts,
              kOneWay.count(), at(0.5), at(0.99), all.back());
   EXPECT_LE(at(0.99), 500);
+}
+
+TEST(LocationSpread, HostsWhoseClocksJumpByHoursKnowOnceTheClocksAreRight) {
+  Spread spread(4);
+  const auto unbelieving = spread.put_clocks_wrong();
+  EXPECT_EQ(spread.move().size(), kHosts - unbelieving);
+  spread.put_clocks_right();
+  EXPECT_EQ(spread.known_after(Seconds{5}), kHosts);
 }
 
 }  // namespace

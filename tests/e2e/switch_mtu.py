@@ -42,6 +42,12 @@ def datagrams(guest, address, size, limit_s):
     return False
 
 
+def pings(guest, address, size):
+    """Answered, though neither packet fits the guests' MTU: the guests cut both."""
+    return subprocess.run(["ip", "netns", "exec", guest.net.full(guest.name), "ping", "-q", "-M", "dont", "-c3", "-i0.2", "-W2",
+                           "-s", str(size), address], check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
 class Story:
     def __init__(self, net, program, directory):
         self.net, self.program, self.directory = net, program, directory
@@ -82,6 +88,9 @@ class Story:
 
     def talks(self, mine, guests, address, longest, limit_s=10):
         check(datagrams(guests[0], echo(guests[1]), longest, limit_s), f"a datagram of {longest} bytes is answered")
+        much = 3 * longest
+        check(datagrams(guests[0], echo(guests[1]), much, limit_s), f"one of {much}, in fragments")
+        check(pings(guests[0], guests[1].ip, much), f"and a ping of {much} bytes")
         check(pump(self.net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
         check(pump(self.net, mine[0].name, mine[1].name, socket.AF_INET6, (address, HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
 
