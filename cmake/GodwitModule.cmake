@@ -16,6 +16,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these for correct coroutine frames and inlined std::string code (GCC bugs 105562, 105329).
   target_compile_options(godwit_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-mismatched-new-delete)
   target_compile_options(godwit_options INTERFACE -fcoroutines)
+else()
+  # libstdc++ 12's stable_sort uses what C++17 deprecates; g++ looks at what else is deprecated.
+  target_compile_options(godwit_options INTERFACE -Wno-deprecated-declarations)
 endif()
 target_include_directories(godwit_options INTERFACE "${CMAKE_SOURCE_DIR}/src")
 # Boost and the others are not ours to warn about.

@@ -26,7 +26,8 @@ struct SampleImage {
     for (const auto& each : files) {
       if (each.role == role) return each.bytes;
     }
-    GODWIT_ASSERT(!"it has such a file");
+    const bool it_has_such_a_file = false;
+    GODWIT_ASSERT(it_has_such_a_file);
     return files.front().bytes;
   }
 };
