@@ -2,21 +2,12 @@
 
 #include "base/assert.h"
 #include "crypto/aead_engines.h"
-#include "crypto/blake2s.h"
+#include "crypto/drawn.h"
 
 #include <algorithm>
 
 namespace godwit::crypto {
 namespace {
-
-// Bytes that look like chance and are the same in every process.
-ByteVector drawn(std::size_t size, std::uint8_t seed) {
-  ByteVector out;
-  for (std::uint8_t i = 0; out.size() < size; ++i)
-    append(out, blake2s({ByteView(std::as_bytes(std::span(&seed, 1))), ByteView(std::as_bytes(std::span(&i, 1)))}));
-  out.resize(size);
-  return out;
-}
 
 bool same_message(AeadKey& trusted, AeadKey& other, std::size_t size, std::size_t associated_size) {
   const auto associated = drawn(associated_size, 3);

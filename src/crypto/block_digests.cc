@@ -1,8 +1,8 @@
 #include "crypto/block_digests.h"
 
 #include "base/assert.h"
-#include "crypto/blake2s.h"
 #include "crypto/block_digest_engines.h"
+#include "crypto/drawn.h"
 
 #include <algorithm>
 
@@ -21,18 +21,8 @@ class OpensslHasher final : public BlockDigests::Hasher {
 
 constexpr std::size_t kMostCompared = 33;  // blocks: more than any number of lanes, and no multiple of one
 
-// Blocks that look like chance and are the same in every process.
-ByteVector drawn_blocks() {
-  ByteVector out;
-  out.reserve(kMostCompared * kPage_bytes);
-  for (std::uint32_t i = 0; out.size() < kMostCompared * kPage_bytes; ++i) {
-    append(out, blake2s({std::as_bytes(std::span(&i, 1))}));
-  }
-  return out;
-}
-
 bool same_digests(BlockDigests::Hasher& trusted, BlockDigests::Hasher& other) {
-  const auto blocks = drawn_blocks();
+  const auto blocks = drawn(kMostCompared * kPage_bytes, 1);
   ByteVector right(kMostCompared * kBlockDigest);
   trusted.digest(blocks, right);
   for (std::size_t count = 1; count <= kMostCompared; ++count) {

@@ -1,7 +1,7 @@
 #include "crypto/tls_ciphers.h"
 
 #include "base/bytes.h"
-#include "crypto/blake2s.h"
+#include "crypto/drawn.h"
 #include "crypto/openssl.h"
 #include "crypto/tls_ciphers_ipsec_mb.h"
 
@@ -26,16 +26,6 @@ using TagBytes = std::array<std::byte, kTag>;
 
 const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 unsigned char* raw(ByteSpan bytes) { return reinterpret_cast<unsigned char*>(bytes.data()); }
-
-ByteVector drawn(std::size_t size, std::uint8_t seed) {
-  ByteVector out;
-  for (std::uint32_t i = 0; out.size() < size; ++i) {
-    const std::array<std::uint8_t, 3> of{seed, static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8U)};
-    append(out, blake2s({ByteView(std::as_bytes(std::span(of)))}));
-  }
-  out.resize(size);
-  return out;
-}
 
 // One direction of a connection, used as OpenSSL's TLS 1.3 does: the key once, then for each record a nonce, 5 bytes of
 // head, the text in place, and the tag.

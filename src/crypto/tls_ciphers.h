@@ -1,5 +1,5 @@
-// Which implementation of AES-128-GCM this process's TLS uses (OpenSSL's own does a third of what the processor can;
-// docs/decisions/aead.md has the figures).
+// Which implementation of AES-128-GCM this process's TLS uses (OpenSSL's own does less than half of what the processor
+// can; docs/decisions/aead.md has the figures).
 #pragma once
 
 #include <cstdint>
