@@ -1,5 +1,6 @@
 #include "apps/lab_processes.h"
 
+#include "apps/image_send_option.h"
 #include "image/store.h"
 #include "lab/plan.h"
 #include "lab/quantity.h"
@@ -155,6 +156,8 @@ std::string accounts_script(const lab::Plan& plan) {
 
 Result<std::vector<lab::ProcessPlan>> plan_processes(const std::string& program, const lab::Plan& plan,
                                                      const std::string& directory) {
+  const auto rate = check_image_send(plan.config.image_send_kib_s);
+  if (!rate) return fail(rate, "--image-send-kib-s");
   std::error_code error;
   // QEMU's uids pass through to their own directories; everything else in there is root's alone.
   std::filesystem::permissions(directory, std::filesystem::perms(0711), error);
