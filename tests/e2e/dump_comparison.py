@@ -44,6 +44,10 @@ BEFORE, BEHIND, ON_DEMAND = "all before", "some behind", "on demand"
 JOURNEYS = [("shrink", SINGLE, BEFORE), ("shrink", MULTIFD, BEFORE), ("shrink", SINGLE, BEFORE), ("dedup", MULTIFD, BEFORE),
             ("dedup", SINGLE, BEFORE), ("shrink", ABLE, BEFORE), ("shrink", ABLE, BEHIND), ("dedup", ABLE, BEHIND),
             ("shrink", ABLE, ON_DEMAND), ("dedup", ABLE, ON_DEMAND)]
+# Where something is to follow, QEMU goes no faster than this until post-copy has begun: however much of the guest its other host knows, the
+# first round takes seconds, and can't end before.
+HELD_BYTES_PER_S = 4 << 20
+AHEAD_BYTES = 8 << 20  # behind: so much crosses before
 UNASKED_BYTES_PER_S = 8 << 20  # on demand: so slowly comes what nobody asks for
 NAMES = ("left", "right")
 
@@ -115,7 +119,8 @@ def set_up_migration(vm, capabilities, when):
     known = ["events", "return-path", "pause-before-switchover", "multifd", "postcopy-ram"]
     wanted = {"events", "return-path", "pause-before-switchover", *capabilities}
     vm.qmp.call("migrate-set-capabilities", capabilities=[{"capability": c, "state": c in wanted} for c in known])
-    vm.qmp.call("migrate-set-parameters", **{"downtime-limit": 1 if when == BEHIND else 500, "max-bandwidth": 1 << 40, "multifd-channels": 3,
+    vm.qmp.call("migrate-set-parameters", **{"downtime-limit": 500 if when == BEFORE else 1, "multifd-channels": 3,
+                                             "max-bandwidth": 1 << 40 if when == BEFORE else HELD_BYTES_PER_S,
                                              "max-postcopy-bandwidth": UNASKED_BYTES_PER_S if when == ON_DEMAND else 0})
 
 
@@ -133,9 +138,8 @@ def counted(source, what):
 def send_memory(source, path, when):
     source.qmp.call("migrate", uri=f"unix:{path}")
     if when != BEFORE:
-        # Behind: after the first round, and before it can converge: what is dirty then follows later.
-        rounds = 2 if when == BEHIND else 1
-        wait_for(lambda: counted(source, "dirty-sync-count") >= rounds, f"round {rounds}")
+        ahead = AHEAD_BYTES if when == BEHIND else 1
+        wait_for(lambda: counted(source, "transferred") >= ahead, f"{ahead} bytes of the first round")
         source.qmp.call("migrate-start-postcopy")
     source.qmp.wait("MIGRATION", PATIENCE_S, status="pre-switchover")
     source.qmp.call("block-job-cancel", device="mirror")
