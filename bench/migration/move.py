@@ -43,7 +43,7 @@ class Move:
     def __init__(self, wan, tunnels, image, method, instance, to, number, turns):
         self.wan, self.tunnels, self.image, self.method = wan, tunnels, image, method
         self.instance, self.source, self.origin, self.to, self.number = instance, instance.vm, instance.host, to, number
-        self.turns, self.crossed, self.destination = turns, threading.Event(), None
+        self.turns, self.crossed, self.destination, self.meter = turns, threading.Event(), None, None
         self.downtime_ms, self.rounds, self.tried = None, 0, []
         self.began, self.first_count, self.last_count, self.per_minute = 0.0, 0, 0, None  # of its load, while it moves
 
@@ -68,6 +68,11 @@ class Move:
         vm.qmp.call("nbd-server-start", addr={"type": "unix", "data": {"path": self.socket(self.to, "disk")}})
         vm.qmp.call("block-export-add", type="nbd", id="export", **{"node-name": "overlay"}, name="overlay", writable=True)
         vm.qmp.call("migrate-incoming", uri=f"unix:{self.socket(self.to, 'memory')}")
+
+    def be_metered(self, meter):
+        self.meter = meter
+        for vm in (self.source, self.destination):
+            meter.watch(vm)
 
     # ---- the disk
 
@@ -185,6 +190,7 @@ class Move:
         self.rounds = source.call("query-migrate")["ram"]["dirty-sync-count"]
         self.last_count = count(self.source)
         self.per_minute = (self.last_count - self.first_count) * 60 / (paused_at - self.began)
+        self.meter.leave(self.source)
         self.source.kill()
         self.instance.arrived(self.destination, self.to)
 

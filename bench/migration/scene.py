@@ -10,6 +10,7 @@ from pathlib import Path
 from rig.qmp import QmpClosed, QmpError
 
 from .course import Turns
+from .cpu import Meter
 from .guests import WAITS, Lifeless, machine, restore, wait_past
 from .move import Failed, Move
 from .wan import HERE, THERE, Tunnels
@@ -71,6 +72,8 @@ class Outcome:
     loads_per_minute: dict = field(default_factory=dict)  # while they moved
     apart: list = field(default_factory=list)
     lost: list = field(default_factory=list)  # guests that did not live afterwards
+    cpu: dict = field(default_factory=dict)  # in seconds
+    cpu_text: str = ""
 
     @property
     def bytes(self):
@@ -83,7 +86,7 @@ class Outcome:
         helped = sum(bool(each) for each in self.tried.values())
         return (f"{self.method:>8}: memory {self.memory_bytes / 1e6:7.1f} MB, disk {self.disk_bytes / 1e6:6.1f} MB, {self.seconds:6.1f} s; "
                 f"downtime in ms: {downtimes}" + (f"; {helped} were helped to converge" if helped else "")
-                + (f"; DID NOT LIVE: {'; '.join(self.lost)}" if self.lost else ""))
+                + (f"; DID NOT LIVE: {'; '.join(self.lost)}" if self.lost else "") + f"; {self.cpu_text}")
 
 
 class Scene:
@@ -144,6 +147,10 @@ class Scene:
 
     def take(self, moves, limit_s, outcome):
         before, began = self.quiet_bytes(), time.monotonic()
+        origin = moves[0].origin
+        meter = Meter(self.tunnels.running[origin].pid, self.tunnels.running[moves[0].to].pid)
+        for each in moves:
+            each.be_metered(meter)
         with ThreadPoolExecutor(len(moves)) as disks, ThreadPoolExecutor(AT_ONCE) as memories:
             try:
                 list(disks.map(Move.copy_disk, moves))
@@ -160,6 +167,8 @@ class Scene:
                     each.kill()
                 raise
         outcome.seconds = time.monotonic() - began
+        split = meter.end()
+        outcome.cpu, outcome.cpu_text = vars(split), split.text()
         outcome.memory_bytes = self.quiet_bytes() - before - outcome.disk_bytes
 
     def note(self, move, outcome):

@@ -68,6 +68,8 @@ class BatchEncoder final {
   // As much as a batch holds of `bytes`, which `stretches` cover. No stretch taken: a part of the first one was.
   // Numbers are given in the order of calls. Errors: exhausted (memory).
   [[nodiscard]] Result<Encoded> encode(ByteView bytes, std::span<const wire::Stretch> stretches, Effort effort);
+  // How many there were: the last one's number, and one.
+  [[nodiscard]] std::uint64_t batches() const { return batches_; }
   // The other end has rebuilt all batches up to and with this one.
   void acknowledged(std::uint64_t batch);
   // The batch once more, referring to nothing. Errors: protocol where it was acknowledged, or never sent.

@@ -30,6 +30,12 @@ constexpr int kLooksToBelieve = 4;
 constexpr int kLooksToForget = 64;  // the link, in which it was never waited for
 // Before so many were written the link need not have been seen yet: they are on their way to it, in the host's buffers.
 constexpr std::uint64_t kSeen_bytes = 16ULL << 20U;
+// What a connection has under way at most: Linux's tcp_wmem as it comes.
+constexpr double kWindow_bytes = 4.0 * (1U << 20U);
+// Nearer than that are hosts of one site, busy ones too: what they say of the way has more to do with them.
+constexpr Millis kFar{5};
+// The encoder seems so much slower where others compute beside it: then they would keep back what sends, too.
+constexpr double kContended = 4;
 constexpr double kSlower = 0.98;  // of two ways: below, the difference is one
 constexpr double kStayMost_s = 2;
 constexpr double kInstant_s = 1e-9;
@@ -69,10 +75,16 @@ void Pace::look() {
   } else if (step_ == kReferring) {
     compare_ways();
   } else if (busy > kLess && left_bytes_ > kIncompressible * stream_bytes_) {
-    enter(kReferring);
+    enter_less(kReferring);
   } else if (busy > kLess && !outruns) {
-    enter(std::max(step_ - (busy > kMuchLess ? 2 : 1), kReferring));
+    enter_less(std::max(step_ - (busy > kMuchLess ? 2 : 1), kReferring));
   }
+}
+
+// Not past what keeps and compares without having been there: how fast that is decides.
+void Pace::enter_less(int step) {
+  if (step_ > kKeeping || (step_ == kKeeping && outruns_any_window())) step = std::max(step, kKeeping);
+  if (step != step_) enter(step);
 }
 
 void Pace::see_link(double busy) {
@@ -95,6 +107,13 @@ bool Pace::outruns_a_slow_link() const {
   const auto link = std::max(link_bytes_per_s_, passed_bytes_per_s_);
   return link > 0 && link < kSlowLink_bytes_per_s && stream_bytes_per_s > kEnough * link;
 }
+
+bool Pace::outruns_any_window() const {
+  if (round_trip_ == Nanos::max() || round_trip_ < kFar) return false;
+  return kContended * stream_bytes_ * to_s(round_trip_) * kMs_a_s >= kWindow_bytes * encoding_ms_;
+}
+
+void Pace::answered_after(Nanos round_trip) { round_trip_ = std::min(round_trip_, round_trip); }
 
 // Of the two ways that are left where the link is faster than anything else.
 void Pace::compare_ways() {

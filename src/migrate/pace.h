@@ -1,7 +1,9 @@
 // How much an encoder tries: more while the link is what is waited for, less while it is the CPU, unless the stream
 // goes several times as fast as a slow link alone would let it: then bytes are worth more than time. Where even looking
 // for what the destination has takes longer than it saves, bytes pass as they are; from time to time the other way is
-// tried again, so often that it costs next to nothing. Pure.
+// tried again, so often that it costs next to nothing. But for that the other end must be near: no connection takes
+// more than what may be under way in a round trip, and where that is less than what the encoder takes, it is in
+// nobody's way, whatever CPU it waits for. Pure.
 #pragma once
 
 #include "base/time.h"
@@ -25,6 +27,8 @@ class Pace {
   // that is left; and what else it waited for, but for the stream itself. Where next to nothing is left, no effort
   // would change anything: such a batch says nothing of the link.
   void note(Nanos encoding, Nanos writing, std::size_t bytes, std::size_t left_bytes, Nanos rest = {});
+  // An answer came so long after what it answers: the way there and back takes no longer.
+  void answered_after(Nanos round_trip);
   [[nodiscard]] Effort effort() const;
   // Nothing says that CPU is what is waited for: what saves bytes may take a round trip more.
   [[nodiscard]] bool is_patient() const { return fixed_ ? fixed_->similar : step_ >= kBegin; }
@@ -34,6 +38,7 @@ class Pace {
  private:
   static constexpr int kPassing = 0;
   static constexpr int kReferring = 1;
+  static constexpr int kKeeping = 4;  // the first that keeps what crosses, and finds what is like it
   static constexpr int kBegin = 6;
   // How fast one of the two goes: the median of its last slices, so that a pause of the machine says nothing. The first
   // slice still has to do with the other way, and doesn't count.
@@ -55,6 +60,8 @@ class Pace {
   void look();
   void see_link(double busy);
   [[nodiscard]] bool outruns_a_slow_link() const;
+  [[nodiscard]] bool outruns_any_window() const;
+  void enter_less(int step);
   void compare_ways();
 
   std::optional<Effort> fixed_;
@@ -65,6 +72,7 @@ class Pace {
   double left_bytes_{0};
   double link_bytes_per_s_{0};    // as far as it was seen to be waited for; 0: never
   double passed_bytes_per_s_{0};  // as it was passing; 0: since the link was plainly waited for, never
+  Nanos round_trip_{Nanos::max()};
   int batches_{0};
   int looks_waited_{0};  // one after the other, in which some time went into the link
   int looks_not_waited_{0};

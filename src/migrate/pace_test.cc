@@ -58,6 +58,36 @@ TEST(Pace, AFastLinkIsNotHeldUp) {
   EXPECT_EQ(pace.effort().level, 0);
 }
 
+// 40 ms away: a connection's window makes 105 MB/s at most. The encoder takes 33, and seems to take four times as long
+// as it does.
+TEST(Pace, ABusyHostSavesBytesWhereNoConnectionWouldBeFaster) {
+  for (const auto& [encoding, keeps] : {std::pair{Millis{32}, true}, std::pair{Millis{48}, false}}) {
+    Pace pace;
+    pace.answered_after(Millis{90});
+    pace.answered_after(Millis{40});
+    note(pace, 1000, encoding, Millis{1});
+    EXPECT_EQ(pace.effort().similar, keeps);
+    if (keeps) {
+      EXPECT_EQ(pace.effort().level, 1) << "and no more CPU than that takes";
+    }
+  }
+}
+
+TEST(Pace, NewContentThatLeavesAllIsKeptWhereNoConnectionWouldBeFaster) {
+  Pace pace;
+  pace.answered_after(Millis{40});
+  for (int i = 0; i < 1000; ++i) pace.note(Millis{4}, Millis{1}, kBatch_bytes, kBatch_bytes);
+  EXPECT_TRUE(pace.effort().keep && pace.effort().similar);
+}
+
+TEST(Pace, NextDoorItGetsOutOfTheWay) {
+  Pace pace;
+  pace.answered_after(Millis{4});
+  const Pair pair{Millis{2}, Millis{1}, Millis{1}};
+  (void)pair.passing(pace);
+  EXPECT_GT(pair.passing(pace), 0.9);
+}
+
 TEST(Pace, LookingThatSavesMoreTimeThanItTakesGoesOn) {
   Pace pace;
   const Pair pair{Millis{3}, Millis{8}, Millis{1}};

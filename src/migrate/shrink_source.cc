@@ -201,6 +201,7 @@ sys::Task<Result<>> ShrinkSource::write_next(sys::Stream& wan) {
   changed_.notify();
   const auto pressed = clock_.now();
   const auto left_bytes = encoded->frame.size();
+  if (!unanswered_) unanswered_ = {encoder_.batches() - 1, pressed};
   const auto sent = co_await send(wan, ShrinkFrame::batch, std::move(encoded->frame));
   note(pressed - began, clock_.now() - pressed, encoded->taken_bytes, left_bytes);
   co_return sent;
@@ -350,6 +351,7 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
   const auto number = parse_number(frame.payload);
   if (!number) return pass(number);
   if (frame.type == ShrinkFrame::acknowledged) {
+    see_distance(*number);
     encoder_.acknowledged(*number);
     room_.keeps(encoder_.kept_bytes());
   } else if (frame.type == ShrinkFrame::lacking && lacking_.size() < kWindowMost_bytes / kPage_bytes) {
@@ -359,6 +361,12 @@ Result<> ShrinkSource::hear(const ReceivedFrame& frame) {
   }
   changed_.notify();
   return {};
+}
+
+void ShrinkSource::see_distance(std::uint64_t acknowledged) {
+  if (!unanswered_ || acknowledged < unanswered_->batch) return;
+  pace_.answered_after(clock_.now() - unanswered_->at);
+  unanswered_.reset();
 }
 
 Result<> ShrinkSource::hear_answer(const ReceivedFrame& frame) {

@@ -39,6 +39,7 @@ class ShrinkSource final {
   [[nodiscard]] Result<> welcomed(const ShrinkWelcome& welcome);
   void end();
   [[nodiscard]] std::size_t waiting_bytes() const { return waiting_.size() - taken_; }
+  void see_distance(std::uint64_t acknowledged);
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] bool may_pass_by() const;
   [[nodiscard]] bool may_write();
@@ -79,11 +80,16 @@ class ShrinkSource final {
   std::deque<std::vector<content::PageDigest>> to_bring_;  // from this host's own cloud
   std::deque<std::uint64_t> lacking_;
   Pace pace_;
-  TimePoint noted_;      // when pace_ was told last
-  Nanos starved_{};      // since then: waited for QEMU with nothing to do
-  bool writing_{true};   // write_wan() is at it
-  bool passing_{false};  // what is read goes on at once, and write_wan() waits
-  double shrunk_to_{1};  // of the last bytes, what stood on the wire
+  struct Asked {
+    std::uint64_t batch{0};
+    TimePoint at;
+  };
+  std::optional<Asked> unanswered_;  // when that batch began to leave: how far the other end is
+  TimePoint noted_;                  // when pace_ was told last
+  Nanos starved_{};                  // since then: waited for QEMU with nothing to do
+  bool writing_{true};               // write_wan() is at it
+  bool passing_{false};              // what is read goes on at once, and write_wan() waits
+  double shrunk_to_{1};              // of the last bytes, what stood on the wire
   bool local_ended_{false};
   bool end_said_{false};
   bool over_{false};
