@@ -7,8 +7,8 @@
 
 namespace godwit::migrate {
 
-// Gives `perform` what `handover` asks for at each of its deadlines. `changed`: the deadline may be another one. Until it
-// is cancelled; the references outlive it.
+// Gives `perform` what `handover` asks for at each of its deadlines. `changed`: the deadline may be another one. Until
+// it is cancelled; the references outlive it.
 template <class Handover, class Perform>
 [[nodiscard]] sys::Task<void> keep_time(Handover& handover, sys::Clock& clock, sys::Signal& changed, Perform perform) {
   for (;;) {
