@@ -5,7 +5,6 @@
 #include "base/page.h"
 #include "crypto/block_digests.h"
 #include "crypto/identity.h"
-#include "crypto/tls_ciphers.h"
 #include "image/distribution.h"
 #include "image/piece_set.h"
 #include "os/system.h"
@@ -175,7 +174,6 @@ int main(int count, char** words) {
     return 2;
   }
   const bool wordy = std::getenv("GODWIT_CHAIN_DEBUG") != nullptr;
-  static_cast<void>(godwit::crypto::use_fastest_tls_ciphers());
   const auto level = wordy ? godwit::LogLevel::debug : godwit::LogLevel::warn;
   godwit::os::System system({.log_level = level, .component = "image_chain"});
   if (verb == "keys") return godwit::make_keys(system.runtime(), words[2], {words + 3, words + count});

@@ -3,7 +3,7 @@
 # A module is a folder of src/: every *.cc in it is its library godwit_NAME, every *_test.cc its test program NAME_test.
 # DEPS is the one declaration of whom it may include; tools/check-includes holds the #includes to it. A module depends only
 # on modules of lower layers:
-#   0 base   1 sys, wire   2 crypto, os, sim   3 content, hypervisor, overlay, placement   4 image, migrate   5 agent, cloud, sky, tunnel
+#   0 base   1 sys, wire   2 crypto, sim   3 content, hypervisor, os, overlay, placement   4 image, migrate   5 agent, cloud, sky, tunnel
 #   6 api   7 apps
 # TEST_DEPS are modules that only its tests include (tests may name os and sim). Tests also see tests/: "support/…" and the
 # suites "conformance/…", which run on the real and on the fake.

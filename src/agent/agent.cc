@@ -91,7 +91,7 @@ Agent::Agent(sys::Runtime runtime, AgentConfig config, HostFacts facts)
                   [this] { changed(); }),
       snapshots_(context_, instances_, cloud_, config_.state_directory + "/snapshots",
                  [this](const std::string& instance) { return migrations_.standing(instance); }),
-      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrating_; }),
+      scans_(runtime_, instances_, content_, volumes_, config_.scan_mib_s, [this] { return migrations_.under_way(); }),
       gate_(runtime_.executor),
       changed_(runtime_.executor) {}
 
@@ -316,9 +316,7 @@ void Agent::apply_arrivals() {
     if (auto* instance = instances_.find(arrival.spec.id))
       instance->set_arrived(arrival.location.version, claim_of(arrival.location));
   }
-  migrating_ = false;
   for (const auto& report : migrations_.reports()) {
-    if (!wire::is_final(report.phase)) migrating_ = true;
     const auto told = told_.find(report.id);
     if (!wire::is_final(report.phase) || told == told_.end() || told->second != report.phase) continue;
     migrations_.forget(report.id);

@@ -105,7 +105,6 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   sys::Gate gate_;
   sys::Signal changed_;
   bool dirty_{true};
-  bool migrating_{false};   // some migration is under way, as of the last change
   std::string listens_at_;  // inside the overlay
 };
 

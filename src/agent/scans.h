@@ -14,7 +14,8 @@ namespace godwit::agent {
 
 class Scans final {
  public:
-  // The references outlive it. `rate`: MiB a second over all guests; 0: nothing is looked at. `busy`: not now.
+  // The references outlive it. `rate`: MiB a second over all guests; 0: nothing is looked at. `busy`, asked at
+  // each step: not now.
   Scans(sys::Runtime& runtime, const Instances& instances, content::Store& store, content::Library& images,
         std::uint32_t rate_MiB_per_s, std::function<bool()> busy);
 

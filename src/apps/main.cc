@@ -1,5 +1,4 @@
 #include "apps/command.h"
-#include "crypto/tls_ciphers.h"
 
 #include <fmt/ranges.h>
 
@@ -32,7 +31,6 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   CLI::App app{"godwit: one virtual cluster across many clouds, moved while it runs", "godwit"};
   app.require_subcommand(1);
-  static_cast<void>(godwit::crypto::use_fastest_tls_ciphers());
   godwit::apps::add_user_commands(app, exit_code);
   godwit::apps::add_capture_command(app, exit_code);
   godwit::apps::add_sky_command(app, exit_code);

@@ -179,8 +179,10 @@ wire::DesiredState refresh_desired(Sql& sql, Core& core, const std::string& host
   for (const auto& id : networks) {
     auto row = select_one<NetworkRow>(sql, "id = $1", id);
     if (!row) continue;
-    desired.networks.push_back(with_own_locations(sql, core, std::move(row->body)));
-    leave_out_proofs(desired.networks.back(), core.name(), host_name);
+    const bool named = is_named_for(core, row->body);
+    auto& network = desired.networks.emplace_back(with_own_locations(sql, core, std::move(row->body)));
+    if (!named && is_named_for(core, network)) network.uplink = {};  // sky hears of it first
+    leave_out_proofs(network, core.name(), host_name);
   }
   desired.migrations = desired_migrations(sql, host_name);
   for (auto& image : select<ImageRow>(sql, "true ORDER BY name, tenant")) desired.images.push_back(desired_of(image));

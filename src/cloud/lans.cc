@@ -40,11 +40,27 @@ std::optional<LanHoldingRow> uplink_of(Sql& sql, Core& core, const wire::Network
   return row;
 }
 
+bool is_named_for(const Core& core, const wire::Network& network) { return network.uplink.cloud == core.name(); }
+
+bool has_none_for(Sql& sql, Core& core, const wire::Network& network) {
+  return is_named_for(core, network) && !uplink_of(sql, core, network);
+}
+
+void give_up_name(Sql& sql, wire::Network& network) {
+  network.uplink = {};
+  auto held = select_one<LanHoldingRow>(sql, "network = $1 AND host <> ''", network.id);
+  if (!held) return;
+  ++held->version;
+  held->accepted = held->leased;  // it doesn't do it at all
+  put(sql, *held);
+}
+
 std::vector<LanHoldingRow> networks_joined_at(Sql& sql, Core& core, const std::string& host) {
   std::vector<LanHoldingRow> out;
   for (const auto& held : select<LanHoldingRow>(sql, "host = $1 ORDER BY network", host)) {
     const auto network = select_one<NetworkRow>(sql, "id = $1", held.network);
-    auto row = network ? uplink_of(sql, core, network->body) : std::nullopt;
+    if (!network || !is_named_for(core, network->body)) continue;
+    auto row = uplink_of(sql, core, network->body);
     if (row) out.push_back(std::move(*row));
   }
   return out;

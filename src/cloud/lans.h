@@ -11,9 +11,16 @@ class Hosts;
 // Keeps what the host could join. True when that has changed. What it has no longer is believed once its agent has
 // heard from its switch, which goes on with its last configuration until then. Call inside a writing transaction.
 [[nodiscard]] bool note_lans(Sql& sql, const wire::HostReport& report);
-// What the host of this cloud that does it for the network is known by; nothing when none does, or another cloud's is
-// named already: the first that was heard of. Two would make a loop.
+// What the host of this cloud that is to do it for the network is known by; nothing when none is, or another cloud's is
+// named already: the first that sky heard of. Two would make a loop.
 [[nodiscard]] std::optional<LanHoldingRow> uplink_of(Sql& sql, Core& core, const wire::Network& network);
+// True once sky has named this cloud. Before that its host waits: another cloud may have one at the same moment.
+[[nodiscard]] bool is_named_for(const Core& core, const wire::Network& network);
+// This cloud is named for the network, and none of its hosts would join it any more.
+[[nodiscard]] bool has_none_for(Sql& sql, Core& core, const wire::Network& network);
+// Before sky hears that: it may name another cloud then, so this one is to be named anew, as what it says next is new.
+// Call inside a writing transaction; `network` is what will be written.
+void give_up_name(Sql& sql, wire::Network& network);
 // The networks for which `host` does it.
 [[nodiscard]] std::vector<LanHoldingRow> networks_joined_at(Sql& sql, Core& core, const std::string& host);
 

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "cloud/desired.h"
 #include "cloud/foreign_locations.h"
+#include "cloud/lans.h"
 #include "cloud/leaves.h"
 
 #include <set>
@@ -61,6 +62,7 @@ Result<wire::Network> Networks::put_network(const User& user, wire::Network netw
     if (same_vni) return fail(Errc::conflict, "network {}: VNI {} is taken; draw another", network.id, network.vni);
     // Membership is sky's: members that it does not name any more go, and what was believed of them with them.
     auto body = believe(sql, core_, network, known ? known->body : wire::Network{});
+    if (has_none_for(sql, core_, body)) give_up_name(sql, body);
     put(sql, NetworkRow{network.id, user.tenant, network.vni, body});
     take_leaves(sql, core_, body);
     static_cast<void>(settle_leaves(sql, core_, hosts_));
@@ -71,9 +73,20 @@ Result<wire::Network> Networks::put_network(const User& user, wire::Network netw
 }
 
 Result<wire::Network> Networks::get(const User& user, const std::string& id) const {
-  return core_.database().read([&](Sql& sql) -> Result<wire::Network> {
+  bool must_write = false;
+  const auto look = [&](Sql& sql) -> Result<wire::Network> {
     auto row = own_network(sql, user, id);
     if (!row) return pass(row);
+    must_write = has_none_for(sql, core_, row->body);
+    return with_own_locations(sql, core_, std::move(row->body));
+  };
+  auto told = core_.database().read(look);
+  if (!must_write) return told;
+  return core_.database().write(Durability::full, [&](Sql& sql) -> Result<wire::Network> {
+    auto row = own_network(sql, user, id);
+    if (!row) return pass(row);
+    if (has_none_for(sql, core_, row->body)) give_up_name(sql, row->body);
+    put(sql, *row);
     return with_own_locations(sql, core_, std::move(row->body));
   });
 }

@@ -94,7 +94,7 @@ bool same_cipher(const EVP_CIPHER* trusted, const EVP_CIPHER* other) {
 
 }  // namespace
 
-TlsProviders prefer_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init_fn* provider) {
+TlsProviders load_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init_fn* provider) {
   TlsProviders out;
   // A provider that is loaded by name hides those that OpenSSL would have loaded by itself.
   if (OSSL_PROVIDER_add_builtin(context, kProvider, provider) != 1) return out;
@@ -102,16 +102,16 @@ TlsProviders prefer_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init
   out.ours.reset(OSSL_PROVIDER_try_load(context, kProvider, 1));
   const CipherPtr trusted(EVP_CIPHER_fetch(context, "AES-128-GCM", "provider=default"));
   const CipherPtr other(out.ours ? EVP_CIPHER_fetch(context, "AES-128-GCM", "provider=godwit-ipsec-mb") : nullptr);
-  const bool taken = out.usual && trusted && other && same_cipher(trusted.get(), other.get()) &&
-                     EVP_set_default_properties(context, kPreferred) == 1;
+  if (!out.usual || !trusted || !other || !same_cipher(trusted.get(), other.get())) out.ours.reset();
   ERR_clear_error();
-  if (taken) out.taken = TlsCiphers::ipsec_mb;
   return out;
 }
 
-TlsCiphers use_fastest_tls_ciphers() {
-  static const auto providers = prefer_if_same_as_openssl(nullptr, godwit_ipsec_mb_provider);  // until the process ends
-  return providers.taken;
+const char* TlsProviders::properties() const { return ours ? kPreferred : nullptr; }
+
+const char* fastest_tls_properties() {
+  static const auto providers = load_if_same_as_openssl(nullptr, godwit_ipsec_mb_provider);  // until the process ends
+  return providers.properties();
 }
 
 }  // namespace godwit::crypto

@@ -16,10 +16,11 @@ extern "C" int godwit_ipsec_mb_provider(const OSSL_CORE_HANDLE* core, const OSSL
 struct TlsProviders {
   using Provider = std::unique_ptr<OSSL_PROVIDER, Free<OSSL_PROVIDER_unload>>;
   Provider usual;  // loaded for as long as this lives
-  Provider ours;
-  TlsCiphers taken{TlsCiphers::openssl};
+  Provider ours;   // null: it was not taken
+
+  [[nodiscard]] const char* properties() const;  // as fastest_tls_properties()
 };
-// Loads a provider into `context` (null: the process's own), and prefers it there if its AES-128-GCM is OpenSSL's.
-[[nodiscard]] TlsProviders prefer_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init_fn* provider);
+// Loads a provider into `context` (null: the process's own), to stay if its AES-128-GCM is OpenSSL's.
+[[nodiscard]] TlsProviders load_if_same_as_openssl(OSSL_LIB_CTX* context, OSSL_provider_init_fn* provider);
 
 }  // namespace godwit::crypto

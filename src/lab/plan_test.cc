@@ -1,33 +1,13 @@
 #include "lab/plan.h"
 
+#include "lab/test_plan.h"
+
 #include <gtest/gtest.h>
 
 #include <set>
 
 namespace godwit::lab {
 namespace {
-
-// Two clouds whose private addresses cross the WAN.
-constexpr std::string_view kOpenLab = R"(
-[[cloud]]
-name = "cloud-a"
-nat = false
-control = "a0"
-hosts = ["a1", "a2"]
-[[cloud]]
-name = "cloud-b"
-nat = false
-control = "b0"
-hosts = ["b1", "b2"]
-[public]
-nodes = ["user"]
-)";
-
-Plan plan_of(std::string_view toml) {
-  auto config = parse_config(toml, "lab.toml").value();
-  config.name = "t";
-  return make_plan(std::move(config));
-}
 
 // Everything that is fed to programs in the namespace of `node`.
 std::string input_in(const Plan& plan, std::string_view node) {

@@ -1,6 +1,7 @@
 #include "migrate/destination.h"
 
 #include "migrate/shrink_frames.h"
+#include "migrate/side.h"
 
 #include <algorithm>
 
@@ -326,26 +327,12 @@ sys::Task<void> Destination::discard() {
   nonce_.clear();
   co_await course_gate_.close();
   guest_.reset();
-  for (;;) {
-    const auto destroyed = co_await context_.guests.destroy(record_.spec.id);
-    if (destroyed) break;
-    log_.error("delete what did not arrive: {}", destroyed.error().message);
-    co_await clock_.sleep_for(kActAgain);
-  }
+  co_await destroy(context_, log_, record_.spec.id, "what did not arrive");
   perform(handover_.carried_out(context_.now()));
 }
 
 sys::Task<void> Destination::keep_time() {
-  for (;;) {
-    const auto deadline = handover_.next_deadline();
-    if (!deadline) {
-      co_await changed_.wait();
-    } else if (*deadline > context_.now()) {
-      co_await changed_.wait_until(clock_, *deadline);
-    } else {
-      perform(handover_.poll(context_.now()));
-    }
-  }
+  return migrate::keep_time(handover_, clock_, changed_, [this](Step step) { perform(std::move(step)); });
 }
 
 void Destination::give_up(const Error& why) {
@@ -356,13 +343,7 @@ void Destination::give_up(const Error& why) {
 }
 
 void Destination::forget() {
-  if (!record_.ballot.carried_out || record_.forgotten) return;
-  record_.forgotten = true;
-  const auto saved = context_.records.save(record_);
-  if (!saved) {
-    log_.error("{}", saved.error().message);
-    record_.forgotten = false;  // it is told again, and forgotten then
-  }
+  migrate::forget(context_, log_, record_);
   changed_.notify();
 }
 
@@ -376,10 +357,7 @@ bool Destination::may_drop() const {
 
 wire::MigrationReport Destination::report() const {
   const Ballot& ballot = record_.ballot;
-  wire::MigrationReport report;
-  report.id = record_.id;
-  report.instance = record_.spec.id;
-  report.role = wire::MigrationRole::destination;
+  auto report = report_of(record_);
   report.phase = phase_;
   if (ballot.vote == Vote::prepared) {
     const bool in_doubt = !control_ && context_.now() - control_changed_at_ > kInDoubtAfter;
@@ -391,21 +369,14 @@ wire::MigrationReport Destination::report() const {
     if (ballot.carried_out) report.phase = MigrationPhase::completed;
   }
   if (ballot.decision == Decision::aborted && ballot.carried_out) report.phase = MigrationPhase::aborted;
-  report.from_cloud = record_.source.cloud;
-  report.from_host = record_.source.host;
-  report.to_cloud = record_.destination.cloud;
-  report.to_host = record_.destination.host;
   report.progress = progress_;
-  report.cost = record_.cost;
-  report.error = record_.error;
   if (report.phase == MigrationPhase::in_doubt) {
     report.error = fmt::format(
         "host {} or its cloud {} must say who has the instance, and neither can be reached; if both are dead for ever, "
         "godwit instance resolve {} --fence",
         record_.source.host, record_.source.cloud, record_.spec.id);
   }
-  if (handover_.known().disputed) report.error = "both sides say that they have it: a fence was given in error";
-  report.started_ms = record_.started_ms;
+  if (handover_.known().disputed) report.error = kDisputed;
   return report;
 }
 

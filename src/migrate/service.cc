@@ -54,6 +54,7 @@ class Service::Impl {
   Standing standing(const std::string& instance) const;
   std::vector<Arrival> arrivals() const;
   std::vector<wire::MigrationReport> reports() const;
+  bool under_way() const;
   std::vector<std::string> unsettled() const;
   std::vector<wire::SwitchPoint> dialled() const;
   void forget(const std::string& migration);
@@ -221,6 +222,11 @@ std::vector<wire::MigrationReport> Service::Impl::reports() const {
     if (!each->record().forgotten) reports.push_back(each->report());
   }
   return reports;
+}
+
+bool Service::Impl::under_way() const {
+  const auto open = [](const auto& side) { return is_open(side.second->record()); };
+  return std::ranges::any_of(sources_, open) || std::ranges::any_of(destinations_, open);
 }
 
 std::vector<std::string> Service::Impl::unsettled() const {
@@ -468,6 +474,7 @@ void Service::order(const Order& order) { impl_->order(order); }
 Standing Service::standing(const std::string& instance) const { return impl_->standing(instance); }
 std::vector<Arrival> Service::arrivals() const { return impl_->arrivals(); }
 std::vector<wire::MigrationReport> Service::reports() const { return impl_->reports(); }
+bool Service::under_way() const { return impl_->under_way(); }
 std::vector<std::string> Service::unsettled() const { return impl_->unsettled(); }
 std::vector<wire::SwitchPoint> Service::dialled() const { return impl_->dialled(); }
 void Service::forget(const std::string& migration) { impl_->forget(migration); }

@@ -81,6 +81,8 @@ class Service final {
   [[nodiscard]] Standing standing(const std::string& instance) const;
   [[nodiscard]] std::vector<Arrival> arrivals() const;
   [[nodiscard]] std::vector<wire::MigrationReport> reports() const;
+  // Whether one has begun, in either direction, and not ended here: true from when order() or a peer's Hello began it.
+  [[nodiscard]] bool under_way() const;
   // Migrations whose other side may still come for our word, or we for its: the two hosts must believe each other.
   [[nodiscard]] std::vector<std::string> unsettled() const;
   // The switches of the hosts that we dial now, or may have to dial again.

@@ -1,6 +1,7 @@
 #include "migrate/source.h"
 
 #include "crypto/host_record.h"
+#include "migrate/side.h"
 
 #include <algorithm>
 
@@ -154,26 +155,12 @@ sys::Task<void> Source::discard() {
   context_.turns.leave(record_.id, context_.now());
   co_await course_gate_.close();
   guest_.reset();
-  for (;;) {
-    const auto destroyed = co_await context_.guests.destroy(record_.spec.id);
-    if (destroyed) break;
-    log_.error("delete what has moved: {}", destroyed.error().message);
-    co_await clock_.sleep_for(kActAgain);
-  }
+  co_await destroy(context_, log_, record_.spec.id, "what has moved");
   perform(handover_.carried_out(context_.now()));
 }
 
 sys::Task<void> Source::keep_time() {
-  for (;;) {
-    const auto deadline = handover_.next_deadline();
-    if (!deadline) {
-      co_await changed_.wait();
-    } else if (*deadline > context_.now()) {
-      co_await changed_.wait_until(clock_, *deadline);
-    } else {
-      perform(handover_.poll(context_.now()));
-    }
-  }
+  return migrate::keep_time(handover_, clock_, changed_, [this](Step step) { perform(std::move(step)); });
 }
 
 void Source::give_up(const Error& why) {
@@ -186,13 +173,7 @@ void Source::give_up(const Error& why) {
 }
 
 void Source::forget() {
-  if (!record_.ballot.carried_out || record_.forgotten) return;
-  record_.forgotten = true;
-  const auto saved = context_.records.save(record_);
-  if (!saved) {
-    log_.error("{}", saved.error().message);
-    record_.forgotten = false;  // it is told again, and forgotten then
-  }
+  migrate::forget(context_, log_, record_);
   changed_.notify();
 }
 
@@ -311,21 +292,12 @@ void Source::note_cost() {
 
 wire::MigrationReport Source::report() const {
   const bool in_doubt = !control_ && context_.now() - open_since_ > kInDoubtAfter;
-  wire::MigrationReport report;
-  report.id = record_.id;
-  report.instance = record_.spec.id;
-  report.role = wire::MigrationRole::source;
+  auto report = report_of(record_);
   report.phase = phase_of(record_, phase_, in_doubt, post_copying_);
-  report.from_cloud = record_.source.cloud;
-  report.from_host = record_.source.host;
-  report.to_cloud = record_.destination.cloud;
-  report.to_host = record_.destination.host;
   report.progress = progress_;
-  report.cost = record_.cost;
   if (transfer_) report.cost.wan_bytes = transfer_->wan_bytes();
   if (transfer_) report.cost.savings = transfer_->savings();
   if (record_.ended_ms == 0) report.cost.total_s = to_s(Millis{context_.unix_ms() - record_.started_ms});
-  report.error = record_.error;
   if (report.phase == MigrationPhase::in_doubt) {
     report.error = fmt::format(
         "{} may have the instance, and can't be reached: it is decided as soon as it can; if its host is dead for "
@@ -333,8 +305,7 @@ wire::MigrationReport Source::report() const {
         "godwit instance resolve {} --fence",
         record_.destination.certificate_name, record_.spec.id);
   }
-  if (handover_.known().disputed) report.error = "both sides say that they have it: a fence was given in error";
-  report.started_ms = record_.started_ms;
+  if (handover_.known().disputed) report.error = kDisputed;
   return report;
 }
 

@@ -1,6 +1,7 @@
 #include "os/tls.h"
 
 #include "base/assert.h"
+#include "crypto/tls_ciphers.h"
 #include "os/tls_connection.h"
 
 #include <openssl/err.h>
@@ -30,7 +31,7 @@ std::unexpected<Error> refuse(std::string_view what) {
 }
 
 SslContextPtr new_context(const TlsOptions& options, PeerRole peer) {
-  SslContextPtr context(SSL_CTX_new(TLS_method()));
+  SslContextPtr context(SSL_CTX_new_ex(nullptr, crypto::fastest_tls_properties(), TLS_method()));
   auto* raw = context.get();
   GODWIT_ASSERT(raw && SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION) == 1);
   GODWIT_ASSERT(SSL_CTX_set_ciphersuites(raw, kCiphers) == 1 && SSL_CTX_set1_groups_list(raw, kGroups) == 1 &&
@@ -90,20 +91,19 @@ sys::Task<Result<std::unique_ptr<TlsStream>>> shake_hands(std::shared_ptr<TlsCon
 
 struct Tls::Impl {
   TlsOptions options;
-  SslContextPtr to_servers;
+  SslContextPtr to_servers;  // null until the first connection or identity
   SslContextPtr to_clients;
   std::shared_ptr<const TrustSet> trust;  // shared with connections whose handshake began under it
 
-  std::shared_ptr<TlsConnection> connection(Socket socket, PeerRole peer, std::string expected_name) const {
-    auto* context = peer == PeerRole::server ? to_servers.get() : to_clients.get();
-    return std::make_shared<TlsConnection>(context, std::move(socket), trust, peer, std::move(expected_name));
+  std::shared_ptr<TlsConnection> connection(Socket socket, PeerRole peer, std::string expected_name) {
+    auto& context = peer == PeerRole::server ? to_servers : to_clients;
+    if (!context) context = new_context(options, peer);
+    return std::make_shared<TlsConnection>(context.get(), std::move(socket), trust, peer, std::move(expected_name));
   }
 };
 
 Tls::Tls(TlsOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
-  impl_->to_servers = new_context(options, PeerRole::server);
-  impl_->to_clients = new_context(options, PeerRole::client);
   impl_->trust = std::make_shared<const TrustSet>();
 }
 Tls::~Tls() = default;
@@ -130,7 +130,9 @@ Result<> Tls::use_identity(const TlsIdentity& identity) {
   return {};
 }
 
-bool Tls::has_identity() const { return SSL_CTX_get0_certificate(impl_->to_clients.get()) != nullptr; }
+bool Tls::has_identity() const {
+  return impl_->to_clients && SSL_CTX_get0_certificate(impl_->to_clients.get()) != nullptr;
+}
 
 Result<> Tls::trust(const std::vector<sys::TrustedCa>& authorities) {
   auto set = TrustSet::parse(authorities);

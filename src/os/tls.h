@@ -30,7 +30,8 @@ class TlsStream : public sys::PeerStream {
   [[nodiscard]] virtual bool identified() const = 0;
 };
 
-// The identity and trust of one process, of which connections are made. One strand.
+// The identity and trust of one process, of which connections are made. One strand. Costs nothing before the first
+// connection or identity: then OpenSSL is set up, and the engine of its ciphers chosen (crypto/tls_ciphers.h).
 class Tls {
  public:
   explicit Tls(TlsOptions options);

@@ -1,31 +1,33 @@
 #include "overlay/control_server.h"
 
+#include "sys/accepting.h"
 #include "sys/lines.h"
 
 namespace godwit::overlay {
-ControlServer::ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler,
-                             CaptureHandler capture_handler, Log log)
-    : listener_(std::move(listener)),
+
+ControlServer::ControlServer(const sys::Executor& executor, sys::Clock& clock, std::unique_ptr<sys::Listener> listener,
+                             Handler handler, CaptureHandler capture_handler, Log log)
+    : clock_(clock),
+      listener_(std::move(listener)),
       handler_(std::move(handler)),
       capture_handler_(std::move(capture_handler)),
       log_(std::move(log)),
       gate_(executor) {}
 
+void ControlServer::start() {
+  auto take = [this](std::unique_ptr<sys::Stream> stream) {
+    if (gate_.running() > kMostConnections) {  // who accepts is one of them
+      log_.warn("control socket: more than {} connections: one is refused", kMostConnections);
+      return;
+    }
+    gate_.spawn(serve(std::move(stream)));
+  };
+  gate_.spawn(sys::accept_each(*listener_, clock_, log_, std::move(take)));
+}
+
 sys::Task<void> ControlServer::stop() {
   listener_->close();
   co_await gate_.close();
-}
-
-sys::Task<void> ControlServer::accept() {
-  for (;;) {
-    auto stream = co_await listener_->accept();
-    if (!stream) co_return;
-    if (gate_.running() > kMostConnections) {  // accept() itself is one of them
-      log_.warn("control socket: more than {} connections: one is refused", kMostConnections);
-      continue;
-    }
-    gate_.spawn(serve(std::move(*stream)));
-  }
 }
 
 sys::Task<void> ControlServer::serve(std::unique_ptr<sys::Stream> stream) {

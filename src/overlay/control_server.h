@@ -20,17 +20,17 @@ class ControlServer {
   static constexpr std::size_t kLineLimit = std::size_t{4} << 20U;
   static constexpr std::size_t kMostConnections = 16;
 
-  // `handler` fills everything of a reply but its id.
-  ControlServer(const sys::Executor& executor, std::unique_ptr<sys::Listener> listener, Handler handler,
-                CaptureHandler capture_handler, Log log);
+  // `handler` fills everything of a reply but its id. `clock` outlives the server.
+  ControlServer(const sys::Executor& executor, sys::Clock& clock, std::unique_ptr<sys::Listener> listener,
+                Handler handler, CaptureHandler capture_handler, Log log);
 
-  void start() { gate_.spawn(accept()); }
+  void start();
   [[nodiscard]] sys::Task<void> stop();
 
  private:
-  [[nodiscard]] sys::Task<void> accept();
   [[nodiscard]] sys::Task<void> serve(std::unique_ptr<sys::Stream> stream);
 
+  sys::Clock& clock_;
   std::unique_ptr<sys::Listener> listener_;
   Handler handler_;
   CaptureHandler capture_handler_;

@@ -68,7 +68,7 @@ Result<> Service::start(const std::string& control_path, const std::optional<Sav
   auto capture = [this](wire::SwitchRequest request, sys::Stream& stream) {
     return serve_capture(std::move(request), stream);
   };
-  control_ = std::make_unique<ControlServer>(parts_.executor, std::move(*listener), std::move(handler),
+  control_ = std::make_unique<ControlServer>(parts_.executor, parts_.clock, std::move(*listener), std::move(handler),
                                              std::move(capture), parts_.log);
   control_->start();
   gate_.spawn(move_packets());

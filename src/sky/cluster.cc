@@ -109,6 +109,17 @@ void Cluster::absorb(const std::string& cloud, const wire::Network& said) {
     return proven.has_value();
   };
   if (absorb_locations(record_, cloud, said, believes)) record_changed();
+  absorb_lan(cloud, said);
+}
+
+// On disk before any cloud is told: a sky that was started anew might name another one, while the first goes on.
+void Cluster::absorb_lan(const std::string& cloud, const wire::Network& said) {
+  const auto before = record_.network.uplink;
+  if (!absorb_uplink(record_, cloud, said)) return;
+  const auto saved = save();
+  if (saved) return record_changed();
+  log_.error("{}", saved.error().message);
+  record_.network.uplink = before;
 }
 
 // Nothing where the CA of one of them is not known here.

@@ -70,6 +70,7 @@ class Cluster {
   [[nodiscard]] sys::Task<Result<>> visit(std::string cloud);
   [[nodiscard]] sys::Task<Result<>> tell_network(std::string cloud, CloudClient client);
   void absorb(const std::string& cloud, const wire::Network& said);
+  void absorb_lan(const std::string& cloud, const wire::Network& said);
   [[nodiscard]] std::optional<overlay::Authorities> authorities_of_all() const;
   [[nodiscard]] sys::Task<Result<>> tell_peers(std::string cloud, CloudClient client);
   [[nodiscard]] sys::Task<Result<>> look(std::string cloud, CloudClient client);

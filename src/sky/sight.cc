@@ -88,15 +88,6 @@ wire::ClusterState state_of(const ClusterRecord& record, const wire::ClusterView
   return record.ready_ms ? wire::ClusterState::degraded : wire::ClusterState::creating;
 }
 
-// The first cloud that joins the network to a LAN does so until it says that it doesn't: two would make a loop.
-bool absorb_uplink(wire::Location& known, const std::string& cloud, const wire::Location& said) {
-  if (!known.cloud.empty() && known.cloud != cloud) return false;
-  auto now = said.cloud == cloud ? said : wire::Location{};
-  if (now == known) return false;
-  known = std::move(now);
-  return true;
-}
-
 }  // namespace
 
 const wire::InstanceView* newest_view(const Sights& sights, const MemberRecord& member) {
@@ -133,9 +124,18 @@ bool absorb_instances(ClusterRecord& record, const Sights& sights, WallTime now)
   return changed;
 }
 
+bool absorb_uplink(ClusterRecord& record, const std::string& cloud, const wire::Network& said) {
+  auto& known = record.network.uplink;
+  if (!known.cloud.empty() && known.cloud != cloud) return false;
+  auto now = said.uplink.cloud == cloud ? said.uplink : wire::Location{};
+  if (now == known) return false;
+  known = std::move(now);
+  return true;
+}
+
 bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said,
                       const Believes& believes) {
-  bool changed = absorb_uplink(record.network.uplink, cloud, said.uplink);
+  bool changed = false;
   for (auto& member : record.network.members) {
     const auto found = std::find_if(said.members.begin(), said.members.end(), [&](const wire::Member& each) {
       return each.instance == member.instance && each.location.cloud == cloud;

@@ -34,6 +34,9 @@ using Sights = std::map<std::string, CloudSight>;  // by cloud
 using Believes = std::function<bool(const wire::Member& known, const wire::Location& said)>;
 [[nodiscard]] bool absorb_locations(ClusterRecord& record, const std::string& cloud, const wire::Network& said,
                                     const Believes& believes);
+// Takes which of its hosts `cloud` would join the network to a LAN by. The first cloud is named until it says that none
+// of its hosts would: two would make a loop, so each waits for its name (cloud/lans.h). True when `record` has changed.
+[[nodiscard]] bool absorb_uplink(ClusterRecord& record, const std::string& cloud, const wire::Network& said);
 
 // `migrations`: those under way, by instance.
 [[nodiscard]] wire::ClusterView view_of(const ClusterRecord& record, const Sights& sights,

@@ -1,9 +1,8 @@
 #include "sys/accepting.h"
 
+#include "support/scripted_listener.h"
 #include "support/virtual_time.h"
 #include "sys/task.h"
-
-#include <deque>
 
 namespace godwit::sys {
 namespace {
@@ -16,29 +15,14 @@ class NoStream final : public Stream {
   void close() override {}
 };
 
-// Gives what was put into it, in order.
-class Scripted final : public Listener {
- public:
-  explicit Scripted(std::deque<Result<std::unique_ptr<Stream>>> script) : script_(std::move(script)) {}
-  Task<Result<std::unique_ptr<Stream>>> accept() override {
-    auto next = std::move(script_.front());
-    script_.pop_front();
-    co_return next;
-  }
-  void close() override {}
-
- private:
-  std::deque<Result<std::unique_ptr<Stream>>> script_;
-};
-
 TEST(AcceptEach, GoesOnAfterAnErrorAndEndsWhenTheListenerIsClosed) {
   testing::VirtualTime time;
-  std::deque<Result<std::unique_ptr<Stream>>> script;
+  std::deque<testing::ScriptedListener::Came> script;
   script.emplace_back(std::make_unique<NoStream>());
   script.emplace_back(fail(Errc::exhausted, "too many open files"));
   script.emplace_back(std::make_unique<NoStream>());
   script.emplace_back(fail(Errc::closed, "closed"));
-  Scripted listener(std::move(script));
+  testing::ScriptedListener listener(std::move(script));
   Gate gate(time.executor());
   int taken = 0;
   auto take = [&taken](const std::unique_ptr<Stream>&) { ++taken; };

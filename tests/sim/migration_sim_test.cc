@@ -34,6 +34,22 @@ TEST(MigrationSim, AnInstanceMovesAndNothingIsLeftBehind) {
   EXPECT_GT(report.cost.wan_bytes.disk, 0U);
 }
 
+// What must not go on beside a migration asks at each of its steps: to hear of it later is too late.
+TEST(MigrationSim, IsUnderWayAtEitherHostFromTheMomentInWhichItBeginsThere) {
+  Rig rig(1);
+  rig.world.run_for(Seconds{1});
+  auto& source = rig.agent("a1")->migrations();
+  auto& destination = rig.agent("b1")->migrations();
+  EXPECT_FALSE(source.under_way() || destination.under_way());
+  rig.order_migration();
+  source.order({rig.order, instance_spec(), 1});
+  EXPECT_TRUE(source.under_way());
+  ASSERT_TRUE(rig.world.run_until([&] { return !destination.reports().empty(); }, Seconds{10}));
+  EXPECT_TRUE(destination.under_way());
+  ASSERT_TRUE(rig.world.run_until([&] { return rig.settled(); }, Seconds{60})) << rig.describe();
+  EXPECT_FALSE(source.under_way() || destination.under_way());
+}
+
 // ---- a guest that dirties memory faster than it can be sent
 
 constexpr MigrationPhase kPostCopy = MigrationPhase::post_copy;

@@ -208,14 +208,14 @@ Result<std::string> WorldRig::call(const std::string& method, const std::string&
 }
 
 bool WorldRig::create_cluster(const std::vector<std::string>& clouds, const std::string& image) {
-  return begin_cluster(clouds, image.empty() ? kImage : image) &&
+  return begin_cluster(clouds, image) &&
          world.run_until([&] { return sky() && view().state == wire::ClusterState::ready; }, Seconds{60});
 }
 
 bool WorldRig::begin_cluster(const std::vector<std::string>& clouds, const std::string& image) {
   wire::ClusterSpec spec;
   spec.name = kCluster;
-  spec.image = image;
+  spec.image = image.empty() ? kImage : image;
   spec.type = "t3.pico";
   spec.clouds = {"cloud-a", "cloud-b"};
   for (const auto& cloud : clouds) {

@@ -56,8 +56,8 @@ class WorldRig final {
   }
   // Members n1, … at the given clouds, all ready; of the image that all hosts have, or of another.
   [[nodiscard]] bool create_cluster(const std::vector<std::string>& clouds, const std::string& image = {});
-  // Likewise, of that image, and asked for.
-  [[nodiscard]] bool begin_cluster(const std::vector<std::string>& clouds, const std::string& image);
+  // Likewise, asked for.
+  [[nodiscard]] bool begin_cluster(const std::vector<std::string>& clouds, const std::string& image = {});
   Result<wire::MigrationList> migrate(const std::string& to_cloud, const std::vector<std::string>& members = {});
 
   // ---- what is
