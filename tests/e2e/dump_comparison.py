@@ -229,7 +229,7 @@ def journey(directory, image, source, names, tunnel, capabilities, when):
 
 
 def fill(vm):
-    guest = Serial(vm.console, PATIENCE_S).wait_ready()
+    guest = vm.booted()
     for command in [*FILL, WRITE_ON]:
         check(guest.ask(f"SH {command}") == "OK 0", command[:40])
     check(guest.ask(f"SH md5sum /tmp/random /tmp/equal /tmp/alike /tmp/zeros > {SUMS}") == "OK 0", "their sums")

@@ -134,10 +134,12 @@ class Guest:
 
     def __init__(self, host):
         host.path("/run/tiny.xml").write_text(DOMAIN)
-        host.virsh("create", "/run/tiny.xml")
+        host.virsh("create", "--paused", "/run/tiny.xml")
         said = host.virsh("qemu-monitor-command", "--hmp", GUEST, "info memory_size_summary").stdout
         check(f"base memory: {MEMORY_KIB * 1024}" in said, f"QEMU gives the guest {MEMORY_KIB} KiB, no MiB that are whole")
-        self.host, self.console = host, Console(str(host.path(CONSOLE)), PATIENCE_S).wait_ready()
+        self.host, self.console = host, Console(str(host.path(CONSOLE)), PATIENCE_S)
+        host.virsh("resume", GUEST)
+        self.console.wait_ready()
         self.boot = self._boot()
         self.written = 0
         self.dirty(3)

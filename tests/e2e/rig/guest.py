@@ -30,7 +30,8 @@ class Lines:
 
 
 class Serial(Lines):
-    """The console; `wait_ready` passes over what firmware and kernel say."""
+    """The console; `wait_ready` passes over what firmware and kernel say. What is said before it is connected is lost: connect it before the
+    guest boots, or know from elsewhere that it is ready (rig/qemu.py, Vm.booted)."""
 
     def __init__(self, path, limit_s=60):
         connected = socket.socket(socket.AF_UNIX)
