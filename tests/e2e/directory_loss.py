@@ -38,7 +38,7 @@ nodes = ["user"]
 """
 CLUSTER = "loss"
 MIB = 24  # of memory that each guest has written, and that compresses little
-BOOT_LIMIT_S, MOVE_LIMIT_S, RUN_LIMIT_S = 180, 300, 60
+BOOT_LIMIT_S, MOVE_LIMIT_S, RUN_LIMIT_S = 240, 600, 180  # of a busy machine
 LOSS_EVERY = 4 << 20  # bytes of memory that have crossed
 LEAST_LOSSES = 3
 ENDS = ("completed", "aborted")

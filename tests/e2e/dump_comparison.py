@@ -17,9 +17,9 @@ import time
 
 from rig.guest import Serial
 from rig.net import Net, run
+from rig.patience import PATIENCE_S
 from rig.qemu import UNPRIVILEGED_UID, Image, Vm
 
-PATIENCE_S = 120  # with a machine that is busy with other things
 MEMORY_MIB = 128
 LINK = ["rate", "150mbit", "burst", "256kb", "latency", "50ms"]  # slow enough that looking at pages repays
 PAGE = 4096
@@ -128,7 +128,7 @@ def send_disk(source, path):
     source.qmp.call("blockdev-add", driver="nbd", **{"node-name": "target"}, export="overlay",
                     server={"type": "unix", "path": path})
     source.qmp.call("blockdev-mirror", **{"job-id": "mirror"}, device="overlay", target="target", sync="top")
-    source.qmp.wait("BLOCK_JOB_READY", PATIENCE_S, device="mirror")
+    source.qmp.wait("BLOCK_JOB_READY", device="mirror")
 
 
 def counted(source, what):
@@ -141,16 +141,16 @@ def send_memory(source, path, when):
         ahead = AHEAD_BYTES if when == BEHIND else 1
         wait_for(lambda: counted(source, "transferred") >= ahead, f"{ahead} bytes of the first round")
         source.qmp.call("migrate-start-postcopy")
-    source.qmp.wait("MIGRATION", PATIENCE_S, status="pre-switchover")
+    source.qmp.wait("MIGRATION", status="pre-switchover")
     source.qmp.call("block-job-cancel", device="mirror")
-    source.qmp.wait("BLOCK_JOB_COMPLETED", PATIENCE_S, device="mirror")
+    source.qmp.wait("BLOCK_JOB_COMPLETED", device="mirror")
     source.qmp.call("migrate-continue", state="pre-switchover")
 
 
 def run_meanwhile(source, destination):
     """While most of its memory is not there yet: what the guest touches comes first."""
     destination.qmp.call("cont")
-    check(Serial(destination.console, PATIENCE_S).ask(f"SH md5sum -c {SUMS} >/dev/null") == "OK 0", "the guest finds what it had in its memory")
+    check(Serial(destination.console).ask(f"SH md5sum -c {SUMS} >/dev/null") == "OK 0", "the guest finds what it had in its memory")
     asked = counted(source, "postcopy-requests")
     check(asked > 0, f"QEMU asked for pages, {asked} times")
 
@@ -193,7 +193,7 @@ def move(source, destination, tunnel, capabilities, when):
     send_memory(source, tunnel.path("memory"), when)
     for status in ["completed"] if when == BEFORE else ["postcopy-active", "completed"]:
         for vm in both:
-            vm.qmp.wait("MIGRATION", PATIENCE_S, status=status)
+            vm.qmp.wait("MIGRATION", status=status)
         if status == "postcopy-active" and when == ON_DEMAND:
             destination.qmp.call("nbd-server-stop")
             run_meanwhile(source, destination)

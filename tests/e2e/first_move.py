@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 from rig.guest import Lines, Stream
 from rig.net import Net
+from rig.patience import PATIENCE_S
 from rig.pump import Pump
 from rig.qemu import UNPRIVILEGED_UID, Image, Vm
 
@@ -72,8 +74,16 @@ def make_pump(net, source, destination, channel):
 
 
 def connect_to_guest(net):
-    with net.inside("peer"):
-        return Lines(socket.create_connection((GUEST_IP, SERVICE_PORT), timeout=20))
+    """It listens a little after it has said at its console that it is ready."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with net.inside("peer"):
+                return Lines(socket.create_connection((GUEST_IP, SERVICE_PORT), timeout=PATIENCE_S))
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def digest(path):

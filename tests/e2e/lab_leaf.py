@@ -19,7 +19,7 @@ from rig.net import Net  # noqa: E402
 from rig.wireguard import WireGuardGo, make_key  # noqa: E402
 from stage import Failed, Lab, wait_until  # noqa: E402
 
-CLUSTER, CLOUDS, BOOT_LIMIT_S = "demo", ("cloud-a", "cloud-b"), 120
+CLUSTER, CLOUDS, BOOT_LIMIT_S = "demo", ("cloud-a", "cloud-b"), 240
 
 
 def check(holds, what):

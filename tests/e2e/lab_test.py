@@ -21,7 +21,7 @@ NAT, OPEN = (pathlib.Path(__file__).parents[2] / f"docs/ops/lab-{name}.toml" for
 
 
 def godwit(*words, check=True, **options):
-    done = subprocess.run([GODWIT, "lab", *words], capture_output=True, text=True, timeout=60, **options)
+    done = subprocess.run([GODWIT, "lab", *words], capture_output=True, text=True, timeout=180, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"godwit lab {' '.join(words)}: exit {done.returncode}: {done.stderr}")
     return done
@@ -200,7 +200,7 @@ class Life(LabTest):
         while up.poll() is None and not reached():
             continue
         up.send_signal(number)
-        return up.wait(30)
+        return up.wait(180)
 
     def points(self):
         """What an `up` has made so far, from nothing to nearly all."""

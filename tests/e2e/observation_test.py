@@ -44,7 +44,7 @@ def top_names_who_talks(host, guests):
         seen = json.loads(host.run("top", "--json"))["hosts"][0]
         return any((p["source_mac"], p["destination_mac"]) == (a.mac, b.mac) and p["packets"] > 100 for p in seen["pairs"]) and seen["flows"]
 
-    wait_for(has_flow, "the pair and its flow are observed", 20)
+    wait_for(has_flow, "the pair and its flow are observed")
     text = host.run("top", "--once")
     print("    " + text.replace("\n", "\n    "))
     check(any(line.split()[:2] == [a.name, b.name] for line in text.splitlines()), "top names who talks with whom")
@@ -90,7 +90,7 @@ def an_announcement_elsewhere_is_told(host, guest):
         end.send(rarp(guest.mac))
         return guest.instance in host.run("status").splitlines()[0]
 
-    wait_for(told, "status says who announces itself here", 15)
+    wait_for(told, "status says who announces itself here")
     print("    " + host.run("status").splitlines()[0])
     check(host.observation()["peers"][0]["path"] == "direct", "and the rest as before")
 

@@ -11,6 +11,7 @@ import time
 
 from rig import dhcp6
 from rig.net import run
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, wait_for
 
@@ -82,7 +83,7 @@ def index_of(guest, host):
     return json.loads(run("ip", "-n", guest.net.full(guest.name), "-j", "link", "show", "dev", name))[0]["ifindex"]
 
 
-def connect(guest, address, limit_s=10.0):
+def connect(guest, address, limit_s=PATIENCE_S):
     """None where nobody answers."""
     with guest.net.inside(guest.name):
         end = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
@@ -96,7 +97,7 @@ def connect(guest, address, limit_s=10.0):
 
 
 def is_answered(end, payload=b"hello"):
-    end.settimeout(10)
+    end.settimeout(PATIENCE_S)
     writer = threading.Thread(target=end.sendall, args=(payload,), daemon=True)
     writer.start()
     got = b""

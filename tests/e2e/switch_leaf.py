@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import CIDR, Guest, Host, Segment, configure, echo, wait_for
 from rig.wireguard import WireGuardGo, make_key, to_base64, to_hex
@@ -75,7 +76,7 @@ def streams(leaf, guest):
         thread = threading.Thread(target=drain)
         thread.start()
         with sender:
-            sender.settimeout(30)
+            sender.settimeout(PATIENCE_S)
             sender.connect(listener.getsockname())
             sender.sendall(payload)
         thread.join()

@@ -13,13 +13,13 @@ import time
 
 from rig.frames import read_udp, udp
 from rig.net import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, run
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, echo, wait_for
 
 IFF_MULTI_QUEUE = 0x0100  # linux/if_tun.h
 VNET_HEADER = bytes(10)
 QUEUES, FLOWS, ROUNDS, BURST = 4, 40, 6, 2
-ANSWER_LIMIT_S = 10
 
 
 def check(holds, what):
@@ -53,7 +53,7 @@ class QueuedGuest(Guest):
         data = struct.pack("!I", number).ljust(32, b".")
         os.write(self.held[queue], VNET_HEADER + udp(to_mac, self.mac, to, (self.ip, port), data))
 
-    def receive(self, count, limit_s=ANSWER_LIMIT_S):
+    def receive(self, count, limit_s=PATIENCE_S):
         """[(queue, port, number), …] of so many datagrams, or of those that came in time."""
         out, until = [], time.monotonic() + limit_s
         while len(out) < count and (left := until - time.monotonic()) > 0:

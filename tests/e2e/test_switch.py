@@ -9,12 +9,12 @@ import socket
 import statistics
 import time
 
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import MTU, Beats, Guest, Host, Records, Segment, configure, echo, wait_for
 
 UDP_HEADERS = 28
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
-KNOWN_LIMIT_S = 10
 SILENCE_LIMIT_MS = 200
 
 
@@ -24,7 +24,7 @@ def check(holds, what):
     print(f"  {what}")
 
 
-def reaches(guest, address, payload=b"hello", limit_s=2.0):
+def reaches(guest, address, payload=b"hello", limit_s=PATIENCE_S):
     """One datagram there and back, the question repeated once in a while."""
     with guest.net.inside(guest.name):
         end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -98,7 +98,7 @@ def move(segment, guest, source, destination, version):
 def nothing_is_lost_in_the_pause(segment, mover, peer, peer_host, source, destination, version):
     """Datagrams that are sent while the instance stands still reach it at its new host, all and in order."""
     listener = mover.listen(socket.SOCK_DGRAM)
-    listener.settimeout(5)
+    listener.settimeout(PATIENCE_S)
     with peer.net.inside(peer.name):
         end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     end.sendto(b"before", listener.getsockname())
@@ -126,7 +126,7 @@ def pair_frames(sender, receiver, segment, peer_host):
 
 def comes_to_know(host, instance, where):
     """What a switch has not heard it is told again."""
-    deadline = time.monotonic() + KNOWN_LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         members = host.ask(op="locations")["networks"][0]["members"]
         if next(m for m in members if m["instance"] == instance)["location"]["host"] == where:

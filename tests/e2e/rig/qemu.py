@@ -7,11 +7,11 @@ import subprocess
 import time
 
 from .guest import READY, Serial
+from .patience import PATIENCE_S
 from .qmp import Qmp
 
 UNPRIVILEGED_UID = 65534  # nobody
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-EXIT_LIMIT_S, BOOT_LIMIT_S = 120, 180
 
 
 class Image:
@@ -111,10 +111,10 @@ class Vm:
         self.qmp = self.connect()
         return self
 
-    def connect(self, monitor=0):
-        return Qmp(self.path(f"qmp{monitor}.sock"), self.name, self.transcript)
+    def connect(self, monitor=0, limit_s=PATIENCE_S):
+        return Qmp(self.path(f"qmp{monitor}.sock"), self.name, self.transcript, limit_s)
 
-    def booted(self, limit_s=BOOT_LIMIT_S):
+    def booted(self, limit_s=PATIENCE_S):
         """The console of a guest that is ready. Its log has also what was said before anybody listened."""
         until = time.monotonic() + limit_s
         while not self._is_ready():
@@ -135,7 +135,7 @@ class Vm:
     def running(self):
         return self.process.poll() is None and self.qmp.call("query-status")["running"]
 
-    def wait_exit(self, limit_s=EXIT_LIMIT_S):
+    def wait_exit(self, limit_s=PATIENCE_S):
         return self.process.wait(limit_s)
 
     def quit(self):
@@ -145,7 +145,7 @@ class Vm:
     def kill(self):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(EXIT_LIMIT_S)
+            self.process.wait(PATIENCE_S)
         if self.qmp is not None:
             self.qmp.close()
 
