@@ -35,11 +35,20 @@ def stored(lab, host):
     return {path.name for path in (lab.directory / "hosts" / host / "images").iterdir() if len(path.name) == 64}
 
 
+def facts(answer):
+    return dict(word.split("=", 1) for word in answer.split()[1:])
+
+
 def answers(guest):
     try:
-        return dict(word.split("=", 1) for word in guest.ask("STAT")[0].split()[1:])
+        return facts(guest.ask("STAT")[0])
     except OSError:
         return None
+
+
+def insists(guest):
+    """What a guest says that runs."""
+    return facts(guest.insist("STAT")[0])
 
 
 def brought(lab, directory):
@@ -88,7 +97,7 @@ def repaired(lab, content, guest):
         expect(places[each]["bad"] == 1 and places[each]["repaired"] == 1, f"{each}: {json.dumps(places)}")
         expect(initrd(lab, each, content).read_bytes() == right, f"{each} is not what it was")
     expect(sum(place["bad"] for place in places.values()) == 2 and len(places) == 1 + len(CLOUDS["one"]), json.dumps(places))
-    expect(answers(guest), "the guest is gone")
+    expect(insists(guest), "the guest is gone")
     print(f"  two bad pieces found and repaired: {time.monotonic() - began:.1f} s", flush=True)
 
 
@@ -96,7 +105,7 @@ def moved(lab, guest):
     """To a cloud that got the image meanwhile."""
     lab.cli("image", "push", IMAGE, "--to", "two")
     wait_until("every host of cloud two has the image", lambda: holders(lab) >= set(CLOUDS["two"]), THERE_LIMIT_S)
-    boot = answers(guest)["boot"]
+    boot = insists(guest)["boot"]
     report = lab.cli("instance", "migrate", "m", "--to", "two", limit_s=MOVE_LIMIT_S)
     told = wait_until("the guest answers", lambda: answers(guest), BOOT_LIMIT_S)
     expect(told["boot"] == boot, f"it has booted anew: {json.dumps(report)}")
@@ -137,7 +146,7 @@ def forgotten(lab, content, guest):
     wait_until("the hosts without an instance drop the image",
                lambda: all(not stored(lab, each) for name in ("one", "two") for each in CLOUDS[name] if each != host), THERE_LIMIT_S)
     expect(stored(lab, host) == {content}, f"{host} keeps {stored(lab, host)}")
-    expect(answers(guest), "the guest is gone with its image's name")
+    expect(insists(guest), "the guest is gone with its image's name")
 
 
 class LargeImage:
@@ -156,7 +165,7 @@ class LargeImage:
 
     def expect(self, guest, first_mib, count_mib):
         """That the guest reads there what the image has."""
-        lines = guest.connect()
+        lines = guest.meet()
         lines.socket.settimeout(THERE_LIMIT_S)
         said = lines.ask(f"SH dd if=/dev/vda bs=1M skip={first_mib} count={count_mib} 2>/dev/null | sha256sum")
         lines.socket.close()
@@ -205,7 +214,7 @@ def begun_early(lab, image):
     lab.exec("s1", ["ip", "link", "set", "eth0", "down"])
     image.expect(guest, 0, LARGE_MIB)
     lab.exec("s1", ["ip", "link", "set", "eth0", "up"])
-    expect(answers(guest)["boot"] == boot, "the guest has booted anew")
+    expect(insists(guest)["boot"] == boot, "the guest has booted anew")
 
 
 def play(lab, options):

@@ -156,7 +156,7 @@ class Stage:
         if boot == self.boot:
             return False
         self.boot, self.boots = boot, self.boots + 1
-        answer = self.guest.ask(beating(self.boots))
+        answer = self.guest.insist(beating(self.boots))
         check(answer == ["OK 0"], f"the guest would not beat: {answer}")
         return True
 

@@ -71,7 +71,7 @@ def check_ways(source, destination, seen):
 
 def move(lab, guests, member, source, destination):
     began, seen = time.monotonic(), []
-    boot = status(guests["m"])["boot"]
+    boot = words_of(guests["m"].insist("STAT")[0])["boot"]
     asked = lab.cli("instance", "migrate", member, "--to", destination, "--no-wait")
 
     def has_ended():
@@ -98,7 +98,7 @@ def words_of(answer):
 def check_connection(watcher, at):
     """The one that it had from the beginning: nothing is missing, and it goes on."""
     def goes_on():
-        seen = words_of(watcher.ask("FOLLOWED")[0])
+        seen = words_of(watcher.insist("FOLLOWED")[0])
         if seen["state"] not in ("connecting", "up") or seen["lost"] != "0" or seen["repeated"] != "0":
             raise Failed(f"at {at}: the connection to the guest: {seen}")
         return seen["state"] == "up" and int(seen["silent_ms"]) < SILENCE_LIMIT_MS
@@ -123,13 +123,13 @@ def play(lab, _options):
     guests = {each["name"]: GuestAddress(f"gw-{lab.name}-", each["ip"]) for each in made["members"]}
     for name, guest in guests.items():
         wait_until(f"guest {name} answers", lambda: status(guest), BOOT_LIMIT_S)
-    guests["w"].ask(f"FOLLOW {guests['m'].ip} 20")
+    guests["w"].insist(f"FOLLOW {guests['m'].ip} 20")
     check_connection(guests["w"], names[0])
     at, moves = names[0], 0
     for name in walk(at, PAIRS):
         move(lab, guests, "m", at, name)
         at, moves = name, moves + 1
-    return f"{moves} moves, {words_of(guests['w'].ask('FOLLOWED')[0])}"
+    return f"{moves} moves, {words_of(guests['w'].insist('FOLLOWED')[0])}"
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def guest_of(lab, cluster):
 
 def versions(guest, records):
     """Of each record that is on its disk."""
-    answers = guest.ask(*(f"READ {record}" for record in records))
+    answers = guest.insist(*(f"READ {record}" for record in records))
     return {record: int(answer.rsplit("=", 1)[1]) for record, answer in zip(records, answers) if answer.startswith("OK ")}
 
 

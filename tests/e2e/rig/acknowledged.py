@@ -4,9 +4,11 @@ import os
 import re
 import socket
 import threading
+import time
 
 from rig.guest import Lines
 from rig.net import enter
+from rig.patience import PATIENCE_S
 
 PORT = 7000
 RECORDS = 48  # written round and round, each time with a higher version: few, so that a migration has little to copy
@@ -45,7 +47,28 @@ class GuestAddress:
         raise ConnectionError(f"guest {self.ip}: {why}")
 
     def ask(self, *commands):
-        lines = self.connect()
+        """Whoever asks this may have to ask again: a guest that is about to be there, or a busy machine."""
+        return self._ask(self.connect(), commands)
+
+    def insist(self, *commands):
+        """Asks a guest that runs, however slowly; nothing is said twice."""
+        return self._ask(self.meet(), commands)
+
+    def meet(self):
+        """A connection to a guest that runs."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                lines = self.connect()
+                lines.socket.settimeout(PATIENCE_S)
+                return lines
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    @staticmethod
+    def _ask(lines, commands):
         try:
             return [lines.ask(command) for command in commands]
         finally:
@@ -113,7 +136,7 @@ class Writer(threading.Thread):
     def problems(self):
         """What was acknowledged and is not on the disk."""
         with self._changed:  # nothing is written meanwhile
-            answers = self.guest.ask(*(f"READ {record}" for record in self._acknowledged))
+            answers = self.guest.insist(*(f"READ {record}" for record in self._acknowledged))
             return self.refused + [
                 f"version {version} of record {record} was acknowledged, and the disk says: {answer}"
                 for (record, version), answer in zip(self._acknowledged.items(), answers)
