@@ -76,11 +76,12 @@ class GuestAddress:
 
 
 class Writer(threading.Thread):
-    """Always has one write under way. One that was never acknowledged may or may not be on the disk, and both is right."""
+    """Always has one write under way, and goes on to the next record when it is acknowledged. One that was never acknowledged may or may not
+    be on the disk, and both is right; it is written again, the same."""
 
     def __init__(self, guest):
         super().__init__(daemon=True)
-        self.guest, self.count, self.refused = guest, 0, []
+        self.guest, self.count, self.refused = guest, 1, []  # count: what is under way
         self._acknowledged, self._perhaps = {}, {}  # record: version
         self._changed, self._ended = threading.Condition(), False
 
@@ -109,7 +110,6 @@ class Writer(threading.Thread):
     def _write(self, lines):
         while not self._ended:
             with self._changed:
-                self.count += 1
                 record, version = self.count % RECORDS, self.count
                 self._perhaps.setdefault(record, set()).add(version)
                 answer = lines.ask(f"WRITE {record} {version}")
@@ -118,6 +118,7 @@ class Writer(threading.Thread):
                     return
                 self._acknowledged[record] = version
                 self._perhaps[record].clear()
+                self.count += 1
                 self._changed.notify_all()
                 self._changed.wait(WRITE_EVERY_S)
 
