@@ -48,7 +48,8 @@ JOURNEYS = [("shrink", SINGLE, BEFORE), ("shrink", MULTIFD, BEFORE), ("shrink", 
 # first round takes seconds, and can't end before.
 HELD_BYTES_PER_S = 4 << 20
 AHEAD_BYTES = 8 << 20  # behind: so much crosses before
-UNASKED_BYTES_PER_S = 8 << 20  # on demand: so slowly comes what nobody asks for
+# On demand: so slowly comes what nobody asks for, until something has been asked for; and then.
+UNASKED_HELD_BYTES_PER_S, UNASKED_BYTES_PER_S = 64 << 10, 8 << 20
 NAMES = ("left", "right")
 
 
@@ -81,7 +82,7 @@ class Tunnel:
         log = self._start(godwit, "receive", f"--keys={directory}/{destination}.keys", f"--store={self.directory}/there",
                           f"--memory={directory}/{destination}/memory.sock", f"--disk={directory}/{destination}/disk.sock",
                           "--listen=127.0.0.1:0", f"--from={source}")
-        port = wait_for(lambda: re.search(r"receives at port (\d+)", open(log, encoding="utf-8").read()), "tunnel receive")[1]
+        port = wait_for(lambda: re.search(r"receives at port (\d+)\b.*\n", open(log, encoding="utf-8").read()), "tunnel receive")[1]
         self._log = self._start(godwit, "send", f"--keys={directory}/{source}.keys", f"--store={self.directory}/here",
                                 f"--memory={self.path('memory')}", f"--disk={self.path('disk')}", f"--to=127.0.0.1:{port}",
                                 f"--peer={destination}")
@@ -98,7 +99,7 @@ class Tunnel:
 
     def accounts(self):
         with open(self._log, encoding="utf-8") as file:
-            return re.findall(r"guest 1: .*", file.read())
+            return re.findall(r"(guest 1: .*)\n", file.read())  # whole lines
 
     def close(self):
         for each in self._processes:
@@ -121,7 +122,7 @@ def set_up_migration(vm, capabilities, when):
     vm.qmp.call("migrate-set-capabilities", capabilities=[{"capability": c, "state": c in wanted} for c in known])
     vm.qmp.call("migrate-set-parameters", **{"downtime-limit": 500 if when == BEFORE else 1, "multifd-channels": 3,
                                              "max-bandwidth": 1 << 40 if when == BEFORE else HELD_BYTES_PER_S,
-                                             "max-postcopy-bandwidth": UNASKED_BYTES_PER_S if when == ON_DEMAND else 0})
+                                             "max-postcopy-bandwidth": UNASKED_HELD_BYTES_PER_S if when == ON_DEMAND else 0})
 
 
 def send_disk(source, path):
@@ -150,9 +151,10 @@ def send_memory(source, path, when):
 def run_meanwhile(source, destination):
     """While most of its memory is not there yet: what the guest touches comes first."""
     destination.qmp.call("cont")
+    wait_for(lambda: counted(source, "postcopy-requests") > 0, "QEMU asks for a page")
+    source.qmp.call("migrate-set-parameters", **{"max-postcopy-bandwidth": UNASKED_BYTES_PER_S})
     check(Serial(destination.console).ask(f"SH md5sum -c {SUMS} >/dev/null") == "OK 0", "the guest finds what it had in its memory")
-    asked = counted(source, "postcopy-requests")
-    check(asked > 0, f"QEMU asked for pages, {asked} times")
+    print(f"  QEMU asked for pages, {counted(source, 'postcopy-requests')} times")
 
 
 def dump(vm):

@@ -90,7 +90,7 @@ class Way:
     def accounts(self):
         """What the sending end has said of each migration: the MiB of memory that crossed, and the whole line."""
         text = (self.source.directory / self._log).read_text()
-        return [(float(found[2]), found[1]) for found in re.finditer(r"guest 1: (.* ([0-9.]+) MiB of memory .*)", text)]
+        return [(float(found[2]), found[1]) for found in re.finditer(r"guest 1: (.* ([0-9.]+) MiB of memory .*)\n", text)]
 
     def account_after(self, accounts):
         wait_for(lambda: len(self.accounts()) > len(accounts), "the sending end's account")
