@@ -5,6 +5,7 @@ The guest is this program, which holds the TAP as QEMU does. Usage: switch_queue
 about 5 s)
 """
 import fcntl
+import itertools
 import json
 import os
 import select
@@ -67,12 +68,16 @@ class QueuedGuest(Guest):
 
 def hears_again(guest, peer, address):
     """What is sent before a switch holds its device, and the kernel has noticed that, is lost."""
+    numbers = itertools.count()
+
     def is_answered():
-        guest.send(0, 39000, address, peer.mac, 0)
-        return guest.receive(1, limit_s=0.2)
-    wait_for(is_answered, "an answer")
-    while guest.receive(1, limit_s=0.5):
-        pass
+        last = next(numbers)
+        guest.send(0, 39000, address, peer.mac, last)
+        while got := guest.receive(1, limit_s=0.2 * (last + 1)):
+            if any(number == last for _, _, number in got):
+                return True  # a flow is in order: no other answer comes any more
+        return False
+    wait_for(is_answered, "an answer to the last")
 
 
 def flows_keep_to_their_queues(guest, peer, address):

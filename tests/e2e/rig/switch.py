@@ -17,6 +17,7 @@ from rig.patience import PATIENCE_S
 
 AUTHORITY = Authority("lab")
 MTU = 1500
+SO_RCVBUFFORCE, RECEIVE_BYTES = 33, 4 << 20
 CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
 
 def wait_for(condition, what, limit_s=PATIENCE_S):
@@ -262,6 +263,7 @@ class Beats(threading.Thread):
         super().__init__(daemon=True)
         self.stopping, self.arrivals, self.sent = False, [], 0
         self.into = receiver.listen(socket.SOCK_DGRAM)
+        self.into.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)  # whoever reads them may have to wait for the machine
         with sender.net.inside(sender.name):
             self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         threading.Thread(target=self._read, daemon=True).start()
@@ -272,8 +274,9 @@ class Beats(threading.Thread):
         while not self.stopping:
             self.out.sendto(b"beat", self.into.getsockname())
             self.sent += 1
-            next_at += self.EVERY_S
-            time.sleep(max(0, next_at - time.monotonic()))
+            now = time.monotonic()
+            next_at = max(next_at + self.EVERY_S, now)  # who stood still sends no burst
+            time.sleep(next_at - now)
 
     def _read(self):
         while True:
