@@ -177,7 +177,7 @@ def groups_decide(segment, guests, hosts):
     allow(segment, hosts)
     check(not connect(a, (ip6(b), SSH), REFUSED_AFTER_S), "a group without rules lets nobody in")
     check(not connect(a, (b.ip, SSH + 1), REFUSED_AFTER_S), "  over IPv4 neither")
-    check(hosts[1].drops().get("not_allowed", 0) > 0, "  which is counted")
+    wait_for(lambda: hosts[1].drops().get("not_allowed", 0) > 0, "which is counted")
     before.close()
     allow(segment, hosts, rule(SSH, f"{PREFIX}::/64"))
     end = connect(a, (ip6(b), SSH))

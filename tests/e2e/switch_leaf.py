@@ -125,8 +125,8 @@ def story(net, program, directory, hosts, segments, laptops):
     laptop.start(leaf.private, f"{leaf.ip}/24", to_base64(at["overlay_key"]), "allowed-ips", CIDR, "endpoint",
                  f"{hosts[0].underlay}:{at['overlay_port']}")
     for guest, where in zip(guests, ("on the host that serves it", "on another")):
-        wait_for(lambda guest=guest: ping(leaf, guest.ip), f"it reaches {guest.name}")
-        check(ping(leaf, guest.ip), f"it reaches {guest.name}, {where}")
+        wait_for(lambda guest=guest: ping(leaf, guest.ip), f"it reaches {guest.name}, {where}")
+        print(f"  it reaches {guest.name}, {where}")
         check(guest.neighbours().get(leaf.ip) == leaf.mac, "  whose ARP for it was answered")
     for guest in guests:
         streams(leaf, guest)
