@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SSH_LIMIT_S = 60
+SSH_LIMIT_S = 180
 
 
 class Failed(Exception):
@@ -18,7 +18,10 @@ class Failed(Exception):
 
 def run(words, *, limit_s=600, feed=None, check=True, **options):
     """Runs a program to its end; gives its standard output."""
-    done = subprocess.run([str(word) for word in words], input=feed, capture_output=True, text=True, timeout=limit_s, **options)
+    try:
+        done = subprocess.run([str(word) for word in words], input=feed, capture_output=True, text=True, timeout=limit_s, **options)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{shlex.join(str(word) for word in words)}: not within {limit_s} s") from None
     if check and done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Failed(f"{shlex.join(str(word) for word in words)}: exit code {done.returncode}: {' / '.join(said[-3:])}")
@@ -50,9 +53,9 @@ class Lab:
         words = [self.godwit, "lab", "up", *self.config, "--name", self.name, *self.options]
         for image in self.images:
             words += ["--image", image]
-        run(words, limit_s=180)  # until the accounts on its clouds are there
+        run(words, limit_s=400)  # until the accounts on its clouds are there
         try:
-            wait_until("the clouds' hosts", self.hosts_alive, 90)
+            wait_until("the clouds' hosts", self.hosts_alive, 240)
         except BaseException:
             self.__exit__()
             raise
@@ -65,7 +68,7 @@ class Lab:
         self.down()
 
     def down(self):
-        run([self.godwit, "lab", "down", self.name], limit_s=60)
+        run([self.godwit, "lab", "down", self.name], limit_s=180)
 
     def exec(self, node, words, **options):
         return run([self.godwit, "lab", "exec", "--lab", self.name, node, "--", *words], **options)
@@ -77,7 +80,7 @@ class Lab:
 
     def hosts_alive(self):
         try:
-            hosts = [host for cloud in self.cli("host", "list", limit_s=20)["clouds"] for host in cloud["hosts"]]
+            hosts = [host for cloud in self.cli("host", "list", limit_s=60)["clouds"] for host in cloud["hosts"]]
         except (Failed, ValueError, KeyError):
             return False
         wanted = len(list((self.directory / "hosts").iterdir()))

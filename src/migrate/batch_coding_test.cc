@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <random>
+
 namespace godwit::migrate {
 namespace {
 
@@ -326,6 +329,37 @@ TEST_F(BatchCoding, APageThatIsAnotherThereIsSaidAgain) {
   page(page_of(1), 2);
   expect_repaired(encode(), Errc::not_authentic);
   page(changed(page_of(1), 2, 5), 2);
+  expect_repaired(encode(), Errc::not_authentic);
+}
+
+// Where a batch's pages come from is compressed with them: here against a page that holds just these bytes.
+TEST_F(BatchCoding, APrefixThatIsAnotherThereIsRepairedWhateverTheBatchExpandsTo) {
+  constexpr std::uint64_t kPages = 200;
+  const auto common = [](std::uint64_t number) { return page_of(2000 + number); };
+  std::vector<std::uint64_t> order(kPages);
+  std::iota(order.begin(), order.end(), 1);
+  std::ranges::shuffle(order, std::mt19937_64(7));
+  std::vector<PageOrigin> origins;
+  for (const auto number : order) origins.push_back({Origin::sent, 1, number});
+  auto crossed = page_of(1);
+  std::ranges::copy(pack_origins(origins), crossed.begin());
+
+  page(crossed, 1);
+  for (std::uint64_t number = 1; number <= kPages; ++number) page(common(number), 1 + number);
+  while (!stretches_.empty()) expect_same(decoder_.decode(encode()));
+  const auto domain = there_.rapport->domain;
+  const auto wrong = page_of(77);
+  const auto id = there_.store.append(domain, wrong, content::fingerprint_of(wrong));
+  ASSERT_TRUE(id);
+  there_.rapport->theirs = {};
+  there_.rapport->theirs.add({1, 0}, *id, 1);
+  for (std::uint64_t number = 1; number <= kPages; ++number) {
+    const auto content = common(number);
+    const auto held = there_.store.find(domain, content, content::fingerprint_of(content));
+    there_.rapport->theirs.add({1, number}, held, 1);
+  }
+  for (const auto number : order) page(common(number), 1000 + number);
+  page(changed(crossed, 2, 5), 1);
   expect_repaired(encode(), Errc::not_authentic);
 }
 

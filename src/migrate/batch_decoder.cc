@@ -41,11 +41,15 @@ Result<ByteView> BatchDecoder::decode(ByteView frame) {
   // Of an attempt at this batch that failed, nothing is left.
   arrivals_.rapport->theirs.forget_from({connection_, numbers_});
   Parts parts;
-  const auto expanded = expand(*batch, parts);
-  if (!expanded) return pass(expanded);
   bytes_.clear();
-  const auto gathered = gather(parts);
-  if (!gathered) return pass(gathered);
+  auto rebuilt = expand(*batch, parts);
+  if (rebuilt) rebuilt = gather(parts);
+  if (!rebuilt) {
+    // With a prefix that has become another, here or there, the body expands to anything.
+    const bool excused = rebuilt.error().code == Errc::protocol && !batch->prefix.empty();
+    if (excused) return fail(Errc::not_authentic, "batch {} came to what is none", batches_);
+    return pass(rebuilt);
+  }
   if (check_of(bytes_) != batch->check) {
     arrivals_.rapport->theirs.forget_from({connection_, numbers_});
     return fail(Errc::not_authentic, "batch {} came to other bytes than were meant", batches_);

@@ -12,7 +12,7 @@ from pathlib import Path
 import guest_rig
 import imds_stub
 
-BOOT_LIMIT_S = 240  # on a loaded machine without KVM; 20 s on an idle one
+BOOT_LIMIT_S = 600  # on a loaded machine without KVM; 20 s on an idle one
 IDENTITY = "ec2c0de0-0000-4000-8000-000000000001"
 FINISHED = "finished at"  # cloud-init's last message
 # A user's part and Godwit's, as sky joins them (src/sky/user_data.h).

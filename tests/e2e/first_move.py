@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
-from rig.guest import Lines, Serial, Stream
+from rig.guest import Lines, Stream
 from rig.net import Net
+from rig.patience import PATIENCE_S
 from rig.pump import Pump
 from rig.qemu import UNPRIVILEGED_UID, Image, Vm
 
@@ -72,8 +74,16 @@ def make_pump(net, source, destination, channel):
 
 
 def connect_to_guest(net):
-    with net.inside("peer"):
-        return Lines(socket.create_connection((GUEST_IP, SERVICE_PORT), timeout=20))
+    """It listens a little after it has said at its console that it is ready."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with net.inside("peer"):
+                return Lines(socket.create_connection((GUEST_IP, SERVICE_PORT), timeout=PATIENCE_S))
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def digest(path):
@@ -189,13 +199,13 @@ def story(net, directory, image):
         print("boot at h1, wait at h2")
         vms.append(source := hosts[0].make_vm())
         vms.append(destination := hosts[1].make_vm("-incoming", "defer", "-S"))
-        Serial(source.console).wait_ready()
+        source.booted()
         print("move from h1 to h2")
         end = move(net, source, destination, pumps)
         print("kill it, and boot from what h2's disk holds")
         destination.kill()
         vms.append(hosts[1].make_vm())
-        check_records(Serial(vms[-1].console).wait_ready(), end)
+        check_records(vms[-1].booted(), end)
     except BaseException:
         for vm in vms:
             print(f"--- {vm.directory}\n{vm.log_text()}events: {vm.qmp.seen() if vm.qmp else 'none'}", file=sys.stderr)

@@ -4,6 +4,7 @@
 Usage: lab_test.py GODWIT    (root). Makes labs with names of its own only, and removes them whatever happens.
 """
 import json
+import math
 import os
 import pathlib
 import pty
@@ -11,7 +12,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+
+from rig.patience import PATIENCE_S
 
 GODWIT = str(pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "build/release/bin/godwit").resolve())
 PID = os.getpid()
@@ -21,7 +25,7 @@ NAT, OPEN = (pathlib.Path(__file__).parents[2] / f"docs/ops/lab-{name}.toml" for
 
 
 def godwit(*words, check=True, **options):
-    done = subprocess.run([GODWIT, "lab", *words], capture_output=True, text=True, timeout=60, **options)
+    done = subprocess.run([GODWIT, "lab", *words], capture_output=True, text=True, timeout=180, **options)
     if check and done.returncode != 0:
         raise AssertionError(f"godwit lab {' '.join(words)}: exit {done.returncode}: {done.stderr}")
     return done
@@ -46,6 +50,18 @@ def root_links():
     return sorted(link["ifname"] for link in json.loads(subprocess.check_output(["ip", "-j", "link"])))
 
 
+def log_of(lab, program):
+    return pathlib.Path(f"/var/lib/godwit/lab/{lab}/log/{program}.log").read_text(encoding="utf-8")
+
+
+def soon(condition):
+    """Whether it holds at last."""
+    until = time.monotonic() + PATIENCE_S
+    while not (holds := condition()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return holds
+
+
 class LabTest(unittest.TestCase):
     def setUp(self):
         self.addCleanup(self.remove_all)
@@ -60,16 +76,40 @@ class LabTest(unittest.TestCase):
     def run_in(self, node, *words, lab=LABS[0], **options):
         return godwit("exec", "--lab", lab, node, "--", *words, **options)
 
-    def reaches(self, a, b, lab=LABS[0]):
+    def reached(self, a, b, lab=LABS[0]):
         return self.run_in(a, "ping", "-q", "-c1", "-W1", b, lab=lab, check=False).returncode == 0
 
-    def least_round_trip_ms(self, a, b):
-        report = self.run_in(a, "ping", "-q", "-c10", "-i0.1", b).stdout
-        return float(report.rsplit("= ", 1)[1].split("/")[0])
+    def reaches(self, a, b, lab=LABS[0]):
+        """At last: a busy machine may answer late."""
+        return soon(lambda: self.reached(a, b, lab))
 
-    def mbit_per_s(self, a, b, seconds):
-        report = self.run_in(a, "iperf3", "-c", b, "-t", str(seconds), "-J").stdout
-        return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e6
+    # A busy machine adds to a round trip, and takes from a rate, as often as it likes, but not always; it never does the opposite.
+
+    def least_round_trip_ms(self, a, b, enough=math.inf):
+        """Of ten, or of as many as it takes until one is less than `enough`."""
+        seen = []
+
+        def pinged():
+            report = self.run_in(a, "ping", "-q", "-c10", "-i0.1", b).stdout
+            seen.append(float(report.rsplit("= ", 1)[1].split("/")[0]))
+            return min(seen) < enough
+        soon(pinged)
+        return min(seen)
+
+    def mbit_per_s(self, a, b, seconds, enough=0):
+        """The most of one run, or of as many as it takes until one has more than `enough`."""
+        seen = []
+
+        def measured():
+            done = self.run_in(a, "iperf3", "-c", b, "-t", str(seconds), "-J", check=False)
+            if done.returncode == 0:  # else its server has not done with the run before
+                seen.append(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"] / 1e6)
+            return seen and max(seen) > enough
+        soon(measured)
+        return max(seen)
+
+    def listens(self, node, port):
+        self.run_in(node, "timeout", str(PATIENCE_S), "sh", "-c", f"until ss -Hltn sport = {port} | grep -q {port}; do :; done")
 
     def fault(self, *words):
         godwit(words[0], "--lab", LABS[0], *words[1:])
@@ -84,17 +124,18 @@ class Networks(LabTest):
         self.assertTrue(self.reaches("a1", "203.0.113.101"))
         self.assertTrue(self.reaches("a1", "10.101.0.12"))
         for node in ("b1", "user"):
-            self.assertFalse(self.reaches(node, "10.101.0.11"))
+            self.assertFalse(self.reached(node, "10.101.0.11"))
 
     def test_a_lab_has_the_wan_that_it_promises(self):
         self.up(LABS[0], OPEN)
-        round_trip = self.least_round_trip_ms("a1", "10.102.0.11")
+        round_trip = self.least_round_trip_ms("a1", "10.102.0.11", 41)
         self.assertGreaterEqual(round_trip, 40)
         self.assertLess(round_trip, 41)
-        self.assertLess(self.least_round_trip_ms("a1", "10.101.0.12"), 5)
+        self.assertLess(self.least_round_trip_ms("a1", "10.101.0.12", 5), 5)
         self.assertTrue(self.reaches("user", "10.102.0.10"))
         godwit("run", "--lab", LABS[0], "b1", "--name", "iperf", "--", "iperf3", "-s")
-        rate = self.mbit_per_s("a1", "10.102.0.11", 5)
+        self.listens("b1", 5201)
+        rate = self.mbit_per_s("a1", "10.102.0.11", 5, 60)
         self.assertGreater(rate, 60)  # a busy machine; bench has the figure
         self.assertLess(rate, 100)
         self.fault("rate", "cloud-a", "cloud-b", "10mbit")
@@ -104,45 +145,44 @@ class Networks(LabTest):
         self.up(LABS[0], OPEN)
         self.fault("delay", "cloud-a", "cloud-b", "80ms")
         self.assertGreaterEqual(self.least_round_trip_ms("a1", "10.102.0.11"), 80)
-        self.assertLess(self.least_round_trip_ms("a1", "203.0.113.101"), 50)
+        self.assertLess(self.least_round_trip_ms("a1", "203.0.113.101", 50), 50)
         self.fault("cut", "cloud-a", "cloud-b")
-        self.assertFalse(self.reaches("a1", "10.102.0.11"))
+        self.assertFalse(self.reached("a1", "10.102.0.11"))
         self.assertTrue(self.reaches("user", "10.102.0.11"))
         self.fault("heal", "cloud-b", "cloud-a")
-        self.assertLess(self.least_round_trip_ms("a1", "10.102.0.11"), 50)
+        self.assertLess(self.least_round_trip_ms("a1", "10.102.0.11", 50), 50)
         self.fault("cut", "a1", "b1")
-        self.assertFalse(self.reaches("a1", "10.102.0.11"))
+        self.assertFalse(self.reached("a1", "10.102.0.11"))
         self.assertTrue(self.reaches("a1", "10.102.0.12"))
         self.assertTrue(self.reaches("a2", "10.102.0.11"))
         self.fault("cut", "a1", "a2")
-        self.assertFalse(self.reaches("a2", "10.101.0.11"))
+        self.assertFalse(self.reached("a2", "10.101.0.11"))
         self.fault("cut", "a2", "wan")
-        self.assertFalse(self.reaches("a2", "203.0.113.101"))
+        self.assertFalse(self.reached("a2", "203.0.113.101"))
         self.assertTrue(self.reaches("a2", "10.101.0.10"))
         self.assertEqual(len(self.status()["faults"]), 3)
         self.fault("loss", "user", "wan", "100%")
-        self.assertFalse(self.reaches("user", "10.101.0.10"))
+        self.assertFalse(self.reached("user", "10.101.0.10"))
         self.fault("heal")
         for a, b in (("a1", "10.102.0.11"), ("a1", "10.101.0.12"), ("a2", "203.0.113.101"), ("user", "10.101.0.10")):
             self.assertTrue(self.reaches(a, b), (a, b))
         self.fault("delay", "a1", "b1", "100ms")
         self.assertGreaterEqual(self.least_round_trip_ms("b1", "10.101.0.11"), 100)
-        self.assertLess(self.least_round_trip_ms("b2", "10.101.0.11"), 50)
+        self.assertLess(self.least_round_trip_ms("b2", "10.101.0.11", 50), 50)
 
     def test_behind_a_nat_only_what_is_published_is_reached(self):
         self.up(LABS[0], NAT)
         self.assertTrue(self.reaches("n1", "203.0.113.101"))
         self.assertTrue(self.reaches("n1", "10.101.0.12"))
-        self.assertFalse(self.reaches("user", "10.101.0.11"))
-        self.assertFalse(self.reaches("n1", "10.102.0.11"))
+        self.assertFalse(self.reached("user", "10.101.0.11"))
+        self.assertFalse(self.reached("n1", "10.102.0.11"))
         server = ("python3", "-c", "import socket; s = socket.create_server(('', 7443))\n"
                   "while True: c, a = s.accept(); c.sendall(a[0].encode()); c.close()")
-        client = "import socket,sys; print(socket.create_connection((sys.argv[1], 7443), 2).recv(99).decode())"
+        client = "import socket,sys; print(socket.create_connection((sys.argv[1], 7443), 60).recv(99).decode())"
         for node in ("n0", "user"):
             godwit("run", "--lab", LABS[0], node, "--name", "server", "--", *server)
-        until_listening = "until ss -Hltn sport = 7443 | grep -q 7443; do :; done"
         for node in ("n0", "user"):
-            self.run_in(node, "timeout", "20", "sh", "-c", until_listening)
+            self.listens(node, 7443)
         self.assertEqual(self.run_in("user", "python3", "-c", client, "203.0.113.1").stdout, "203.0.113.101\n")
         self.assertEqual(self.run_in("f1", "python3", "-c", client, "203.0.113.101").stdout, "203.0.113.2\n")
         self.assertIn("behind near's NAT", godwit("rate", "--lab", LABS[0], "n1", "far", "1mbit", check=False).stderr)
@@ -165,11 +205,13 @@ class Programs(LabTest):
 
     def test_down_ends_every_process_also_in_namespaces_that_agents_made(self):
         self.up()
-        script = 'ip netns add "${GODWIT_NETNS_PREFIX}vm" && exec ip netns exec "${GODWIT_NETNS_PREFIX}vm" sleep 600'
-        stubborn = "trap '' TERM; while true; do sleep 600 & wait; done"
+        script = 'ip netns add "${GODWIT_NETNS_PREFIX}vm" && exec ip netns exec "${GODWIT_NETNS_PREFIX}vm" sh -c "echo begun; sleep 600"'
+        stubborn = "trap '' TERM; echo begun; while true; do sleep 600 & wait; done"
         godwit("run", "--lab", LABS[0], "a1", "--name", "nested", "--", "sh", "-c", script)
         godwit("run", "--lab", LABS[0], "a2", "--name", "stubborn", "--", "sh", "-c", stubborn)
         godwit("run", "--lab", LABS[0], "b1", "--name", "parent", "--", "sh", "-c", "sleep 600 & sleep 600")
+        for program in ("a1.nested", "a2.stubborn"):
+            self.assertTrue(soon(lambda program=program: "begun" in log_of(LABS[0], program)), program)
         twice = godwit("run", "--lab", LABS[0], "b1", "--name", "parent", "--", "true", check=False)
         self.assertIn("runs in b1 already", twice.stderr)
         alive = {process["name"]: process["alive"] for process in self.status()["processes"]}
@@ -200,7 +242,7 @@ class Life(LabTest):
         while up.poll() is None and not reached():
             continue
         up.send_signal(number)
-        return up.wait(30)
+        return up.wait(180)
 
     def points(self):
         """What an `up` has made so far, from nothing to nearly all."""

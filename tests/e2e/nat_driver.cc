@@ -1,5 +1,5 @@
 // A host of the overlay without a switch: sessions, ways and relay over real sockets. It says something to each of its
-// peers every 50 ms, and in the end prints who was reached and how.
+// peers every 50 ms, and prints every second, and in the end, who was reached and how.
 //
 // nat_driver NUMBER LISTEN_IP RELAY_KEY RELAY_IP RELAY_PORT SECONDS [KEYS TCP_PORT NAME] : PEER…
 // Keys are made of numbers, so that all know each other. KEYS is a file of `godwit tunnel keys`, NAME the relay's.
@@ -18,6 +18,7 @@ namespace godwit {
 namespace {
 
 constexpr Millis kSayEvery{50};
+constexpr Seconds kReportEvery{1};
 constexpr std::string_view kText = "hello";
 
 struct Options {
@@ -64,9 +65,14 @@ class Driver {
   sys::Task<void> run() {
     gate_.spawn(receive());
     const auto end = runtime_.clock.now() + options_.span;
+    auto report_at = runtime_.clock.now() + kReportEvery;
     for (auto next = runtime_.clock.now(); next < end; next += kSayEvery) {
       for (auto& [peer, state] : peers_) say(peer, state);
       tick();
+      if (next >= report_at) {
+        report();
+        report_at += kReportEvery;
+      }
       if (core_.wants_relay_connection(0) && options_.tcp_port != 0 && !link_) co_await dial();
       co_await runtime_.clock.sleep_until(next + kSayEvery);
     }

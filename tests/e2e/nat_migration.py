@@ -14,9 +14,10 @@ import time
 from rig.acknowledged import GuestAddress
 from rig.journey import journey
 from rig.nats import BLOCKED, KINDS as NATS, config_of, expected
+from rig.patience import PATIENCE_S
 from stage import Failed, wait_until
 
-CLUSTER, BOOT_LIMIT_S, LOOK_EVERY_S, SILENCE_LIMIT_MS = "nat", 90, 0.3, 2000
+CLUSTER, BOOT_LIMIT_S, LOOK_EVERY_S, SILENCE_LIMIT_MS = "nat", 240, 0.3, 2000
 KINDS = [*NATS, BLOCKED]
 KINDS += KINDS[-2:]  # the symmetric one, and the blocked one, once more: to be joined with their like
 CLOUDS = {f"c{number}": kind for number, kind in enumerate(KINDS, 1)}
@@ -70,7 +71,7 @@ def check_ways(source, destination, seen):
 
 def move(lab, guests, member, source, destination):
     began, seen = time.monotonic(), []
-    boot = status(guests["m"])["boot"]
+    boot = words_of(guests["m"].insist("STAT")[0])["boot"]
     asked = lab.cli("instance", "migrate", member, "--to", destination, "--no-wait")
 
     def has_ended():
@@ -79,11 +80,11 @@ def move(lab, guests, member, source, destination):
             seen.append(found)
         return ended_as(lab, asked["migrations"][0]["id"])
 
-    ended = wait_until(f"the move to {destination}", has_ended, 180, LOOK_EVERY_S)
+    ended = wait_until(f"the move to {destination}", has_ended, 300, LOOK_EVERY_S)
     if ended["phase"] != "completed":
         raise Failed(f"to {destination}: {json.dumps(ended)}")
     took = time.monotonic() - began
-    told = wait_until("the guest answers", lambda: status(guests["m"]), 30)
+    told = wait_until("the guest answers", lambda: status(guests["m"]), PATIENCE_S)
     if told["boot"] != boot:
         raise Failed(f"it has booted anew at {destination}")
     check_connection(guests["w"], destination)
@@ -97,11 +98,11 @@ def words_of(answer):
 def check_connection(watcher, at):
     """The one that it had from the beginning: nothing is missing, and it goes on."""
     def goes_on():
-        seen = words_of(watcher.ask("FOLLOWED")[0])
+        seen = words_of(watcher.insist("FOLLOWED")[0])
         if seen["state"] not in ("connecting", "up") or seen["lost"] != "0" or seen["repeated"] != "0":
             raise Failed(f"at {at}: the connection to the guest: {seen}")
         return seen["state"] == "up" and int(seen["silent_ms"]) < SILENCE_LIMIT_MS
-    wait_until(f"the connection goes on at {at}", goes_on, 30)
+    wait_until(f"the connection goes on at {at}", goes_on, PATIENCE_S)
 
 
 def ended_as(lab, migration):
@@ -122,13 +123,13 @@ def play(lab, _options):
     guests = {each["name"]: GuestAddress(f"gw-{lab.name}-", each["ip"]) for each in made["members"]}
     for name, guest in guests.items():
         wait_until(f"guest {name} answers", lambda: status(guest), BOOT_LIMIT_S)
-    guests["w"].ask(f"FOLLOW {guests['m'].ip} 20")
+    guests["w"].insist(f"FOLLOW {guests['m'].ip} 20")
     check_connection(guests["w"], names[0])
     at, moves = names[0], 0
     for name in walk(at, PAIRS):
         move(lab, guests, "m", at, name)
         at, moves = name, moves + 1
-    return f"{moves} moves, {words_of(guests['w'].ask('FOLLOWED')[0])}"
+    return f"{moves} moves, {words_of(guests['w'].insist('FOLLOWED')[0])}"
 
 
 if __name__ == "__main__":

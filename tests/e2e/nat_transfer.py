@@ -42,7 +42,7 @@ def carry(net, hosts, relay):
     """Each pair once, from the first to the second; how many bytes the relay carried of it."""
     points = [{"ip": host.underlay, "port": host.location(1)["underlay_port"], "record": host.record()} for host in hosts]
     addresses = [reply["host_address"] for reply in configure(hosts, peers=points, host_ports=[HOST_PORT])]
-    wait_for(lambda: relay.metric("clients") == len(hosts), "every host has found the relay", 30)
+    wait_for(lambda: relay.metric("clients") == len(hosts), "every host has found the relay")
     time.sleep(5)  # ways are found meanwhile; it needn't be so, and the relay carries what comes before
     direct = 0
     for (one, a), (two, b) in itertools.combinations(enumerate(hosts), 2):

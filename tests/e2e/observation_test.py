@@ -40,29 +40,36 @@ class WatchedHost(Host):
 def top_names_who_talks(host, guests):
     a, b = guests
 
-    def has_flow():
+    def has_pair():
         seen = json.loads(host.run("top", "--json"))["hosts"][0]
-        return any((p["source_mac"], p["destination_mac"]) == (a.mac, b.mac) and p["packets"] > 100 for p in seen["pairs"]) and seen["flows"]
+        return any((p["source_mac"], p["destination_mac"]) == (a.mac, b.mac) and p["packets"] > 100 for p in seen["pairs"])
 
-    wait_for(has_flow, "the pair and its flow are observed", 20)
-    text = host.run("top", "--once")
-    print("    " + text.replace("\n", "\n    "))
-    check(any(line.split()[:2] == [a.name, b.name] for line in text.splitlines()), "top names who talks with whom")
-    check(f"udp   {a.name}:" in text, "and the flow, by its sample")
+    wait_for(has_pair, "the pair is observed")
+    texts = []
+
+    def names_both():  # each look may be at another interval, and of a flow perhaps nothing was drawn
+        texts.append(host.run("top", "--once"))
+        names = any(line.split()[:2] == [a.name, b.name] for line in texts[-1].splitlines())
+        return names and f"udp   {a.name}:" in texts[-1]
+
+    wait_for(names_both, "top names who talks with whom, and the flow")
+    print("    " + texts[-1].replace("\n", "\n    "))
+    print("  top names who talks with whom, and the flow, by its sample")
 
 
 def status_shows_the_path(host, other):
     peers = host.observation()["peers"]
     check([p["host"] for p in peers] == [other.name], "status shows the other host")
-    peer = peers[0]
+    wait_for(lambda: host.observation()["peers"][0]["round_trip_ms"] > 0, "a probe comes back")
+    peer = host.observation()["peers"][0]
     check(peer["path"] == "direct" and peer["session_s"] >= 0, "reached directly, with a session")
-    check(0 < peer["round_trip_ms"] < 1000 and peer["loss"] <= 1, f"round trip {peer['round_trip_ms']:.2f} ms, loss {peer['loss']:.3f}")
+    check(peer["round_trip_ms"] < 1000 and peer["loss"] <= 1, f"round trip {peer['round_trip_ms']:.2f} ms, loss {peer['loss']:.3f}")
     check(peer["sent_bytes"] > 0 and peer["received_bytes"] > 0, "and what goes both ways")
     print("    " + host.run("status").replace("\n", "\n    "))
 
 
 def capture_is_read_by_tcpdump(host, guest, directory):
-    path = f"{directory}/capture.pcapng"
+    path, began = f"{directory}/capture.pcapng", time.time()
     process = subprocess.Popen([host.program, "network", "capture", "--switch", host.control, "--instance", guest.instance,
                                 "-w", path])
     wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 20_000, "frames are captured")
@@ -74,7 +81,7 @@ def capture_is_read_by_tcpdump(host, guest, directory):
     into = [line for line in lines if f"> {guest.ip}" in line]
     check(out and into, f"of both directions: {len(out)} and {len(into)}")
     stamp = float(subprocess.run(["tcpdump", "-ttnr", path, "-c", "1"], check=True, text=True, capture_output=True).stdout.split()[0])
-    check(abs(stamp - time.time()) < 60, "at the time of the clock")
+    check(began - 1 <= stamp <= time.time() + 1, "at the time of the clock")
     refused = subprocess.run([host.program, "network", "capture", "--switch", host.control, "--network", "net-0000000000000000f"],
                              text=True, capture_output=True)
     check(refused.returncode == 1 and "no network" in refused.stderr, "of a network that is not here it is refused")
@@ -90,7 +97,7 @@ def an_announcement_elsewhere_is_told(host, guest):
         end.send(rarp(guest.mac))
         return guest.instance in host.run("status").splitlines()[0]
 
-    wait_for(told, "status says who announces itself here", 15)
+    wait_for(told, "status says who announces itself here")
     print("    " + host.run("status").splitlines()[0])
     check(host.observation()["peers"][0]["path"] == "direct", "and the rest as before")
 

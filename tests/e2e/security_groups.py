@@ -11,6 +11,7 @@ import time
 
 from rig import dhcp6
 from rig.net import run
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, wait_for
 
@@ -82,7 +83,7 @@ def index_of(guest, host):
     return json.loads(run("ip", "-n", guest.net.full(guest.name), "-j", "link", "show", "dev", name))[0]["ifindex"]
 
 
-def connect(guest, address, limit_s=10.0):
+def connect(guest, address, limit_s=PATIENCE_S):
     """None where nobody answers."""
     with guest.net.inside(guest.name):
         end = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
@@ -96,7 +97,7 @@ def connect(guest, address, limit_s=10.0):
 
 
 def is_answered(end, payload=b"hello"):
-    end.settimeout(10)
+    end.settimeout(PATIENCE_S)
     writer = threading.Thread(target=end.sendall, args=(payload,), daemon=True)
     writer.start()
     got = b""
@@ -176,7 +177,7 @@ def groups_decide(segment, guests, hosts):
     allow(segment, hosts)
     check(not connect(a, (ip6(b), SSH), REFUSED_AFTER_S), "a group without rules lets nobody in")
     check(not connect(a, (b.ip, SSH + 1), REFUSED_AFTER_S), "  over IPv4 neither")
-    check(hosts[1].drops().get("not_allowed", 0) > 0, "  which is counted")
+    wait_for(lambda: hosts[1].drops().get("not_allowed", 0) > 0, "which is counted")
     before.close()
     allow(segment, hosts, rule(SSH, f"{PREFIX}::/64"))
     end = connect(a, (ip6(b), SSH))

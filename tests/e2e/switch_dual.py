@@ -5,10 +5,9 @@ Usage: switch_dual.py GODWIT    (needs root, /dev/net/tun and nftables; about 15
 """
 import subprocess
 
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import Guest, Host, Records, Segment, configure, wait_for
-
-MOVED_LIMIT_S = 30
 
 
 class DualHost(Host):
@@ -44,7 +43,7 @@ def check(holds, what):
 
 def refuses_two_of_a_family(program, directory):
     said = subprocess.run([program, "switch", "--control", f"{directory}/no.sock", "--state", f"{directory}/no", "--underlay", "127.0.0.1",
-                           "--underlay", "127.0.0.2"], text=True, capture_output=True, timeout=10)
+                           "--underlay", "127.0.0.2"], text=True, capture_output=True, timeout=PATIENCE_S)
     check(said.returncode == 1 and "must be of the other family" in said.stderr, "two addresses of one family are refused")
 
 
@@ -79,7 +78,7 @@ def story(net, program, directory, hosts, segments):
         for host in (one, two):
             host.block(family)
         for host, other in ((one, two), (two, one)):
-            wait_for(lambda: mark in host.way_to(other), f"{family} is blocked: another way, not {host.way_to(other)}", MOVED_LIMIT_S)
+            wait_for(lambda: mark in host.way_to(other), f"{family} is blocked: another way, not {host.way_to(other)}")
         for stream in streams:
             stream.wait(100)
         print(f"  {family} is blocked: {one.name} and {two.name} go by {one.way_to(two)}, {two.way_to(one)}")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import CIDR, Guest, Host, Segment, configure, echo, wait_for
 from rig.wireguard import WireGuardGo, make_key, to_base64, to_hex
@@ -75,7 +76,7 @@ def streams(leaf, guest):
         thread = threading.Thread(target=drain)
         thread.start()
         with sender:
-            sender.settimeout(30)
+            sender.settimeout(PATIENCE_S)
             sender.connect(listener.getsockname())
             sender.sendall(payload)
         thread.join()
@@ -124,8 +125,8 @@ def story(net, program, directory, hosts, segments, laptops):
     laptop.start(leaf.private, f"{leaf.ip}/24", to_base64(at["overlay_key"]), "allowed-ips", CIDR, "endpoint",
                  f"{hosts[0].underlay}:{at['overlay_port']}")
     for guest, where in zip(guests, ("on the host that serves it", "on another")):
-        wait_for(lambda guest=guest: ping(leaf, guest.ip), f"it reaches {guest.name}")
-        check(ping(leaf, guest.ip), f"it reaches {guest.name}, {where}")
+        wait_for(lambda guest=guest: ping(leaf, guest.ip), f"it reaches {guest.name}, {where}")
+        print(f"  it reaches {guest.name}, {where}")
         check(guest.neighbours().get(leaf.ip) == leaf.mac, "  whose ARP for it was answered")
     for guest in guests:
         streams(leaf, guest)

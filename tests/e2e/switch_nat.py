@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 from rig.net import run
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import AUTHORITY, Guest, Segment, SwitchProcess, configure, echo, wait_for
 
@@ -44,7 +45,7 @@ class Relay:
 
     def metric(self, name):
         with self.net.inside(self.node):
-            text = urllib.request.urlopen(self.metrics, timeout=5).read().decode()
+            text = urllib.request.urlopen(self.metrics, timeout=PATIENCE_S).read().decode()
         return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"godwit_relay_{name} ")))
 
     def carried(self):
@@ -103,7 +104,7 @@ class NatHost(SwitchProcess):
         subprocess.run([*self.inside_router, "nft", "-f", "-"], input=rules, text=True, check=True)
 
 
-def reaches(guest, address, limit_s):
+def reaches(guest, address, limit_s=PATIENCE_S):
     with guest.net.inside(guest.name):
         end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     end.settimeout(0.25)
@@ -123,7 +124,7 @@ def pump(net, client, server, family, address, size=MUCH):
         listener = socket.create_server(address, family=family)
     with net.inside(client):
         out = socket.socket(family)
-    out.settimeout(20)
+    out.settimeout(PATIENCE_S)
     out.connect(address)
     into, _ = listener.accept()
     listener.close()
@@ -141,7 +142,7 @@ def pump(net, client, server, family, address, size=MUCH):
     return arrived == sent
 
 
-def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=(), limit_s=10):
+def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, blocked=()):
     """Two hosts with a guest each; their guests talk until they reach each other."""
     mine = [NatHost(net, number, program, directory, relays, masquerade) for number in numbers]
     hosts += mine
@@ -160,7 +161,7 @@ def pair(net, program, directory, relays, hosts, segments, numbers, masquerade, 
     for guest, host in zip(guests, mine):
         guest.plug(host)
         guest.start(host)
-    check(reaches(guests[0], echo(guests[1]), limit_s), "a guest reaches the other")
+    check(reaches(guests[0], echo(guests[1])), "a guest reaches the other")
     return mine, guests, [reply["host_address"] for reply in replies]
 
 
@@ -180,7 +181,7 @@ def story(net, program, directory, relays, hosts, segments):
     relay = relays[0]
     print("two NATs that keep a host's port for all: direct, after the first words")
     mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (1, 2), "masquerade")
-    wait_for(lambda: goes_directly(relay, guests), "the relay carries nothing more", 15)
+    wait_for(lambda: goes_directly(relay, guests), "the relay carries nothing more")
     check(True, "the relay carries nothing more")
     check(mine[0].path_to(mine[1]) == "mapped", "its status says: through the NATs' mappings")
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
@@ -206,13 +207,13 @@ def story(net, program, directory, relays, hosts, segments):
     print(f"  the relay carried {relay.carried() - before} bytes")
 
     print("UDP blocked at one router: by the relay, over TCP, until it is not")
-    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (5, 6), "masquerade", blocked=(5,), limit_s=30)
-    wait_for(lambda: relay.metric("connections") == 1, "one host has a connection", 30)
+    mine, guests, addresses = pair(net, program, directory, [relay], hosts, segments, (5, 6), "masquerade", blocked=(5,))
+    wait_for(lambda: relay.metric("connections") == 1, "one host has a connection")
     check(pump(net, guests[0].name, guests[1].name, socket.AF_INET, (guests[1].ip, 5001)), f"{MUCH >> 20} MiB between guests")
     check(pump(net, "h6", "h5", socket.AF_INET6, (addresses[0], HOST_PORT)), f"{MUCH >> 20} MiB from host to host")
     mine[0].block_udp(False)
-    wait_for(lambda: relay.metric("connections") == 0, "the connection goes when UDP is let through", 70)
-    check(reaches(guests[0], echo(guests[1], 5002), 10), "the guests still reach each other")
+    wait_for(lambda: relay.metric("connections") == 0, "the connection goes when UDP is let through")
+    check(reaches(guests[0], echo(guests[1], 5002)), "the guests still reach each other")
 
     print("two relays, and one dies")
     _, guests, _ = pair(net, program, directory, relays, hosts, segments, (9, 10), "masquerade fully-random")
@@ -220,7 +221,7 @@ def story(net, program, directory, relays, hosts, segments):
     carrying = max(relays, key=lambda each: carries(each, guests, address))
     carrying.kill()
     began = time.monotonic()
-    check(reaches(guests[0], address, 10), "a guest reaches the other again")
+    check(reaches(guests[0], address), "a guest reaches the other again")
     print(f"  {time.monotonic() - began:.1f} s later")
 
 

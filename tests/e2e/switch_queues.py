@@ -5,6 +5,7 @@ The guest is this program, which holds the TAP as QEMU does. Usage: switch_queue
 about 5 s)
 """
 import fcntl
+import itertools
 import json
 import os
 import select
@@ -13,13 +14,13 @@ import time
 
 from rig.frames import read_udp, udp
 from rig.net import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, run
+from rig.patience import PATIENCE_S
 from rig.stage import play
 from rig.switch import Guest, Host, Segment, configure, echo, wait_for
 
 IFF_MULTI_QUEUE = 0x0100  # linux/if_tun.h
 VNET_HEADER = bytes(10)
 QUEUES, FLOWS, ROUNDS, BURST = 4, 40, 6, 2
-ANSWER_LIMIT_S = 10
 
 
 def check(holds, what):
@@ -53,7 +54,7 @@ class QueuedGuest(Guest):
         data = struct.pack("!I", number).ljust(32, b".")
         os.write(self.held[queue], VNET_HEADER + udp(to_mac, self.mac, to, (self.ip, port), data))
 
-    def receive(self, count, limit_s=ANSWER_LIMIT_S):
+    def receive(self, count, limit_s=PATIENCE_S):
         """[(queue, port, number), …] of so many datagrams, or of those that came in time."""
         out, until = [], time.monotonic() + limit_s
         while len(out) < count and (left := until - time.monotonic()) > 0:
@@ -67,12 +68,16 @@ class QueuedGuest(Guest):
 
 def hears_again(guest, peer, address):
     """What is sent before a switch holds its device, and the kernel has noticed that, is lost."""
+    numbers = itertools.count()
+
     def is_answered():
-        guest.send(0, 39000, address, peer.mac, 0)
-        return guest.receive(1, limit_s=0.2)
-    wait_for(is_answered, "an answer")
-    while guest.receive(1, limit_s=0.5):
-        pass
+        last = next(numbers)
+        guest.send(0, 39000, address, peer.mac, last)
+        while got := guest.receive(1, limit_s=0.2 * (last + 1)):
+            if any(number == last for _, _, number in got):
+                return True  # a flow is in order: no other answer comes any more
+        return False
+    wait_for(is_answered, "an answer to the last")
 
 
 def flows_keep_to_their_queues(guest, peer, address):

@@ -4,9 +4,11 @@ import os
 import re
 import socket
 import threading
+import time
 
 from rig.guest import Lines
 from rig.net import enter
+from rig.patience import PATIENCE_S
 
 PORT = 7000
 RECORDS = 48  # written round and round, each time with a higher version: few, so that a migration has little to copy
@@ -45,7 +47,28 @@ class GuestAddress:
         raise ConnectionError(f"guest {self.ip}: {why}")
 
     def ask(self, *commands):
-        lines = self.connect()
+        """Whoever asks this may have to ask again: a guest that is about to be there, or a busy machine."""
+        return self._ask(self.connect(), commands)
+
+    def insist(self, *commands):
+        """Asks a guest that runs, however slowly; nothing is said twice."""
+        return self._ask(self.meet(), commands)
+
+    def meet(self):
+        """A connection to a guest that runs."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                lines = self.connect()
+                lines.socket.settimeout(PATIENCE_S)
+                return lines
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    @staticmethod
+    def _ask(lines, commands):
         try:
             return [lines.ask(command) for command in commands]
         finally:
@@ -53,11 +76,12 @@ class GuestAddress:
 
 
 class Writer(threading.Thread):
-    """Always has one write under way. One that was never acknowledged may or may not be on the disk, and both is right."""
+    """Always has one write under way, and goes on to the next record when it is acknowledged. One that was never acknowledged may or may not
+    be on the disk, and both is right; it is written again, the same."""
 
     def __init__(self, guest):
         super().__init__(daemon=True)
-        self.guest, self.count, self.refused = guest, 0, []
+        self.guest, self.count, self.refused = guest, 1, []  # count: what is under way
         self._acknowledged, self._perhaps = {}, {}  # record: version
         self._changed, self._ended = threading.Condition(), False
 
@@ -86,7 +110,6 @@ class Writer(threading.Thread):
     def _write(self, lines):
         while not self._ended:
             with self._changed:
-                self.count += 1
                 record, version = self.count % RECORDS, self.count
                 self._perhaps.setdefault(record, set()).add(version)
                 answer = lines.ask(f"WRITE {record} {version}")
@@ -95,6 +118,7 @@ class Writer(threading.Thread):
                     return
                 self._acknowledged[record] = version
                 self._perhaps[record].clear()
+                self.count += 1
                 self._changed.notify_all()
                 self._changed.wait(WRITE_EVERY_S)
 
@@ -113,7 +137,7 @@ class Writer(threading.Thread):
     def problems(self):
         """What was acknowledged and is not on the disk."""
         with self._changed:  # nothing is written meanwhile
-            answers = self.guest.ask(*(f"READ {record}" for record in self._acknowledged))
+            answers = self.guest.insist(*(f"READ {record}" for record in self._acknowledged))
             return self.refused + [
                 f"version {version} of record {record} was acknowledged, and the disk says: {answer}"
                 for (record, version), answer in zip(self._acknowledged.items(), answers)

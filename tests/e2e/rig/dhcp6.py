@@ -4,10 +4,12 @@ import struct
 import subprocess
 import time
 
+from rig.patience import PATIENCE_S
+
 CLIENT_PORT, SERVER_PORT, SERVERS = 546, 547, "ff02::1:2"
 SOLICIT, REQUEST = 1, 3
 CLIENT_ID, SERVER_ID, IA_NA, IA_ADDRESS, ELAPSED = 1, 2, 3, 5, 8
-LIMIT_S, RETRY_S = 10, 0.5
+RETRY_S = 0.5
 
 
 def option(code, value):
@@ -24,7 +26,7 @@ def options_of(data):
 
 def answer_to(end, message, servers):
     """A server's that is perhaps still about to start."""
-    until = time.monotonic() + LIMIT_S
+    until = time.monotonic() + PATIENCE_S
     while True:
         end.sendto(message, servers)
         try:

@@ -3,8 +3,8 @@ import socket
 import struct
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-IPV4, RARP = 0x0800, 0x8035
-UDP, REVERSE_REQUEST = 17, 3
+IPV4, ARP, RARP = 0x0800, 0x0806, 0x8035
+UDP, REQUEST, REVERSE_REQUEST = 17, 1, 3
 ETHERNET_BYTES, IPV4_BYTES, LEAST_BYTES = 14, 20, 60
 
 
@@ -44,3 +44,19 @@ def rarp(mac):
     """What QEMU sends where a guest has come to run."""
     own = mac_bytes(mac)
     return ethernet(BROADCAST, mac, RARP, struct.pack("!HHBBH", 1, IPV4, 6, 4, REVERSE_REQUEST) + own + bytes(4) + own + bytes(4))
+
+
+def arp_announcement(mac, ip):
+    """Gratuitous ARP (RFC 5227): of one's own address, to everybody."""
+    own, address = mac_bytes(mac), socket.inet_aton(ip)
+    return ethernet(BROADCAST, mac, ARP, struct.pack("!HHBBH", 1, IPV4, 6, 4, REQUEST) + own + address + bytes(6) + address)
+
+
+def is_announcement(frame, mac):
+    """"RARP", "gratuitous ARP" or None: what that sender says of itself."""
+    if frame[6:12] != mac_bytes(mac):
+        return None
+    kind = struct.unpack("!H", frame[12:14])[0]
+    if kind == RARP:
+        return "RARP"
+    return "gratuitous ARP" if kind == ARP and frame[28:32] == frame[38:42] else None

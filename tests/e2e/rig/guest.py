@@ -4,13 +4,15 @@ import socket
 import threading
 import time
 
+from .patience import PATIENCE_S
+
 READY = re.compile(r"godwit-tiny ready")
 
 
 class Lines:
     """Whole lines from a socket."""
 
-    def __init__(self, connected, limit_s=20):
+    def __init__(self, connected, limit_s=PATIENCE_S):
         self.socket = connected
         self.socket.settimeout(limit_s)
         self._file = connected.makefile("r", encoding="utf-8", newline="\n")
@@ -30,9 +32,10 @@ class Lines:
 
 
 class Serial(Lines):
-    """The console; `wait_ready` passes over what firmware and kernel say."""
+    """The console; `wait_ready` passes over what firmware and kernel say. What is said before it is connected is lost: connect it before the
+    guest boots, or know from elsewhere that it is ready (rig/qemu.py, Vm.booted)."""
 
-    def __init__(self, path, limit_s=60):
+    def __init__(self, path, limit_s=PATIENCE_S):
         connected = socket.socket(socket.AF_UNIX)
         connected.connect(path)
         super().__init__(connected, limit_s)
@@ -86,14 +89,14 @@ class Stream:
                 self.wrong.append(self.ended_with)
                 self._changed.notify_all()
 
-    def wait_past(self, number, limit_s=20):
+    def wait_past(self, number, limit_s=PATIENCE_S):
         """Waits until `number` more lines than now have come."""
         with self._changed:
             goal = self.next + number
             if not self._changed.wait_for(lambda: self.next >= goal or self.ended_with, limit_s) or self.next < goal:
                 raise TimeoutError(f"the stream stands at {self.next}, not {goal}: {self.ended_with or 'silent'}")
 
-    def stop(self, limit_s=20):
+    def stop(self, limit_s=PATIENCE_S):
         with self._changed:
             self._stop = True
         self.lines.send("PING")

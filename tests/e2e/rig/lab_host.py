@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from rig.net import run
+from rig.patience import PATIENCE_S
 
 LOOK_EVERY_S = 0.0005
-GONE_LIMIT_S = 10
 
 
 class Missed(Exception):
@@ -76,16 +76,19 @@ class LabHost:
             raise Missed(f"{self.name} has no agent")
         os.kill(pid, signal.SIGSTOP)
         self.frozen.add(pid)
-        look_until("frozen", lambda: state_of(pid) in ("T", "t", "Z", "X", "gone"), 5)
+        look_until("frozen", lambda: state_of(pid) in ("T", "t", "Z", "X", "gone"), PATIENCE_S)
 
     def kill(self, pid):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, signal.SIGKILL)
         self.frozen.discard(pid)
-        look_until("dead", lambda: state_of(pid) in ("Z", "X", "gone"), GONE_LIMIT_S)
+        look_until("dead", lambda: state_of(pid) in ("Z", "X", "gone"), PATIENCE_S)
 
     def start_agent(self):
+        """It runs when this returns: who is started is another program before it is an agent."""
         run(str(self.lab.godwit), "lab", "run", "--lab", self.lab.name, self.name, "--name", "agent", "--",
             str(self.lab.godwit), "agent", "run", "--state", str(self.state))
+        look_until("the agent", self.agent, PATIENCE_S)
 
     # ---- what it has promised, and said
 

@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+from rig.patience import PATIENCE_S
+
 QEMU_CONF = """
 # The cgroups are not in any namespace of ours: hosts of one machine would meet there.
 cgroup_controllers = []
@@ -36,7 +38,7 @@ def die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
 
 
-def wait_for(condition, what, limit_s=90):
+def wait_for(condition, what, limit_s=PATIENCE_S):
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:
@@ -96,13 +98,13 @@ class LibvirtHost:
     def words(self, *words):
         return ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", *words]
 
-    def run(self, *words, check=True, limit_s=120):
+    def run(self, *words, check=True, limit_s=PATIENCE_S):
         done = subprocess.run(self.words(*words), capture_output=True, text=True, check=False, timeout=limit_s)
         if check and done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(words)}: {done.stderr.strip() or done.returncode}")
         return done
 
-    def virsh(self, *words, check=True, limit_s=120):
+    def virsh(self, *words, check=True, limit_s=PATIENCE_S):
         return self.run("virsh", "-c", "qemu:///system", *words, check=check, limit_s=limit_s)
 
     def start(self, log, *words):

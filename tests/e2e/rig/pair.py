@@ -3,7 +3,6 @@ import os
 import socket
 import struct
 
-from .guest import Serial
 from .pump import Pump
 from .qmp import QmpError
 from .qemu import UNPRIVILEGED_UID, Vm
@@ -62,7 +61,7 @@ class Pair:
     def boot(self):
         self.source.make_overlay()
         self.source.start()
-        self.guest = Serial(self.source.console, limit_s=60).wait_ready()
+        self.guest = self.source.booted()
         self.source.transcript = self.source.qmp.transcript = self.transcript  # from here on
         return self
 

@@ -10,13 +10,14 @@ class Pump:
     """Listens at the unix path `source`, and takes what connects there to the unix path `destination`.
 
     `tcp_listener` and `dial` are the two ends between the hosts. For each connection `watch()` is called once, and what it
-    returns is called with the bytes from the source, in order. `hold` lets nothing more pass in a direction ("there",
+    returns is called with the bytes from the source, in order; `watch_back()` likewise, for those to it. `hold` lets nothing more pass in a direction ("there",
     "back"), as a WAN that has gone quiet; `cut` breaks every connection, as one whose TCP has given up, and for good:
     whoever connects again is hung up on. `mend` ends both.
     """
 
-    def __init__(self, source, destination, tcp_listener, dial, uid, watch=None):
+    def __init__(self, source, destination, tcp_listener, dial, uid, watch=None, watch_back=None):
         self.destination, self.tcp_listener, self.dial, self.watch = destination, tcp_listener, dial, watch
+        self.watch_back = watch_back
         self.bytes_there, self.bytes_back, self.connections = 0, 0, 0
         self._open, self._lock, self._lost = [], threading.Lock(), False
         self._free = {"there": threading.Event(), "back": threading.Event()}
@@ -63,7 +64,7 @@ class Pump:
             self._keep(near, far)
             if watched:
                 self.connections += 1
-                there, back = self._counted(self.watch() if self.watch else None), self._back
+                there, back = self._counted(self.watch() if self.watch else None), self._held(self.watch_back() if self.watch_back else None)
             else:
                 there, back = self._there, None
             self._spawn(self._carry, near, far, there, back)
@@ -87,9 +88,13 @@ class Pump:
     def _there(self, _):
         self._free["there"].wait()  # at the far end, so that what a WAN and its buffers swallow is swallowed
 
-    def _back(self, data):
-        self.bytes_back += len(data)
-        self._free["back"].wait()
+    def _held(self, watch):
+        def passing(data):
+            self.bytes_back += len(data)
+            if watch:
+                watch(data)
+            self._free["back"].wait()
+        return passing
 
     def _copy(self, giver, taker, passing):
         try:

@@ -4,12 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
+from .guest import READY, Serial
+from .patience import PATIENCE_S
 from .qmp import Qmp
 
 UNPRIVILEGED_UID = 65534  # nobody
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-EXIT_LIMIT_S = 20
 
 
 class Image:
@@ -47,6 +49,7 @@ class Vm:
         self.options, self.uid, self.sandbox, self.accel, self.cpu = list(options), uid, sandbox, accel, cpu
         self.disk, self.monitors = disk, monitors
         self.overlay, self.console, self.log = (f"{directory}/{n}" for n in ("overlay.qcow2", "console.sock", "qemu.log"))
+        self.console_log, self._said_before = f"{directory}/console.log", 0
         self.process, self.qmp = None, None
         os.makedirs(directory, exist_ok=True)
         os.chown(directory, uid, uid)
@@ -83,7 +86,7 @@ class Vm:
             line += ["-chardev", f"socket,id=qmp{number},fd={opened.fileno()},server=on,wait=off",
                      "-mon", f"chardev=qmp{number},mode=control"]
         line += ["-chardev", f"socket,id=console,fd={listeners[-1].fileno()},server=on,wait=off,"
-                 f"logfile={self.path('console.log')},logappend=on", "-serial", "chardev:console"]
+                 f"logfile={self.console_log},logappend=on", "-serial", "chardev:console"]
         if self.tap_fd is not None:
             line += ["-netdev", f"tap,id=net0,fd={self.tap_fd},vhost=off",
                      "-device", f"virtio-net-pci,netdev=net0,mac={self.mac}"]
@@ -94,6 +97,9 @@ class Vm:
         names = [f"qmp{n}.sock" for n in range(self.monitors)] + ["console.sock"]
         listeners = [listener(self.path(n)) for n in names]
         inherited = [one.fileno() for one in listeners] + ([self.tap_fd] if self.tap_fd is not None else [])
+        with open(self.console_log, "ab") as said:
+            os.chown(self.console_log, self.uid, self.uid)
+            self._said_before = said.tell()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.arguments(listeners), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             pass_fds=inherited, start_new_session=True, cwd="/", user=self.uid,
@@ -105,13 +111,31 @@ class Vm:
         self.qmp = self.connect()
         return self
 
-    def connect(self, monitor=0):
-        return Qmp(self.path(f"qmp{monitor}.sock"), self.name, self.transcript)
+    def connect(self, monitor=0, limit_s=PATIENCE_S):
+        return Qmp(self.path(f"qmp{monitor}.sock"), self.name, self.transcript, limit_s)
+
+    def booted(self, limit_s=PATIENCE_S):
+        """The console of a guest that is ready. Its log has also what was said before anybody listened."""
+        until = time.monotonic() + limit_s
+        while not self._is_ready():
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise TimeoutError(f"{self.name} has not booted: {self.console_text()[-2000:]}")
+            time.sleep(0.02)
+        return Serial(self.console)
+
+    def _is_ready(self):
+        return any(READY.search(line) for line in self.console_text().splitlines(keepends=True) if line.endswith("\n"))
+
+    def console_text(self):
+        """Since this QEMU was started."""
+        with open(self.console_log, "rb") as file:
+            file.seek(self._said_before)
+            return file.read().decode(errors="replace")
 
     def running(self):
         return self.process.poll() is None and self.qmp.call("query-status")["running"]
 
-    def wait_exit(self, limit_s=EXIT_LIMIT_S):
+    def wait_exit(self, limit_s=PATIENCE_S):
         return self.process.wait(limit_s)
 
     def quit(self):
@@ -121,7 +145,7 @@ class Vm:
     def kill(self):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(EXIT_LIMIT_S)
+            self.process.wait(PATIENCE_S)
         if self.qmp is not None:
             self.qmp.close()
 

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-REPLY_LIMIT_S = 20
+from .patience import PATIENCE_S
 
 
 class QmpError(Exception):
@@ -22,7 +22,7 @@ class QmpClosed(Exception):
 class Qmp:
     """One connection. A thread of its own reads, so that events have the time and order in which they arrived."""
 
-    def __init__(self, path, name, transcript=None, limit_s=REPLY_LIMIT_S):
+    def __init__(self, path, name, transcript=None, limit_s=PATIENCE_S):
         self.name, self.transcript = name, transcript
         self._events, self._replies, self._seen = [], {}, []
         self._closed, self._next = False, 0
@@ -81,7 +81,7 @@ class Qmp:
             raise QmpClosed(f"{self.name}: {command}: {error}") from error
         return self._next
 
-    def answer(self, number, command, limit_s=REPLY_LIMIT_S):
+    def answer(self, number, command, limit_s=PATIENCE_S):
         self._until(lambda: number in self._replies, limit_s, f"answer to {command}")
         reply = self._replies.pop(number)
         if "error" in reply:
@@ -91,7 +91,7 @@ class Qmp:
     def call(self, command, **arguments):
         return self.answer(self.send(command, **arguments), command)
 
-    def wait(self, event, limit_s=REPLY_LIMIT_S, **data):
+    def wait(self, event, limit_s=PATIENCE_S, **data):
         """The first event of this name and with this data (or one of several) that was not waited for yet. Others stay."""
 
         def fits(candidate, key, wanted):
@@ -110,7 +110,7 @@ class Qmp:
             self._events.remove(event)
             return event
 
-    def wait_closed(self, limit_s=REPLY_LIMIT_S):
+    def wait_closed(self, limit_s=PATIENCE_S):
         self._until(lambda: self._closed, limit_s, "end of the connection")
 
     def seen(self):

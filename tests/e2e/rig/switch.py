@@ -4,7 +4,6 @@ A guest has one veth end per host on which it may be, all of the same MAC and ad
 take one down and the other up, as QEMU's pause and start do.
 """
 import json
-import os
 import signal
 import socket
 import struct
@@ -14,14 +13,14 @@ import time
 
 from rig.authority import Authority
 from rig.net import run
+from rig.patience import PATIENCE_S
 
 AUTHORITY = Authority("lab")
 MTU = 1500
+SO_RCVBUFFORCE, RECEIVE_BYTES = 33, 4 << 20
 CIDR, GATEWAY = "10.77.0.0/24", "10.77.0.1"
-READY_LIMIT_S = 10
 
-
-def wait_for(condition, what, limit_s=10):
+def wait_for(condition, what, limit_s=PATIENCE_S):
     end = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end:
@@ -69,7 +68,7 @@ class Guest:
     def connect(self, address):
         with self.net.inside(self.name):
             out = socket.socket()
-        out.settimeout(10)
+        out.settimeout(PATIENCE_S)
         out.connect(address)
         return out
 
@@ -93,7 +92,7 @@ class SwitchProcess:
             self.process = subprocess.Popen([self.program, "switch", "--control", self.control, "--state", self.state,
                                              "--underlay", self.underlay, "--log", "warn", *self.more])
         self._connection = None
-        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+        wait_for(self._try_connect, f"the switch of {self.name} listens")
         self.ask(op="locations")
         return time.monotonic() - began
 
@@ -112,7 +111,7 @@ class SwitchProcess:
     def reconnect(self):
         """As an agent does that was restarted."""
         self._connection.close()
-        wait_for(self._try_connect, f"the switch of {self.name} listens", READY_LIMIT_S)
+        wait_for(self._try_connect, f"the switch of {self.name} listens")
 
     def path_to(self, other):
         peers = self.ask(op="observe")["observation"]["peers"]
@@ -240,7 +239,7 @@ class Records(threading.Thread):
 
     def wait(self, count):
         goal = len(self.arrivals) + count
-        wait_for(lambda: len(self.arrivals) >= goal or self.wrong, f"{count} more records", 15)
+        wait_for(lambda: len(self.arrivals) >= goal or self.wrong, f"{count} more records")
 
     def gap_ms(self, since):
         """The longest time without a record since then."""
@@ -250,7 +249,7 @@ class Records(threading.Thread):
     def finish(self):
         self.stopping = True
         self.join()
-        self.reader.join(15)
+        self.reader.join(PATIENCE_S)
         if self.wrong or len(self.arrivals) != self.sent:
             raise AssertionError(f"{self.sent} records sent, {len(self.arrivals)} arrived; wrong: {self.wrong}")
 
@@ -264,6 +263,7 @@ class Beats(threading.Thread):
         super().__init__(daemon=True)
         self.stopping, self.arrivals, self.sent = False, [], 0
         self.into = receiver.listen(socket.SOCK_DGRAM)
+        self.into.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)  # whoever reads them may have to wait for the machine
         with sender.net.inside(sender.name):
             self.out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         threading.Thread(target=self._read, daemon=True).start()
@@ -274,8 +274,9 @@ class Beats(threading.Thread):
         while not self.stopping:
             self.out.sendto(b"beat", self.into.getsockname())
             self.sent += 1
-            next_at += self.EVERY_S
-            time.sleep(max(0, next_at - time.monotonic()))
+            now = time.monotonic()
+            next_at = max(next_at + self.EVERY_S, now)  # who stood still sends no burst
+            time.sleep(next_at - now)
 
     def _read(self):
         while True:

@@ -7,8 +7,7 @@ import subprocess
 import time
 
 from rig.net import run
-
-LIMIT_S = 30
+from rig.patience import PATIENCE_S
 
 
 def make_key():
@@ -51,7 +50,7 @@ class WireGuardGo:
         return path
 
     def wg(self, *words):
-        until = time.monotonic() + LIMIT_S
+        until = time.monotonic() + PATIENCE_S
         while True:  # its control socket comes a little after its device
             try:
                 return run("ip", "netns", "exec", self.net.full(self.name), "wg", *words)
@@ -73,7 +72,7 @@ class WireGuardGo:
 
 
 def wait_for_device(net, name, device, process):
-    until = time.monotonic() + LIMIT_S
+    until = time.monotonic() + PATIENCE_S
     while subprocess.run(["ip", "-n", net.full(name), "link", "show", device], capture_output=True, check=False).returncode:
         if time.monotonic() > until or process.poll() is not None:
             raise RuntimeError(f"{device} in {name} does not come")

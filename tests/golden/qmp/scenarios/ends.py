@@ -120,7 +120,7 @@ def second_client(pair):
     """A socket takes one client at a time: the next waits for its greeting; a second monitor answers beside it."""
     pair.boot()
     try:
-        pair.source.connect().close()
+        pair.source.connect(limit_s=5).close()
     except TimeoutError:
         pair.note("source", "a second client of the same socket gets no greeting")
     else:

@@ -1,5 +1,6 @@
 """Post-copy: the destination runs before all of the memory is there. Sets vm.unprivileged_userfaultfd, and puts it back."""
 import functools
+import signal
 
 from rig.pair import refused
 
@@ -66,6 +67,24 @@ def postcopy(pair):
     pair.destination.qmp.wait("MIGRATION", status="completed")
     assert pair.status(pair.source) == ("postmigrate", "completed")
     assert pair.status(pair.destination) == ("running", "completed")
+
+
+@_allowed
+def postcopy_with_multifd(pair):
+    """With multifd too: all pages come, both say completed, and the destination's QEMU ends by an assertion; nobody has the guest any more."""
+    pair.boot().wait_at_destination(capabilities=("events", "return-path", "postcopy-ram", "multifd"), disk=False)
+    pair.dirty_memory(60, 16)
+    pair.migrate(capabilities=(*CAPABILITIES, "multifd"), max_bandwidth=16 << 20, downtime_limit=50, max_postcopy_bandwidth=8 << 20)
+    pair.source.qmp.wait("MIGRATION_PASS", 60, **{"pass": 2})
+    pair.source.qmp.call("migrate-start-postcopy")
+    pair.source.qmp.wait("MIGRATION", status="pre-switchover")
+    pair.resume_migration()
+    pair.destination.qmp.wait("MIGRATION", status="postcopy-active")
+    pair.destination.qmp.call("cont")
+    for vm in (pair.source, pair.destination):
+        vm.qmp.wait("MIGRATION", status="completed")
+    pair.destination_exits(-signal.SIGABRT)
+    assert pair.status(pair.source) == ("postmigrate", "completed")
 
 
 @_allowed
