@@ -116,7 +116,7 @@ class Guest:
         self.name, self.ip, self.cloud = member["name"], member["ip"], member["cloud"]
         self.words = ["ip", "netns", "exec", lab.namespace_of(member["host"]), "ssh", "-i", key.path, "-o", "BatchMode=yes",
                       "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                      "-o", "ServerAliveInterval=5", "-o", "ConnectTimeout=20", f"root@{self.ip}"]
+                      "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=12", "-o", "ConnectTimeout=60", f"root@{self.ip}"]
 
     def sh(self, command, *, limit_s=SSH_LIMIT_S, **options):
         return run([*self.words, command], limit_s=limit_s, **options)
