@@ -146,6 +146,10 @@ sys::Task<void> Agent::stop() {
   co_await migrations_.stop();
   co_await directory_.stop();
   for (const auto& [id, gateway] : gateways_) co_await gateway->stop();
+  for (const auto& gateway : ended_gateways_) {
+    co_await gateway->stop();
+    gateway->remove();
+  }
   co_await switch_.stop();
   co_await instances_.stop();
   co_await images_.stop();
@@ -400,14 +404,16 @@ void Agent::apply_gateways() {
       ++each;
       continue;
     }
-    // The gateway's own coroutines end before it does.
-    auto ended = [](std::unique_ptr<Gateway> gateway) -> sys::Task<void> {
-      co_await gateway->stop();
-      gateway->remove();
-    };
-    gate_.spawn(ended(std::move(each->second)));
+    gate_.spawn(end_gateway(ended_gateways_.insert(ended_gateways_.end(), std::move(each->second))));
     each = gateways_.erase(each);
   }
+}
+
+// Its own coroutines end before it does, also where the agent's end cuts this short.
+sys::Task<void> Agent::end_gateway(std::list<std::unique_ptr<Gateway>>::iterator gateway) {
+  co_await (*gateway)->stop();
+  (*gateway)->remove();
+  ended_gateways_.erase(gateway);
 }
 
 Result<std::unique_ptr<content::Blocks>> Agent::open_volume(const std::string& sha256) {

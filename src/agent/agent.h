@@ -19,6 +19,7 @@
 #include "siblings/directory.h"
 #include "sys/runtime.h"
 
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -66,6 +67,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   void take_leases(TimePoint asked, const wire::DesiredState& answer);
   [[nodiscard]] wire::LanReport report_of(const LanPort& lan) const;
   void apply_gateways();
+  [[nodiscard]] sys::Task<void> end_gateway(std::list<std::unique_ptr<Gateway>>::iterator gateway);
   [[nodiscard]] Result<std::unique_ptr<content::Blocks>> open_volume(const std::string& sha256);
   [[nodiscard]] const wire::Network* find_network(const std::string& id) const;
   void changed();
@@ -99,6 +101,7 @@ class Agent final : private migrate::Locations, private migrate::Clouds {
   Scans scans_;
   Observations observations_{runtime_, switch_, cloud_};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;  // by network
+  std::list<std::unique_ptr<Gateway>> ended_gateways_;        // which stop
   std::map<std::string, wire::MigrationPhase> told_;          // what the cloud has heard of each migration
   wire::DesiredState desired_;
   std::optional<std::uint64_t> images_applied_;  // the generation of which

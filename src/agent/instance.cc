@@ -52,10 +52,19 @@ Instance::~Instance() = default;
 
 std::string Instance::directory() const { return context_.instances_directory + "/" + record_.spec.id; }
 
+// Who is cancelled while it waits does not wait any more.
 sys::Task<Instance::Turn> Instance::lock() {
-  ++waiting_;
-  while (locked_) co_await unlocked_.wait();
-  --waiting_;
+  struct Waiting {
+    std::size_t& count;
+    explicit Waiting(std::size_t& all) : count(all) { ++count; }
+    ~Waiting() { --count; }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+  };
+  {
+    const Waiting waiting(waiting_);
+    while (locked_) co_await unlocked_.wait();
+  }
   co_return Turn(*this);
 }
 

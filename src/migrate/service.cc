@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <list>
 #include <set>
 
 namespace godwit::migrate {
@@ -70,7 +71,9 @@ class Service::Impl {
   void changed();
   void drop_ended();
   template <class Side>
-  sys::Task<void> retire(std::unique_ptr<Side> side);
+  using Ended = std::list<std::unique_ptr<Side>>;
+  template <class Side>
+  sys::Task<void> retire(Ended<Side>& all, typename Ended<Side>::iterator side);
   [[nodiscard]] std::vector<const Record*> records_of(const std::string& instance) const;
   [[nodiscard]] Result<> may_begin(const Order& order) const;
   void begin(const Order& order);
@@ -89,6 +92,8 @@ class Service::Impl {
   Context context_;
   std::map<std::string, std::unique_ptr<Source>> sources_;
   std::map<std::string, std::unique_ptr<Destination>> destinations_;
+  Ended<Source> ended_sources_;  // which stop
+  Ended<Destination> ended_destinations_;
   std::set<std::string> admitting_;  // instances whose tickets are being redeemed
   std::set<std::string> forgotten_;
   std::shared_ptr<sys::PeerListener> listener_;  // each shared with the coroutine that accepts from it
@@ -134,6 +139,8 @@ sys::Task<void> Service::Impl::stop() {
   co_await gate_.close();
   for (const auto& [id, each] : sources_) co_await each->stop();
   for (const auto& [id, each] : destinations_) co_await each->stop();
+  for (const auto& each : ended_sources_) co_await each->stop();
+  for (const auto& each : ended_destinations_) co_await each->stop();
 }
 
 void Service::Impl::changed() {
@@ -148,27 +155,29 @@ void Service::Impl::changed() {
   });
 }
 
+// It is destroyed when it has stopped, also where our own end cuts this short.
 template <class Side>
-sys::Task<void> Service::Impl::retire(std::unique_ptr<Side> side) {
-  const auto removed = context_.records.remove(side->record().id);
+sys::Task<void> Service::Impl::retire(Ended<Side>& all, typename Ended<Side>::iterator side) {
+  const auto removed = context_.records.remove((*side)->record().id);
   if (!removed) runtime_.log.error("{}", removed.error().message);
-  co_await side->stop();
+  co_await (*side)->stop();
+  all.erase(side);
 }
 
 void Service::Impl::drop_ended() {
-  const auto drop = [this](auto& sides) {
+  const auto drop = [this](auto& sides, auto& ended) {
     for (auto each = sides.begin(); each != sides.end();) {
       if (!each->second->may_drop()) {
         ++each;
         continue;
       }
       if (forgotten_.size() < kForgottenLimit) forgotten_.insert(each->first);
-      gate_.spawn(retire(std::move(each->second)));
+      gate_.spawn(retire(ended, ended.insert(ended.end(), std::move(each->second))));
       each = sides.erase(each);
     }
   };
-  drop(sources_);
-  drop(destinations_);
+  drop(sources_, ended_sources_);
+  drop(destinations_, ended_destinations_);
 }
 
 void Service::Impl::forget(const std::string& migration) {

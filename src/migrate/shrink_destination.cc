@@ -8,10 +8,19 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64UL * 1024;
 constexpr std::size_t kToSayLimit_bytes = 256UL * 1024;
+// Beyond, the source doesn't listen. Of QEMU's bytes and of answers no more than this waits; an acknowledgement is 13
+// bytes, of a batch that counts in the source's window for its record, more than 104.
+constexpr std::size_t kUnheard_bytes = 2 * kMiB;
+constexpr std::size_t kBatchesAcknowledged = 8;
+
+// An empty one takes memory, too.
+std::size_t held_size(const ReceivedFrame& frame) { return sizeof frame + frame.payload.size(); }
 
 std::unexpected<Error> out_of_turn() {
   return fail(Errc::protocol, "the source's frames come in an order that makes no sense");
 }
+
+std::unexpected<Error> unheard() { return fail(Errc::protocol, "the source doesn't listen"); }
 
 }  // namespace
 
@@ -66,7 +75,7 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   const bool asks = frame.type == ShrinkFrame::ask || frame.type == ShrinkFrame::seek;
   if (asks) co_return queue_question(std::move(frame));
   if (lacks_ && !again) {
-    held_bytes_ += frame.payload.size();
+    held_bytes_ += held_size(frame);
     const bool may_wait = frame.type == ShrinkFrame::batch || frame.type == ShrinkFrame::raw;
     if (!may_wait || held_bytes_ > room_.window() + kShrinkFrameLimit_bytes) {
       co_return out_of_turn();
@@ -83,7 +92,7 @@ sys::Task<Result<>> ShrinkDestination::take(ReceivedFrame frame, sys::Stream& lo
   while (done && !lacks_ && !held_.empty()) {
     auto next = std::move(held_.front());
     held_.pop_front();
-    held_bytes_ -= next.payload.size();
+    held_bytes_ -= held_size(next);
     done = co_await give(std::move(next), local);
   }
   co_return done;
@@ -105,6 +114,7 @@ sys::Task<Result<>> ShrinkDestination::give(ReceivedFrame frame, sys::Stream& lo
 }
 
 sys::Task<Result<>> ShrinkDestination::rebuild(ByteVector payload, bool again, sys::Stream& local) {
+  if (to_say_.size() > kUnheard_bytes + room_.window() / kBatchesAcknowledged) co_return unheard();
   const auto number = decoder_->next();
   const auto bytes = decoder_->decode(payload);
   lacks_ = false;

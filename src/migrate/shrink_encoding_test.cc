@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <list>
 
 namespace godwit::migrate {
@@ -492,6 +493,96 @@ TEST_F(Shrink, ASourceThatSaysNonsenseEndsTheConnection) {
   expect_protocol(told(joined({hello, batch}), false));
   expect_protocol(told(joined({hello, make_frame(ShrinkFrame::again, {})}), false));
   expect_protocol(told(joined({hello, make_frame(ShrinkFrame::acknowledged, pack_number(0))}), false));
+}
+
+// A source that reads nothing, and says what `next` says until that is empty: then its end.
+class Flood final : public sys::Stream {
+ public:
+  Flood(const sys::Executor& executor, std::function<ByteVector()> next) : next_(std::move(next)), closed_(executor) {}
+  sys::Task<Result<std::size_t>> read_some(ByteSpan into) override {
+    if (is_closed_) co_return fail(Errc::cancelled, "closed");
+    if (rest_.empty()) {
+      frame_ = next_();
+      rest_ = frame_;
+    }
+    if (rest_.empty()) co_return fail(Errc::closed, "the end");
+    const auto size = std::min(rest_.size(), into.size());
+    std::ranges::copy(rest_.first(size), into.begin());
+    rest_ = rest_.subspan(size);
+    co_return size;
+  }
+  sys::Task<Result<>> write(ByteView) override {
+    while (!is_closed_) co_await closed_.wait();
+    co_return fail(Errc::cancelled, "closed");
+  }
+  sys::Task<Result<>> shutdown_write() override { co_return Result<>{}; }
+  void close() override {
+    is_closed_ = true;
+    closed_.notify();
+  }
+
+ private:
+  std::function<ByteVector()> next_;
+  ByteVector frame_;
+  ByteView rest_;
+  bool is_closed_{false};
+  sys::Signal closed_;
+};
+
+class Flooded : public Shrink {
+ protected:
+  // `next`: the frames after Hello.
+  Result<> flooded(std::function<ByteVector()> next) {
+    ShrinkEncoding encoding(runtime_, there_.store, there_.library, nullptr, "shrink", std::nullopt, little_);
+    const auto arriving = encoding.arrive(there_.spec);
+    auto [qemu_end, local] = pipe(runtime_.executor, 1);
+    ByteVector came;
+    std::optional<bool> heard;
+    process_.spawn(hear_all(*qemu_end, came, heard));
+    std::optional<Result<>> ended;
+    auto wan = std::make_unique<Flood>(runtime_.executor, std::move(next));
+    process_.spawn(carry_alone(*arriving, std::move(local), std::move(wan), ended));
+    EXPECT_TRUE(world_.run_until([&] { return ended && heard; }, Seconds{60})) << "it waits forever";
+    return ended.value_or(Result<>{});
+  }
+  // The source's next batch, of a byte.
+  ByteVector batch() {
+    const std::vector<wire::Stretch> stretches{{wire::StretchKind::other, 1, 0}};
+    constexpr Effort kNone{false, false, 0, false};
+    auto encoded = encoder_.encode(ByteView(byte_), stretches, kNone);
+    EXPECT_TRUE(encoded);
+    return encoded ? std::move(encoded->frame) : ByteVector();
+  }
+
+  static constexpr int kMany = 600'000;
+  std::shared_ptr<HostMemory> little_{std::make_shared<HostMemory>(MemoryLimits{.connections_bytes = 8 * kMiB})};
+  ByteVector hello_{make_frame(ShrinkFrame::hello, pack(ShrinkHello{RapportId{std::byte{1}}, 1}))};
+  int said_{0};
+
+ private:
+  std::array<std::byte, 1> byte_{std::byte{'x'}};
+  std::shared_ptr<Rapport> rapport_{std::make_shared<Rapport>()};
+  Departure departure_{here_.store, rapport_, nullptr, Places{}, wire::Savings{}};
+  BatchEncoder encoder_{departure_, 1};
+};
+
+// While a batch that came to other bytes is on its way again, what is behind it waits in memory.
+TEST_F(Flooded, ByEmptyFramesBehindABatchThatItLacksADestinationEndsTheConnection) {
+  expect_protocol(flooded([&] {
+    if (said_++ == 0) return hello_;
+    auto lacked = said_ == 2 ? batch() : ByteVector();
+    if (!lacked.empty()) lacked.back() ^= std::byte{1};
+    return said_ > kMany ? ByteVector() : make_frame(ShrinkFrame::batch, lacked);
+  }));
+  EXPECT_LT(said_, kMany);
+}
+
+TEST_F(Flooded, BySmallBatchesWhoseAcknowledgementsNobodyReadsADestinationEndsTheConnection) {
+  expect_protocol(flooded([&] {
+    if (said_++ == 0) return hello_;
+    return said_ > kMany ? ByteVector() : make_frame(ShrinkFrame::batch, batch());
+  }));
+  EXPECT_LT(said_, kMany);
 }
 
 }  // namespace

@@ -239,6 +239,7 @@ void Source::take_control(std::unique_ptr<sys::Stream> stream) {
 sys::Task<void> Source::listen() {
   while (control_) {
     const auto frame = co_await control_->receive();
+    if (!control_) co_return;  // meanwhile everything was said
     if (!frame) {
       control_.reset();
       give_up(frame.error().within("lost the destination"));

@@ -47,7 +47,7 @@ struct Serving {
   int connections{0};
   std::list<sys::Stream*> idle;  // between requests, the longest first
   bool closed{false};
-  sys::Signal changed;  // a connection ended
+  sys::Signal changed;  // a connection ended, or is idle
   sys::Gate gate;
 };
 
@@ -65,7 +65,9 @@ struct Counted {
 // While it lives, the stream may be closed to make room.
 class Idle {
  public:
-  Idle(Serving& at, sys::Stream& stream) : at_(at), place_(at.idle.insert(at.idle.end(), &stream)) {}
+  Idle(Serving& at, sys::Stream& stream) : at_(at), place_(at.idle.insert(at.idle.end(), &stream)) {
+    at_.changed.notify();
+  }
   ~Idle() { at_.idle.erase(place_); }
   Idle(const Idle&) = delete;
   Idle& operator=(const Idle&) = delete;
@@ -241,18 +243,22 @@ sys::Task<void> serve_one(std::unique_ptr<Counted> counted, Socket socket) {
   co_await converse(*at, connection);
 }
 
+// Room is made for one that is there, and not before: a connection that is new is idle until its request has come.
+sys::Task<void> make_room(std::shared_ptr<Serving> at) {
+  while (at->connections >= at->limits.connections) {
+    if (!at->idle.empty()) at->idle.front()->close();
+    co_await at->changed.wait();
+  }
+}
+
 sys::Task<void> accept_all(std::shared_ptr<Serving> at) {
   while (!at->closed) {
-    if (at->connections >= at->limits.connections) {
-      if (!at->idle.empty()) at->idle.front()->close();
-      co_await at->changed.wait();
-      continue;
-    }
     auto socket = co_await at->acceptor.accept();
     if (!socket) {
       if (!at->closed) at->log.error("{}", socket.error().message);
       co_return;
     }
+    co_await make_room(at);
     at->gate.spawn(serve_one(std::make_unique<Counted>(at), std::move(*socket)));
   }
 }

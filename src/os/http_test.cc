@@ -187,6 +187,42 @@ TEST_F(Http, AtTheLimitOfConnectionsTheLongestIdleGives) {
   });
 }
 
+// Those that were at work when somebody came are idle when they have been answered; none is put out before somebody
+// has come.
+TEST_F(Http, AtTheLimitOfConnectionsTheFirstThatIsAnsweredGives) {
+  auto listen = in_clear();
+  listen.limits.connections = 2;
+  int working = 0;
+  bool may_answer = false;
+  sys::Signal changed(world.executor());
+  sys::HttpHandler handler = [&](sys::HttpRequest) -> sys::Task<sys::HttpResponse> {
+    ++working;
+    changed.notify();
+    while (!may_answer) co_await changed.wait();
+    co_return sys::HttpResponse();
+  };
+  auto server = world.party(Suite::person()).serve(listen, handler);
+  ASSERT_TRUE(server) << server.error().message;
+  auto story = [&]() -> sys::Task<void> {
+    std::vector<std::unique_ptr<sys::Stream>> held;
+    for (int i = 0; i < 3; ++i) {
+      auto stream = co_await raw_dial((*server)->port());
+      GODWIT_CO_ASSERT_OK(stream);
+      const auto said = co_await (*stream)->write(as_bytes("GET / HTTP/1.1\r\n\r\n"));
+      GODWIT_CO_ASSERT_OK(said);
+      held.push_back(std::move(*stream));
+      while (working < std::min(i + 1, listen.limits.connections)) co_await changed.wait();
+    }
+    may_answer = true;
+    changed.notify();
+    const auto heard = co_await say(*held.back(), "", "\r\n\r\n");
+    EXPECT_TRUE(heard.starts_with("HTTP/1.1 200 ")) << heard;
+  };
+  world.run(story());
+  server->reset();
+  world.loop.drain();
+}
+
 TEST_F(Http, ConnectionsAreUsedAgain) {
   auto story = [](HttpHarness& harness) -> sys::Task<void> {
     std::vector<std::string> remotes;

@@ -250,10 +250,15 @@ sys::Task<Result<ByteVector>> ask_on(std::shared_ptr<State> at, Link::Make make,
   if (!at->queue(std::move(*frame))) co_return fail(Errc::exhausted, "ask {}: it reads nothing", at->sibling.name);
   const auto asked_at = at->now();
   const auto answer = std::make_shared<Answer>(at->runtime.executor);
+  // Who is cancelled waits no more.
+  struct Waiting {
+    State& in;
+    std::uint32_t number;
+    ~Waiting() { in.waiting.erase(number); }
+  } const waiting{*at, request};
   at->waiting[request] = answer;
   while (!answer->frame) {
     if (at->now() >= deadline) {
-      at->waiting.erase(request);
       at->overdue(asked_at);
       co_return fail(Errc::timed_out, "ask {}: no answer in time", at->sibling.name);
     }

@@ -1,4 +1,5 @@
 // Those at the other end who do not play by the rules.
+#include "siblings/link.h"
 #include "siblings/messages.h"
 #include "support/content_cloud.h"
 
@@ -199,6 +200,67 @@ TEST(DirectoryStranger, AnAnswerToAnotherQuestionIsNone) {
   EXPECT_EQ(std::count(brought->ids.begin(), brought->ids.end(), 0U), 100);
   (void)with.cloud.bring(0, kAlice, with.digests);
   EXPECT_EQ(with.liar->fetches, 1);
+}
+
+// Takes questions, and answers them from some time on.
+class Slow final : public sim::Program {
+ public:
+  explicit Slow(sim::Process& process) : runtime_(process.runtime()) {
+    runtime_.peers.trust({sim::authority(testing::kCloud, testing::kCloud)});
+    listener_ = runtime_.peers.listen(process.host().ip(), testing::kPort).value();
+    process.spawn(serve(*this));
+  }
+  int lookups{0};
+  bool answers{false};
+
+ private:
+  static sys::Task<void> serve(Slow& slow) {
+    const auto stream = co_await slow.listener_->accept();
+    if (!stream) co_return;
+    for (;;) {
+      const auto frame = co_await read_frame(**stream, kAskingLimit_bytes);
+      if (!frame) co_return;
+      const bool is_hello = type_of(*frame) == Type::hello;
+      if (!is_hello) ++slow.lookups;
+      if (!is_hello && !slow.answers) continue;
+      const auto answer = is_hello ? pack(Welcome{7, Nonce{}}) : pack(Found{parse_lookup(*frame)->request, {}, {}});
+      (void)co_await (*stream)->write(answer);
+    }
+  }
+
+  sys::Runtime& runtime_;
+  std::unique_ptr<sys::PeerListener> listener_;
+};
+
+// A migration that is cancelled asks no more, and leaves the sibling to others.
+TEST(DirectoryQuestions, ThoseThatNobodyWaitsForAnyMoreKeepNoOthersAway) {
+  constexpr int kGivenUp = 100;
+  Cloud cloud{1, 2};
+  cloud.crash(1);
+  cloud.world.run_for(Millis{1});
+  auto& process = cloud.world.host("a1").start("slow", {Cloud::name(1), testing::kCloud},
+                                               [](sim::Process& at) { return std::make_unique<Slow>(at); });
+  auto& slow = dynamic_cast<Slow&>(process.program());
+  auto& runtime = cloud.process(0)->runtime();
+  Link link(runtime, {Cloud::name(1), Cloud::ip(1), testing::kPort, ""}, 5, [] {});
+  std::optional<Result<ByteVector>> last;
+  auto story = [](sys::Clock& clock, Link& to, Slow& at, std::optional<Result<ByteVector>>& out) -> sys::Task<void> {
+    const Link::Make make = [](std::uint32_t request, const Nonce&) -> Result<ByteVector> {
+      return pack(Lookup{request, {digest_of(kAlice, 1)}});
+    };
+    for (int i = 0; i <= kGivenUp; ++i) {
+      at.answers = i == kGivenUp;
+      auto asking = to.ask(make, clock.now() + Seconds{10});
+      out = co_await sys::within(clock, Millis{20}, "ask", std::move(asking));
+    }
+  };
+  cloud.process(0)->spawn(story(runtime.clock, link, slow, last));
+  cloud.world.run_for(Seconds{10});
+  EXPECT_GT(slow.lookups, 90) << "they were sent";
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(*last) << last->error().message;
+  link.close();
+  cloud.world.run_for(Seconds{1});
 }
 
 // What a dialler hears until the connection ends: nothing but answers to what it has sent.
