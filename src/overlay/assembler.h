@@ -2,7 +2,7 @@
 //
 // What lies in one slice whole is given on where it lies. A record that goes over several is joined in the order of the
 // session's counter, so that a datagram which is lost, late or doubled costs the records that it carried, and no
-// others; and of a super-frame no more than the bytes that it carried: overlay/salvage.h.
+// others; and of a super-frame no more than the segments that it carried a part of: overlay/salvage.h.
 #pragma once
 
 #include "overlay/record.h"

@@ -51,10 +51,8 @@ std::optional<Part> salvage(const RecordHeader& whole, ByteSpan headers, std::si
   const std::size_t segment = whole.offload.segment_bytes;
   auto begin = std::max(from, found->end);
   auto end = std::min(from + size, whole.size);
-  if (!found->tcp) {
-    begin = found->end + (begin - found->end + segment - 1) / segment * segment;
-    if (end < whole.size && end > found->end) end = found->end + (end - found->end) / segment * segment;
-  }
+  begin = found->end + (begin - found->end + segment - 1) / segment * segment;
+  if (end < whole.size && end > found->end) end = found->end + (end - found->end) / segment * segment;
   if (begin >= end) return std::nullopt;
 
   const auto before = begin - found->end;

@@ -1,6 +1,8 @@
-// What can be had of a super-frame of which datagrams were lost: each part of its payload that arrived, behind headers
-// that fit it, is a shorter one. So a lost datagram costs a guest's connection what it carried, and not 64 KiB. Pure.
-// Source of the headers' rules: RFC 9293 (TCP), RFC 768 (UDP), RFC 791, RFC 8200; Linux, net/ipv4/tcp_offload.c.
+// What can be had of a super-frame of which datagrams were lost: the segments of its payload that arrived, behind
+// headers that fit them, are a shorter one. So a lost datagram costs a guest's connection the segments that it carried
+// a part of, and not 64 KiB. Half a segment is worse than none: a sender repeats segments, so that its receiver tells
+// of bytes that came twice (RFC 2883), and it takes its own loss detection for hasty (RFC 8985, section 6.2, step 4).
+// Pure. Source of the headers' rules: RFC 9293 (TCP), RFC 768 (UDP), RFC 791, RFC 8200; Linux, net/ipv4/tcp_offload.c.
 #pragma once
 
 #include "overlay/record.h"
@@ -19,9 +21,9 @@ struct Part {
 };
 
 // Of the frame `whole` (a super_frame's), bytes [from, from + size) are there, and `headers`, its first bytes, to at
-// least the end of TCP's or UDP's header. Writes the part's own headers over `headers`. UDP's parts are cut at
-// datagrams. Nothing where it is no such frame, or nothing is left. Whatever it returns is still to be checked as any
-// super-frame is.
+// least the end of TCP's or UDP's header. Writes the part's own headers over `headers`. It is cut at segments.
+// Nothing where it is no such frame, or nothing is left. Whatever it returns is still to be checked as any super-frame
+// is.
 [[nodiscard]] std::optional<Part> salvage(const RecordHeader& whole, ByteSpan headers, std::size_t from,
                                           std::size_t size);
 
