@@ -103,10 +103,13 @@ class Journeys:
 
     def __init__(self, godwit, directory, net, image):
         self.directory, self.image, self.names = directory, image, NAMES
-        self.tunnels = {}
+        self.tunnels, self.vm = {}, None
+        self._parts = (godwit, directory, net, image)
+
+    def begin(self):
         for names in (NAMES, NAMES[::-1]):
-            self.tunnels[names] = Tunnel(godwit, directory, net, image, names, "shrink")
-        self.vm = make_vm(directory, image, NAMES[0])
+            self.tunnels[names] = Tunnel(*self._parts, names, "shrink")
+        self.vm = make_vm(self.directory, self.image, NAMES[0])
         fill(self.vm)
 
     def next_tunnel(self):
@@ -121,7 +124,8 @@ class Journeys:
         return Account(tunnel.accounts()[-1])
 
     def close(self):
-        self.vm.kill()
+        if self.vm:
+            self.vm.kill()
         for each in self.tunnels.values():
             each.close()
 
@@ -160,6 +164,7 @@ def main():
         godwit = os.path.abspath(sys.argv[1])
         subprocess.run([godwit, "tunnel", "keys", *NAMES, "--directory", directory], check=True, stdout=subprocess.DEVNULL)
         journeys = Journeys(godwit, directory, net, Image(os.path.abspath(image)))
+        journeys.begin()
         story(journeys)
     except BaseException:
         for log in sorted(Path(directory).glob("*-to-*/*.log")):
