@@ -1,5 +1,6 @@
 #include "hypervisor/qmp.h"
 
+#include "sys/begun.h"
 #include "sys/lines.h"
 
 namespace godwit::hypervisor {
@@ -30,7 +31,8 @@ Qmp::~Qmp() = default;
 sys::Task<Result<std::unique_ptr<Qmp>>> Qmp::connect(sys::Runtime& runtime, std::string path) {
   auto stream = co_await sys::within(runtime.clock, kConnectLimit, "connect " + path, runtime.local.dial(path));
   if (!stream) co_return fail(stream, "QEMU monitor");
-  std::unique_ptr<Qmp> qmp(new Qmp(runtime, std::move(*stream)));
+  std::unique_ptr<Qmp> made(new Qmp(runtime, std::move(*stream)));
+  sys::Begun<Qmp> qmp(runtime.executor, std::move(made), &Qmp::close);
   qmp->gate_.spawn(qmp->read());
   const auto deadline = runtime.clock.now() + kConnectLimit;
   while (!qmp->greeted_ && qmp->connected_ && runtime.clock.now() < deadline) {
@@ -38,11 +40,9 @@ sys::Task<Result<std::unique_ptr<Qmp>>> Qmp::connect(sys::Runtime& runtime, std:
   }
   Result<wire::json::value> negotiated = fail(Errc::timed_out, "no greeting");
   if (qmp->greeted_) negotiated = co_await qmp->execute("qmp_capabilities", wire::json::object(), kConnectLimit);
-  if (!negotiated) {
-    co_await qmp->close();
-    co_return fail(negotiated, "QEMU monitor " + path);
-  }
-  co_return std::move(qmp);
+  if (negotiated) co_return qmp.take();
+  co_await qmp.close();
+  co_return fail(negotiated, "QEMU monitor " + path);
 }
 
 sys::Task<void> Qmp::read() {

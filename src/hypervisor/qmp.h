@@ -56,7 +56,7 @@ class Qmp {
   [[nodiscard]] Result<> take(std::string_view line);
   [[nodiscard]] sys::Task<Result<wire::json::value>> ask(std::string command, wire::json::object arguments);
 
-  sys::Runtime& runtime_;
+  sys::Runtime runtime_;  // its own: a connection may end after whoever made it
   std::unique_ptr<sys::Stream> stream_;
   sys::Gate gate_;
   sys::Signal changed_;  // an event, a greeting, a loss

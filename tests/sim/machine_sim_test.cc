@@ -212,6 +212,53 @@ TEST(ServedBase, StaysWhereItIsWhileItWaitsForAMigration) {
   rig.run(waits_for_a_migration(&rig));
 }
 
+// ---- who doesn't wait for the end
+
+// A reader and two watchers run in what was begun: an agent that ends, or a migration whose patience ends, leaves none
+// of them behind. (Where one were, AddressSanitizer would say so.)
+sys::Task<void> gives_up(SimRig* rig, Nanos patience, bool adopts, bool hangs) {
+  const auto spec = rig->make("given-up");
+  const hypervisor::QemuProgram qemu;
+  auto& runtime = rig->runtime();
+  if (adopts) {
+    const auto before = co_await Machine::launch(runtime, qemu, spec, Launch::cold);
+    GODWIT_CO_ASSERT_OK(before);
+    if (hangs) rig->hang(**before);
+    co_await (*before)->detach();
+  }
+  auto beginning = adopts ? Machine::adopt(runtime, spec.directory)
+                          : Machine::launch(runtime, qemu, spec, Launch::incoming_post_copy);
+  auto begun = co_await sys::within(runtime.clock, patience, "begin", std::move(beginning));
+  if (begun) {
+    co_await (*begun)->kill();
+    co_await (*begun)->detach();
+  } else {
+    EXPECT_EQ(begun.error().code, Errc::timed_out) << begun.error().message;
+  }
+  co_await runtime.clock.sleep_for(Seconds{30});
+  // Nothing holds its monitor, and what was not adopted runs no more.
+  const auto next = co_await Machine::adopt(runtime, spec.directory);
+  EXPECT_EQ(next.has_value(), adopts && !begun && !hangs);
+  if (!next) co_return;
+  co_await (*next)->kill();
+  co_await (*next)->detach();
+}
+
+TEST(MachineThatIsGivenUp, EndsByItself) {
+  for (const bool adopts : {false, true}) {
+    for (const auto patience : {Millis{0}, Millis{5}, Millis{20}, Millis{50}, Millis{100}, Millis{200}, Millis{400}}) {
+      SCOPED_TRACE(::testing::Message() << (adopts ? "adopted" : "launched") << ", " << patience.count() << " ms");
+      SimRig rig;
+      rig.run(gives_up(&rig, patience, adopts, false));
+    }
+  }
+}
+
+TEST(MachineThatIsGivenUp, EndsByItselfWhileItsMonitorHangs) {
+  SimRig rig;
+  rig.run(gives_up(&rig, Seconds{2}, true, true));
+}
+
 // QEMU counts what it gives to our end of the socket, before most of that becomes references: its own limit of
 // 128 MiB/s, or that of any link, would hold back what hardly crosses.
 sys::Task<void> gives_its_memory(SimRig* rig, std::uint64_t max_bytes_per_s, Nanos* took) {
