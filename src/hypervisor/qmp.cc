@@ -9,6 +9,7 @@ namespace {
 constexpr Millis kConnectLimit{5'000};
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;  // query-qmp-schema, the longest, is 0.2 MiB
 constexpr std::size_t kEventsKept = 1024;
+constexpr std::size_t kEventsKept_bytes = kLineLimit;  // of their lines
 
 }  // namespace
 
@@ -81,11 +82,11 @@ Result<> Qmp::take(std::string_view line) {
   if (const auto* name = object->if_contains("event"); name && name->is_string()) {
     QmpEvent event;
     event.sequence = next_sequence_++;
+    event.line_bytes = line.size();
     event.name = std::string(name->get_string());
     if (const auto* data = object->if_contains("data"); data && data->is_object()) event.data = data->get_object();
     if (listener_) listener_(event);
-    events_.push_back(std::move(event));
-    if (events_.size() > kEventsKept) events_.pop_front();
+    keep(std::move(event));
     changed_.notify();
     return {};
   }
@@ -107,6 +108,15 @@ Result<> Qmp::take(std::string_view line) {
   }
   found->second->answered.notify();
   return {};
+}
+
+void Qmp::keep(QmpEvent event) {
+  events_bytes_ += event.line_bytes;
+  events_.push_back(std::move(event));
+  while (events_.size() > kEventsKept || events_bytes_ > kEventsKept_bytes) {
+    events_bytes_ -= events_.front().line_bytes;
+    events_.pop_front();
+  }
 }
 
 sys::Task<Result<wire::json::value>> Qmp::ask(std::string command, wire::json::object arguments) {

@@ -6,6 +6,7 @@
 #include "conformance/snapshot_suite.h"
 #include "sim/qemu.h"
 #include "support/nbd_zeros.h"
+#include "sys/lines.h"
 
 namespace godwit::sim {
 namespace {
@@ -257,6 +258,56 @@ TEST(MachineThatIsGivenUp, EndsByItself) {
 TEST(MachineThatIsGivenUp, EndsByItselfWhileItsMonitorHangs) {
   SimRig rig;
   rig.run(gives_up(&rig, Seconds{2}, true, true));
+}
+
+// ---- a QEMU that its guest has taken over
+
+constexpr int kLoudEvents = 6;
+
+// Greets, takes the first command, and then says events of 1 MiB each.
+sys::Task<void> says_loud_events(SimRig* rig, sys::Listener* listener) {
+  const auto stream = co_await listener->accept();
+  GODWIT_CO_ASSERT_OK(stream);
+  sys::LineReader commands(**stream, 4096);
+  const std::string greeting = "{\"QMP\":{}}\r\n";
+  const auto greeted = co_await (*stream)->write(as_bytes(greeting));
+  EXPECT_TRUE(greeted);
+  const auto command = co_await commands.next();
+  EXPECT_TRUE(command);
+  std::string said = "{\"return\":{},\"id\":1}\r\n";
+  const std::string much(1UL << 20U, 'x');
+  for (int i = 0; i < kLoudEvents; ++i) {
+    said += fmt::format(R"({{"event":"E{}","data":{{"x":"{}"}}}})", i, much) + "\r\n";
+  }
+  const auto written = co_await (*stream)->write(as_bytes(said));
+  EXPECT_TRUE(written);
+  co_await rig->runtime().clock.sleep_for(Seconds{60});
+}
+
+sys::Task<void> keeps_the_last_of_them(SimRig* rig) {
+  auto& runtime = rig->runtime();
+  auto listener = runtime.local.listen("/loud.sock", 0600, 0);
+  GODWIT_CO_ASSERT_OK(listener);
+  sys::Gate gate(runtime.executor);
+  gate.spawn(says_loud_events(rig, listener->get()));
+  const auto qmp = co_await hypervisor::Qmp::connect(runtime, "/loud.sock");
+  GODWIT_CO_ASSERT_OK(qmp);
+  const std::function<bool(const hypervisor::QmpEvent&)> last = [](const auto& event) {
+    return event.name == fmt::format("E{}", kLoudEvents - 1);
+  };
+  const auto came = co_await (*qmp)->wait_event(1, last, Seconds{10});
+  GODWIT_CO_ASSERT_OK(came);
+  const std::function<bool(const hypervisor::QmpEvent&)> any = [](const auto&) { return true; };
+  const auto first = co_await (*qmp)->wait_event(1, any, Seconds{1});
+  GODWIT_CO_ASSERT_OK(first);
+  EXPECT_EQ(first->name, "E3") << "of 4 MiB there are three, as a line has more than its data";
+  co_await (*qmp)->close();
+  co_await gate.close();
+}
+
+TEST(Monitor, OfLoudEventsTheLastFewAreKept) {
+  SimRig rig;
+  rig.run(keeps_the_last_of_them(&rig));
 }
 
 // QEMU counts what it gives to our end of the socket, before most of that becomes references: its own limit of
