@@ -1,5 +1,7 @@
 #include "hypervisor/qemu_machine.h"
 
+#include "sys/begun.h"
+
 #include <csignal>
 
 namespace godwit::hypervisor {
@@ -102,16 +104,18 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::launch(sys::Runtime& runtim
 
   auto qmp = co_await connect_when_there(runtime, spec.directory, *spawned);
   if (!qmp) co_return fail(qmp, "start QEMU for " + spec.id);
-  auto machine = std::make_unique<QemuMachine>(runtime, std::move(spec), *spawned, std::move(*qmp));
+  auto made = std::make_unique<QemuMachine>(runtime, std::move(spec), *spawned, std::move(*qmp));
+  sys::Begun<QemuMachine> machine(runtime.executor, std::move(made), &QemuMachine::detach);
   auto ready = co_await machine->begin();
   const bool post_copy = launch == Launch::incoming_post_copy;
   if (ready && (post_copy || launch == Launch::incoming)) ready = co_await machine->open_incoming(post_copy);
   if (!ready) {
-    co_await machine->detach();
-    co_return fail(ready, "start QEMU for " + machine->spec().id);
+    const auto id = machine->spec().id;
+    co_await machine.close();
+    co_return fail(ready, "start QEMU for " + id);
   }
   owned.kept = true;
-  co_return std::move(machine);
+  co_return machine.take();
 }
 
 sys::Task<Result<std::unique_ptr<Machine>>> Machine::adopt(sys::Runtime& runtime, std::string directory) {
@@ -128,16 +132,18 @@ sys::Task<Result<std::unique_ptr<Machine>>> Machine::adopt(sys::Runtime& runtime
   }
   auto qmp = co_await connect_when_there(runtime, directory, process);
   if (!qmp) co_return fail(qmp, "adopt QEMU of " + record->spec.id);
-  auto machine = std::make_unique<QemuMachine>(runtime, std::move(record->spec), process, std::move(*qmp));
+  const auto id = record->spec.id;
+  auto made = std::make_unique<QemuMachine>(runtime, std::move(record->spec), process, std::move(*qmp));
+  sys::Begun<QemuMachine> machine(runtime.executor, std::move(made), &QemuMachine::detach);
   const auto ready = co_await machine->begin();
   if (!ready) {
-    co_await machine->detach();
-    co_return fail(ready, "adopt QEMU of " + machine->spec().id);
+    co_await machine.close();
+    co_return fail(ready, "adopt QEMU of " + id);
   }
   // A copy that an earlier agent has begun is nobody's any more.
   const auto ended = co_await machine->end_snapshot();
-  if (!ended) runtime.log.warn("adopt QEMU of {}: {}", machine->spec().id, ended.error().message);
-  co_return std::move(machine);
+  if (!ended) runtime.log.warn("adopt QEMU of {}: {}", id, ended.error().message);
+  co_return machine.take();
 }
 
 sys::Task<Result<>> Machine::end(sys::Runtime& runtime, std::string directory) {

@@ -114,7 +114,7 @@ class QemuMachine final : public Machine {
   void listen();
   void set_state(MachineState state, std::string problem);
 
-  sys::Runtime& runtime_;
+  sys::Runtime runtime_;  // its own, as that of Qmp
   MachineSpec spec_;
   sys::ProcessId process_;
   std::shared_ptr<Qmp> qmp_;  // replaced when the connection is lost; an operation keeps the one that it began with

@@ -1,5 +1,6 @@
 #include "hypervisor/qmp.h"
 
+#include "sys/begun.h"
 #include "sys/lines.h"
 
 namespace godwit::hypervisor {
@@ -8,6 +9,7 @@ namespace {
 constexpr Millis kConnectLimit{5'000};
 constexpr std::size_t kLineLimit = 4UL * 1024 * 1024;  // query-qmp-schema, the longest, is 0.2 MiB
 constexpr std::size_t kEventsKept = 1024;
+constexpr std::size_t kEventsKept_bytes = kLineLimit;  // of their lines
 
 }  // namespace
 
@@ -30,7 +32,8 @@ Qmp::~Qmp() = default;
 sys::Task<Result<std::unique_ptr<Qmp>>> Qmp::connect(sys::Runtime& runtime, std::string path) {
   auto stream = co_await sys::within(runtime.clock, kConnectLimit, "connect " + path, runtime.local.dial(path));
   if (!stream) co_return fail(stream, "QEMU monitor");
-  std::unique_ptr<Qmp> qmp(new Qmp(runtime, std::move(*stream)));
+  std::unique_ptr<Qmp> made(new Qmp(runtime, std::move(*stream)));
+  sys::Begun<Qmp> qmp(runtime.executor, std::move(made), &Qmp::close);
   qmp->gate_.spawn(qmp->read());
   const auto deadline = runtime.clock.now() + kConnectLimit;
   while (!qmp->greeted_ && qmp->connected_ && runtime.clock.now() < deadline) {
@@ -38,11 +41,9 @@ sys::Task<Result<std::unique_ptr<Qmp>>> Qmp::connect(sys::Runtime& runtime, std:
   }
   Result<wire::json::value> negotiated = fail(Errc::timed_out, "no greeting");
   if (qmp->greeted_) negotiated = co_await qmp->execute("qmp_capabilities", wire::json::object(), kConnectLimit);
-  if (!negotiated) {
-    co_await qmp->close();
-    co_return fail(negotiated, "QEMU monitor " + path);
-  }
-  co_return std::move(qmp);
+  if (negotiated) co_return qmp.take();
+  co_await qmp.close();
+  co_return fail(negotiated, "QEMU monitor " + path);
 }
 
 sys::Task<void> Qmp::read() {
@@ -81,11 +82,11 @@ Result<> Qmp::take(std::string_view line) {
   if (const auto* name = object->if_contains("event"); name && name->is_string()) {
     QmpEvent event;
     event.sequence = next_sequence_++;
+    event.line_bytes = line.size();
     event.name = std::string(name->get_string());
     if (const auto* data = object->if_contains("data"); data && data->is_object()) event.data = data->get_object();
     if (listener_) listener_(event);
-    events_.push_back(std::move(event));
-    if (events_.size() > kEventsKept) events_.pop_front();
+    keep(std::move(event));
     changed_.notify();
     return {};
   }
@@ -107,6 +108,15 @@ Result<> Qmp::take(std::string_view line) {
   }
   found->second->answered.notify();
   return {};
+}
+
+void Qmp::keep(QmpEvent event) {
+  events_bytes_ += event.line_bytes;
+  events_.push_back(std::move(event));
+  while (events_.size() > kEventsKept || events_bytes_ > kEventsKept_bytes) {
+    events_bytes_ -= events_.front().line_bytes;
+    events_.pop_front();
+  }
 }
 
 sys::Task<Result<wire::json::value>> Qmp::ask(std::string command, wire::json::object arguments) {

@@ -18,11 +18,12 @@ struct QmpEvent {
   std::uint64_t sequence{0};  // of this connection, from 1
   std::string name;           // "STOP"
   wire::json::object data;
+  std::size_t line_bytes{0};  // as it came
 };
 
-// One connection. Any number of commands at a time, answered in QEMU's order. Events are kept (the last 1,024), so that
-// none is lost between a command and the wait for what it causes: take mark() first, then act, then wait. One strand.
-// The monitor's other end is trusted no more than a guest: lines are bounded, shapes checked.
+// One connection. Any number of commands at a time, answered in QEMU's order. Events are kept (the last 1,024, and 4
+// MiB), so that none is lost between a command and the wait for what it causes: take mark() first, then act, then wait.
+// One strand. The monitor's other end is trusted no more than a guest: lines are bounded, shapes checked.
 class Qmp {
  public:
   // Connects and leaves negotiation mode. Errors: unavailable, timed_out, protocol.
@@ -54,9 +55,10 @@ class Qmp {
   [[nodiscard]] sys::Task<void> read();
   [[nodiscard]] sys::Task<Result<>> read_lines();
   [[nodiscard]] Result<> take(std::string_view line);
+  void keep(QmpEvent event);
   [[nodiscard]] sys::Task<Result<wire::json::value>> ask(std::string command, wire::json::object arguments);
 
-  sys::Runtime& runtime_;
+  sys::Runtime runtime_;  // its own: a connection may end after whoever made it
   std::unique_ptr<sys::Stream> stream_;
   sys::Gate gate_;
   sys::Signal changed_;  // an event, a greeting, a loss
@@ -67,6 +69,7 @@ class Qmp {
   std::map<std::uint64_t, Pending*> pending_;
   std::uint64_t next_id_{1};
   std::deque<QmpEvent> events_;
+  std::size_t events_bytes_{0};
   std::uint64_t next_sequence_{1};
   std::function<void(const QmpEvent&)> listener_;
 };

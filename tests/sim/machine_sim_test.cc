@@ -6,6 +6,7 @@
 #include "conformance/snapshot_suite.h"
 #include "sim/qemu.h"
 #include "support/nbd_zeros.h"
+#include "sys/lines.h"
 
 namespace godwit::sim {
 namespace {
@@ -210,6 +211,103 @@ sys::Task<void> waits_for_a_migration(SimRig* rig) {
 TEST(ServedBase, StaysWhereItIsWhileItWaitsForAMigration) {
   SimRig rig;
   rig.run(waits_for_a_migration(&rig));
+}
+
+// ---- who doesn't wait for the end
+
+// A reader and two watchers run in what was begun: an agent that ends, or a migration whose patience ends, leaves none
+// of them behind. (Where one were, AddressSanitizer would say so.)
+sys::Task<void> gives_up(SimRig* rig, Nanos patience, bool adopts, bool hangs) {
+  const auto spec = rig->make("given-up");
+  const hypervisor::QemuProgram qemu;
+  auto& runtime = rig->runtime();
+  if (adopts) {
+    const auto before = co_await Machine::launch(runtime, qemu, spec, Launch::cold);
+    GODWIT_CO_ASSERT_OK(before);
+    if (hangs) rig->hang(**before);
+    co_await (*before)->detach();
+  }
+  auto beginning = adopts ? Machine::adopt(runtime, spec.directory)
+                          : Machine::launch(runtime, qemu, spec, Launch::incoming_post_copy);
+  auto begun = co_await sys::within(runtime.clock, patience, "begin", std::move(beginning));
+  if (begun) {
+    co_await (*begun)->kill();
+    co_await (*begun)->detach();
+  } else {
+    EXPECT_EQ(begun.error().code, Errc::timed_out) << begun.error().message;
+  }
+  co_await runtime.clock.sleep_for(Seconds{30});
+  // Nothing holds its monitor, and what was not adopted runs no more.
+  const auto next = co_await Machine::adopt(runtime, spec.directory);
+  EXPECT_EQ(next.has_value(), adopts && !begun && !hangs);
+  if (!next) co_return;
+  co_await (*next)->kill();
+  co_await (*next)->detach();
+}
+
+TEST(MachineThatIsGivenUp, EndsByItself) {
+  for (const bool adopts : {false, true}) {
+    for (const auto patience : {Millis{0}, Millis{5}, Millis{20}, Millis{50}, Millis{100}, Millis{200}, Millis{400}}) {
+      SCOPED_TRACE(::testing::Message() << (adopts ? "adopted" : "launched") << ", " << patience.count() << " ms");
+      SimRig rig;
+      rig.run(gives_up(&rig, patience, adopts, false));
+    }
+  }
+}
+
+TEST(MachineThatIsGivenUp, EndsByItselfWhileItsMonitorHangs) {
+  SimRig rig;
+  rig.run(gives_up(&rig, Seconds{2}, true, true));
+}
+
+// ---- a QEMU that its guest has taken over
+
+constexpr int kLoudEvents = 6;
+
+// Greets, takes the first command, and then says events of 1 MiB each.
+sys::Task<void> says_loud_events(SimRig* rig, sys::Listener* listener) {
+  const auto stream = co_await listener->accept();
+  GODWIT_CO_ASSERT_OK(stream);
+  sys::LineReader commands(**stream, 4096);
+  const std::string greeting = "{\"QMP\":{}}\r\n";
+  const auto greeted = co_await (*stream)->write(as_bytes(greeting));
+  EXPECT_TRUE(greeted);
+  const auto command = co_await commands.next();
+  EXPECT_TRUE(command);
+  std::string said = "{\"return\":{},\"id\":1}\r\n";
+  const std::string much(1UL << 20U, 'x');
+  for (int i = 0; i < kLoudEvents; ++i) {
+    said += fmt::format(R"({{"event":"E{}","data":{{"x":"{}"}}}})", i, much) + "\r\n";
+  }
+  const auto written = co_await (*stream)->write(as_bytes(said));
+  EXPECT_TRUE(written);
+  co_await rig->runtime().clock.sleep_for(Seconds{60});
+}
+
+sys::Task<void> keeps_the_last_of_them(SimRig* rig) {
+  auto& runtime = rig->runtime();
+  auto listener = runtime.local.listen("/loud.sock", 0600, 0);
+  GODWIT_CO_ASSERT_OK(listener);
+  sys::Gate gate(runtime.executor);
+  gate.spawn(says_loud_events(rig, listener->get()));
+  const auto qmp = co_await hypervisor::Qmp::connect(runtime, "/loud.sock");
+  GODWIT_CO_ASSERT_OK(qmp);
+  const std::function<bool(const hypervisor::QmpEvent&)> last = [](const auto& event) {
+    return event.name == fmt::format("E{}", kLoudEvents - 1);
+  };
+  const auto came = co_await (*qmp)->wait_event(1, last, Seconds{10});
+  GODWIT_CO_ASSERT_OK(came);
+  const std::function<bool(const hypervisor::QmpEvent&)> any = [](const auto&) { return true; };
+  const auto first = co_await (*qmp)->wait_event(1, any, Seconds{1});
+  GODWIT_CO_ASSERT_OK(first);
+  EXPECT_EQ(first->name, "E3") << "of 4 MiB there are three, as a line has more than its data";
+  co_await (*qmp)->close();
+  co_await gate.close();
+}
+
+TEST(Monitor, OfLoudEventsTheLastFewAreKept) {
+  SimRig rig;
+  rig.run(keeps_the_last_of_them(&rig));
 }
 
 // QEMU counts what it gives to our end of the socket, before most of that becomes references: its own limit of
