@@ -73,22 +73,40 @@ class Counters {
   // line of the control socket.
   static constexpr std::size_t kMostPairs = 16'384;
 
+  Counters() = default;
+  Counters(const Counters&) = delete;  // it points into its table
+  Counters& operator=(const Counters&) = delete;
+
   void drop(Drop why, std::uint64_t frames = 1) { drops_[static_cast<std::size_t>(why)] += frames; }
   [[nodiscard]] std::uint64_t drops(Drop why) const { return drops_[static_cast<std::size_t>(why)]; }
 
   // Allocates only when the pair is seen for the first time.
   // `frames` and `bytes` are what is on a wire: a super-frame counts as its segments.
   void count(const PairKey& pair, std::size_t frames, std::size_t bytes) {
-    auto found = pairs_.find(pair);
-    if (found == pairs_.end()) found = pairs_.try_emplace(pairs_.size() < kMostPairs ? pair : PairKey{}).first;
-    found->second.frames += frames;
-    found->second.bytes += bytes;
+    auto*& recent = recent_[PairKeyHash()(pair) >> kRecentShift];
+    if (!recent || recent->first != pair) recent = &counts_of(pair);
+    recent->second.frames += frames;
+    recent->second.bytes += bytes;
   }
   [[nodiscard]] const std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() const { return pairs_; }
+  // Nothing may be added or removed.
   [[nodiscard]] std::unordered_map<PairKey, PairCounts, PairKeyHash>& pairs() { return pairs_; }
 
  private:
+  using Counted = std::pair<const PairKey, PairCounts>;
+  static constexpr unsigned kRecentBits = 10;
+  static constexpr unsigned kRecentShift = 64 - kRecentBits;
+
+  [[nodiscard]] Counted& counts_of(const PairKey& pair) {
+    const auto found = pairs_.find(pair);
+    if (found != pairs_.end()) return *found;
+    return *pairs_.try_emplace(pairs_.size() < kMostPairs ? pair : PairKey{}).first;
+  }
+
   std::array<std::uint64_t, kDropReasons> drops_{};
+  // Who spoke last, where the hash's upper bits say: most frames need no look into the table, which nothing is ever
+  // removed from.
+  std::array<Counted*, std::size_t{1} << kRecentBits> recent_{};
   std::unordered_map<PairKey, PairCounts, PairKeyHash> pairs_;
 };
 

@@ -5,10 +5,24 @@
 
 namespace godwit::overlay {
 
+namespace {
+
+std::uint64_t seed_from(sys::Random& random) {
+  std::array<std::byte, 8> bytes{};
+  random.fill(bytes);
+  return load_be64(bytes) | 1U;
+}
+
+}  // namespace
+
+FlowSampler::FlowSampler(sys::Random& random) : state_(seed_from(random)), left_(draw()) {}
+
 std::int64_t FlowSampler::draw() {
-  std::array<std::byte, 4> bytes{};
-  random_.fill(bytes);
-  return 1 + static_cast<std::int64_t>(load_be32(bytes) % (2 * kOneIn - 1));
+  state_ ^= state_ >> 12U;
+  state_ ^= state_ << 25U;
+  state_ ^= state_ >> 27U;
+  const auto drawn = (state_ * 0x2545f4914f6cdd1dULL) >> 32U;
+  return 1 + static_cast<std::int64_t>(drawn % (2 * kOneIn - 1));
 }
 
 void FlowSampler::sample(std::uint32_t vni, ByteView frame, std::size_t packets, std::size_t bytes) {

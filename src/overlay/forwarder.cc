@@ -125,13 +125,6 @@ void Forwarder::from_gateway(Segment& segment, const Frame& frame, Outbox& out) 
   deliver(segment, *member, frame, out);
 }
 
-void Forwarder::count(Segment& segment, wire::Mac source, wire::Mac destination, const Frame& frame) {
-  const auto frames = frames_of(frame.offload, frame.bytes);
-  const auto bytes = frame.bytes.size() + (frames - 1) * frame.offload.header_bytes;
-  counters_.count({segment.vni(), source, destination}, frames, bytes);
-  flows_.see(segment.vni(), frame.bytes, frames, bytes);
-}
-
 void Forwarder::to_gateway(Segment& segment, const Frame& frame, Outbox& out) {
   if (segment.gateway_handle == 0) return drop(Drop::no_gateway);
   note(out.to_port(segment.gateway_handle, frame.bytes, frame.offload));
