@@ -54,8 +54,11 @@ class HeapOfConnections : public ::testing::Test {
     EXPECT_GT(refused_, 0U);
     const auto most = memory_->limits.connections_bytes + kStoreAndScratch_bytes + connections * kPipes_bytes;
     EXPECT_LE(heap_bytes() - before, most) << (heap_bytes() - before) / kMiB << " MiB";
-    process_.kill();
+    // While what they wait on is there.
+    for (const auto& each : ends_) each->close();
     world_.run_until([] { return false; }, Seconds{1});
+    ends_.clear();
+    process_.kill();
   }
   sys::Task<void> carry(Transfer& transfer, std::unique_ptr<sys::Stream> local, std::unique_ptr<sys::Stream> wan) {
     auto carried = transfer.carry(Channel::memory, std::move(local), std::move(wan));
