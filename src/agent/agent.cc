@@ -228,6 +228,7 @@ sys::Task<Result<>> Agent::sync_once() {
 void Agent::take_leases(TimePoint asked, const wire::DesiredState& answer) {
   const auto until = asked + Millis{wire::kLanLease_ms};
   std::vector<wire::SwitchLease> leases;
+  leases.reserve(answer.lan_leases.size());
   for (const auto& each : answer.lan_leases) {
     leases.push_back(
         {each.network, each.version, std::chrono::duration_cast<Millis>(until.time_since_epoch()).count()});

@@ -144,6 +144,7 @@ std::vector<wire::CloudCa> trusted_on(Sql& sql, Core& core, const std::vector<st
     for (const auto& peer : select<NetworkPeerRow>(sql, "network = $1", network)) authorities[peer.cloud] = peer.pem;
   }
   std::vector<wire::CloudCa> out;
+  out.reserve(authorities.size());
   for (const auto& [cloud, pem] : authorities) out.push_back({cloud, pem});
   return out;
 }
