@@ -340,6 +340,7 @@ TEST_F(BatchCoding, APrefixThatIsAnotherThereIsRepairedWhateverTheBatchExpandsTo
   std::iota(order.begin(), order.end(), 1);
   std::ranges::shuffle(order, std::mt19937_64(7));
   std::vector<PageOrigin> origins;
+  origins.reserve(kPages);
   for (const auto number : order) origins.push_back({Origin::sent, 1, number});
   auto crossed = page_of(1);
   std::ranges::copy(pack_origins(origins), crossed.begin());
