@@ -1,7 +1,7 @@
-// What observation costs a switch for each frame that enters the overlay: pairs counted, flows sampled (docs/ops/observe.md).
-// The same frames of 16 guests to as many at another host go through the real switch and its sessions, all but system
-// calls, in turns with Forwarder::count() and without it. Prints lines of "name value": medians over the rounds, in
-// nanoseconds of processor time a frame. bench_switch runs it.
+// What observation costs a switch for each frame that enters the overlay: pairs counted, flows sampled
+// (docs/ops/observe.md). The same frames of 16 guests to as many at another host go through the real switch and its
+// sessions, all but system calls, in turns with Forwarder::count() and without it. Prints lines of "name value":
+// medians over the rounds, in nanoseconds of processor time a frame. bench_switch runs it.
 #include "base/assert.h"
 #include "crypto/host_record.h"
 #include "os/clock.h"
@@ -137,10 +137,14 @@ wire::SwitchConfig config_of(unsigned host, const std::string& pem, const std::v
   for (unsigned i = 0; i < 2 * kGuests; ++i) {
     const auto at = i / kGuests;
     const auto address = address_of(at);
-    network.members.push_back(
-        {instance_id(i), fmt::format("vm{}", i), to_string(mac_of(i)), to_string(ip_of(i)), {},
-         {"cloud", host_name(at), sys::ip_to_string(address), address.port, 1, records[at]}});
-    if (at == host) segment.ports.push_back({instance_id(i), to_string(mac_of(i)), to_string(ip_of(i)), fmt::format("tap{}", i), 1});
+    network.members.push_back({instance_id(i),
+                               fmt::format("vm{}", i),
+                               to_string(mac_of(i)),
+                               to_string(ip_of(i)),
+                               {},
+                               {"cloud", host_name(at), sys::ip_to_string(address), address.port, 1, records[at]}});
+    if (at == host)
+      segment.ports.push_back({instance_id(i), to_string(mac_of(i)), to_string(ip_of(i)), fmt::format("tap{}", i), 1});
   }
   return out;
 }
@@ -198,7 +202,8 @@ void measure(std::string_view name, TimePoint& now, Host& host, std::size_t size
   std::vector<double> added;
   for (std::size_t i = 0; i < kRounds; ++i) added.push_back(with[i] - without[i]);
   observes = true;
-  std::cout << name << "_with " << median(with) << "\n" << name << "_without " << median(without) << "\n"
+  std::cout << name << "_with " << median(with) << "\n"
+            << name << "_without " << median(without) << "\n"
             << name << "_added " << median(added) << "\n";
 }
 
