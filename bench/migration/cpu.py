@@ -55,7 +55,6 @@ class Meter:
         self._begun_all = of_machine()
 
     def watch(self, vm):
-        """Its vCPUs were made nicer, or will be, which is how they are known."""
         threads = [cpu["thread-id"] for cpu in vm.qmp.call("query-cpus-fast")]
         self._watched[vm] = (threads, *self._now(vm, threads))
 

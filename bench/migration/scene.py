@@ -10,7 +10,7 @@ from pathlib import Path
 from rig.qmp import QmpClosed, QmpError
 
 from .course import Turns
-from .cpu import Meter
+from .cpu import Meter, Split
 from .guests import WAITS, Lifeless, machine, restore, wait_past
 from .move import Failed, Move
 from .wan import HERE, THERE, Tunnels
@@ -72,8 +72,7 @@ class Outcome:
     loads_per_minute: dict = field(default_factory=dict)  # while they moved
     apart: list = field(default_factory=list)
     lost: list = field(default_factory=list)  # guests that did not live afterwards
-    cpu: dict = field(default_factory=dict)  # in seconds
-    cpu_text: str = ""
+    cpu: dict = field(default_factory=dict)  # as Split has it
 
     @property
     def bytes(self):
@@ -86,7 +85,7 @@ class Outcome:
         helped = sum(bool(each) for each in self.tried.values())
         return (f"{self.method:>8}: memory {self.memory_bytes / 1e6:7.1f} MB, disk {self.disk_bytes / 1e6:6.1f} MB, {self.seconds:6.1f} s; "
                 f"downtime in ms: {downtimes}" + (f"; {helped} were helped to converge" if helped else "")
-                + (f"; DID NOT LIVE: {'; '.join(self.lost)}" if self.lost else "") + f"; {self.cpu_text}")
+                + (f"; DID NOT LIVE: {'; '.join(self.lost)}" if self.lost else "") + f"; {Split(**self.cpu).text()}")
 
 
 class Scene:
@@ -167,8 +166,7 @@ class Scene:
                     each.kill()
                 raise
         outcome.seconds = time.monotonic() - began
-        split = meter.end()
-        outcome.cpu, outcome.cpu_text = vars(split), split.text()
+        outcome.cpu = vars(meter.end())
         outcome.memory_bytes = self.quiet_bytes() - before - outcome.disk_bytes
 
     def note(self, move, outcome):
